@@ -1,0 +1,148 @@
+"""The parameters of one tensor engine: what the search chooses and the hardware is elaborated from."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from hwgen.errors import HwgenError
+
+
+class DspPacking(StrEnum):
+    """How int8 products are placed into the board's multipliers (board field ``dsp.packing``)."""
+
+    DSP48E2 = "dsp48e2"  #: 27x18: two products, spacing 18, chains of 8
+    DSP48E1 = "dsp48e1"  #: 25x18: two products, spacing 17, chains of 4
+    NONE = "none"  #: one product per multiplier (18x18)
+
+    @property
+    def spacing(self) -> int:
+        """Bits between the two packed products."""
+        return {"dsp48e2": 18, "dsp48e1": 17, "none": 0}[self.value]
+
+    @property
+    def chain(self) -> int:
+        """Longest sum of packed products that cannot collide: chain*127*128 < 2^(spacing-1)."""
+        return {"dsp48e2": 8, "dsp48e1": 4, "none": 8}[self.value]
+
+
+class Crypto(StrEnum):
+    """What stands between the memory ports and the buffers."""
+
+    GCM = "aes-gcm"
+    BYPASS = "bypass"  #: same engine and schedule without the crypto unit; only to measure what the unit costs
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcceleratorConfig:
+    """One tensor engine.
+
+    Args:
+        p_i: input channels per cycle = bytes of an activation word (8, 16, 32 or 64).
+        p_o: output channels per cycle; p_i or 2*p_i. With 2*p_i, layers may run two pixels x p_o/2 channels ("pair").
+        acc_depth: output pixels of a tile (rows of accumulator memory), a power of two.
+        acc_bits: width of an accumulator; the compiler proves that it suffices.
+        act_words: words of p_i bytes in each of the two activation banks, a power of two.
+        line_columns: array columns filled by one line of weight memory (line = line_columns*p_i bytes).
+        weight_lines: lines of weight memory.
+        packing: see ``DspPacking``.
+        axi_ports: AXI4 master ports; port 0 also writes.
+        axi_bytes: bytes per beat of a port.
+        program_words: 16-byte words of program memory, a power of two.
+        crypto: see ``Crypto``.
+        aes_key_bits: 128 or 256.
+        clock_mhz: clock of the engine.
+    """
+
+    p_i: int = 32
+    p_o: int = 64
+    acc_depth: int = 512
+    acc_bits: int = 27
+    act_words: int = 8192
+    line_columns: int = 4
+    weight_lines: int = 24576
+    packing: DspPacking = DspPacking.DSP48E2
+    axi_ports: int = 3
+    axi_bytes: int = 16
+    program_words: int = 2048
+    crypto: Crypto = Crypto.GCM
+    aes_key_bits: int = 128
+    clock_mhz: float = 300.0
+
+    def __post_init__(self) -> None:
+        def require(ok: bool, field: str, allowed: str) -> None:
+            if not ok:
+                raise HwgenError(f"{getattr(self, field)!r} is not possible", where=f"config.{field}", allowed=allowed)
+
+        require(self.p_i in (8, 16, 32, 64), "p_i", "8, 16, 32, 64")
+        require(self.p_o in (self.p_i, 2 * self.p_i), "p_o", "p_i or 2*p_i")
+        require(self.p_o % self.line_columns == 0, "line_columns", "a divisor of p_o")
+        require(self.line_bytes % 16 == 0, "line_columns", "line_columns*p_i must be a multiple of 16")
+        require(self.line_bytes >= 2 * self.p_i, "line_columns", "at least 2")
+        require(self.p_i % self.packing.chain == 0, "packing", f"p_i must be a multiple of {self.packing.chain}")
+        for name in ("acc_depth", "act_words", "program_words"):
+            require(getattr(self, name) > 0 and getattr(self, name) & (getattr(self, name) - 1) == 0, name,
+                    "a power of two")
+        require(16 <= self.acc_bits <= 32, "acc_bits", "16..32")
+        require(self.weight_lines % 2 == 0 and self.weight_lines >= 2 * self.lines_per_tile, "weight_lines",
+                "even, at least two tiles")
+        require(1 <= self.axi_ports <= 8, "axi_ports", "1..8")
+        require(self.axi_bytes == 16, "axi_bytes", "16")
+        require(self.aes_key_bits in (128, 256), "aes_key_bits", "128 or 256")
+
+    @property
+    def pair_mode(self) -> bool:
+        """Whether layers may run as two pixels x p_o/2 output channels."""
+        return self.p_o == 2 * self.p_i
+
+    @property
+    def line_bytes(self) -> int:
+        """Bytes of one weight-memory line."""
+        return self.line_columns * self.p_i
+
+    @property
+    def lines_per_tile(self) -> int:
+        """Lines of a full p_i x p_o weight tile."""
+        return self.p_o // self.line_columns
+
+    @property
+    def params_per_line(self) -> int:
+        """Output channels whose 16-byte requantisation records share a line."""
+        return self.line_bytes // 16
+
+    @property
+    def param_lines(self) -> int:
+        """Lines of requantisation records for p_o channels."""
+        return self.p_o // self.params_per_line
+
+    @property
+    def macs_per_cycle(self) -> int:
+        """Multiply-accumulates per cycle of the array."""
+        return self.p_i * self.p_o
+
+    def replace(self, **changes: Any) -> AcceleratorConfig:
+        """A copy with some fields changed, validated again."""
+        return dataclasses.replace(self, **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready fields."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> AcceleratorConfig:
+        """Inverse of ``to_dict``; HwgenError for unknown fields or values."""
+        known = {f.name for f in dataclasses.fields(cls)}
+        for key in values:
+            if key not in known:
+                raise HwgenError(f"unknown field {key!r}", where="config", allowed=", ".join(sorted(known)))
+        fixed = dict(values)
+        try:
+            if "packing" in fixed:
+                fixed["packing"] = DspPacking(fixed["packing"])
+            if "crypto" in fixed:
+                fixed["crypto"] = Crypto(fixed["crypto"])
+        except ValueError as error:
+            raise HwgenError(str(error), where="config") from error
+        return cls(**fixed)

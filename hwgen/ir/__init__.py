@@ -1,0 +1,1 @@
+"""The typed, immutable intermediate representation that every pass reads and returns."""

@@ -1,0 +1,1 @@
+"""The hardware: parameterised Amaranth components, one file each."""

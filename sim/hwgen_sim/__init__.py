@@ -1,0 +1,1 @@
+"""cocotb test benches, the memory model and the runner that drive the generated hardware."""
