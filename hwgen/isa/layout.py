@@ -104,6 +104,7 @@ COMPUTE_FIELDS: tuple[Field, ...] = (
     _f("hi", 8, "upper clamp bound", True),
     _f("weight_line", LINE_BITS, "weight-memory line of the first parameter record of output block 0"),
     _f("weight_seq", SEQ_BITS, "the same line counted from the start of the frame's weight stream"),
+    _f("tile_line", LINE_BITS, "LOCAL_WEIGHTS: line of the first tile (output blocks follow one another)"),
     _f("steps", 16, "weight tiles per output block (conv); 0 for pools"),
     _f("wait_act", 8, "activation loads (input included) that must have landed"),
     _f("wait_progress", 12, "compute descriptors that must have retired before the weights are fetched (LOCAL)"),
