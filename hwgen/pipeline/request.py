@@ -1,0 +1,63 @@
+"""What the user asked for, complete and checked: the one input of the pipeline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hwgen.errors import HwgenError
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildRequest:
+    """A build.
+
+    Args:
+        model: name of the zoo, path of a recipe (.toml) or of an ONNX file (.onnx).
+        board: name or path of a board file.
+        out: build directory.
+        weights: checkpoint used instead of the recipe's (.safetensors).
+        data: folder with the data set in its public layout; without it, recorded evaluation and sample images.
+        config: JSON file with an accelerator configuration; without it, the search chooses.
+        objective: what the search optimises (see ``hwgen.search.objectives``).
+        encrypt: "all", "none", a fraction such as "0.5", or names of layers separated by commas.
+        key_file: root key, 16 or 32 bytes in hexadecimal; without it, a development key is generated beside ``out``.
+        frames: images of the proof, at least 2.
+        seed: of the choice of images and of the simulation's initial state.
+        waves: write an FST wave dump.
+        dump_layers: compare every layer's tensor, not only the outputs.
+        measure_crypto: simulate once more with the crypto unit bypassed, to report ``cycles_added``.
+        prove: run the simulation; without it the report says "not verified".
+        synthesise: synthesise every module with Yosys for the resource table.
+        evaluate_images: test images of the accuracy figures; 0 means all.
+    """
+
+    model: str
+    board: str
+    out: Path
+    weights: Path | None = None
+    data: Path | None = None
+    config: Path | None = None
+    objective: str = "latency"
+    encrypt: str = "all"
+    key_file: Path | None = None
+    frames: int = 2
+    seed: int = 1
+    waves: bool = False
+    dump_layers: bool = False
+    measure_crypto: bool = True
+    prove: bool = True
+    synthesise: bool = False
+    evaluate_images: int = 0
+
+    def __post_init__(self) -> None:
+        if self.frames < 2:
+            raise HwgenError(f"{self.frames} is too few", where="--frames", allowed="2 or more: an error that only "
+                             "shows from the second frame on must be seen")
+        for option, path in (("--weights", self.weights), ("--config", self.config), ("--key-file", self.key_file)):
+            if path is not None and not path.is_file():
+                raise HwgenError(f"file {str(path)!r} does not exist", where=option)
+        if self.data is not None and not self.data.is_dir():
+            raise HwgenError(f"folder {str(self.data)!r} does not exist", where="--data")
+        if self.evaluate_images < 0:
+            raise HwgenError(f"{self.evaluate_images} is not possible", where="--images", allowed="0 (all) or more")
