@@ -1,0 +1,1 @@
+"""The tensor engine: sequencer, weight fetch, array, accumulators, pooling, post-processor, activation memory."""

@@ -1,0 +1,46 @@
+"""Latencies of the engine's pipeline, in cycles from the issue of a pixel by the sequencer.
+
+Every delay line of the engine is derived from these, so they are the one place to change when a stage is added.
+"""
+
+from hwgen.config.accelerator import AcceleratorConfig
+
+#: address visible at the activation memory
+ADDRESS = 3
+#: activation memory: request to data (bank input register, read, output register, select and mask register)
+MEMORY = 4
+#: activation word at the array's inputs (row 0)
+ARRAY_INPUT = ADDRESS + MEMORY
+#: line read issued by the weight fetch to line data at the array's inputs; one less than ARRAY_INPUT so that a tile
+#: swap every ``lines_per_tile`` cycles is possible (see weight_fetch.py)
+WEIGHT_LINE = ARRAY_INPUT - 1
+#: accumulator memory: cycles before the same row may be visited again
+ACCUMULATOR_REVISIT = 4
+#: post-processor: accumulator register to output register
+POST_PROCESS = 8
+#: write: output register to the first cycle in which a read of the word may be issued at the memory's input
+WRITE = 2
+#: parameter slots between weight fetch and post-processor
+PARAMETER_SLOTS = 4
+
+
+def reduction_levels(config: AcceleratorConfig) -> int:
+    """Adder-tree levels behind the multiplier chains."""
+    chains = config.p_i // config.packing.chain
+    return max(0, (chains - 1).bit_length())
+
+
+def array_output(config: AcceleratorConfig) -> int:
+    """Column sums valid: row skew, input, product and sum registers of the last chain position, unpack, tree."""
+    return ARRAY_INPUT + config.packing.chain + 2 + 1 + reduction_levels(config)
+
+
+def pool_output() -> int:
+    """Cycle that corresponds to ``array_output`` for a pooled word."""
+    return ARRAY_INPUT
+
+
+def pipeline_latency(config: AcceleratorConfig) -> int:
+    """Smallest distance in cycles between the issue of a pixel's last step and an issue that may read its result."""
+    # array output -> accumulator register (1) -> post-processor -> memory write; the raw serialiser adds up to 4
+    return array_output(config) + 1 + POST_PROCESS + WRITE + 4 - ADDRESS
