@@ -6,7 +6,7 @@ the original paper (16-32-64 channels, option-A shortcuts), by parameters only.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -14,6 +14,28 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 Shortcut = Literal["conv", "identity_pad"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResNetCifarParams:
+    """Shape of the network.
+
+    Args:
+        stem: output channels of the first convolution.
+        channels, blocks: output channels and number of blocks per stage.
+        shortcut: ``"conv"`` (1x1 convolution and BatchNorm) or ``"identity_pad"`` (option A), where the shape changes.
+    """
+
+    stem: int
+    channels: tuple[int, ...]
+    blocks: tuple[int, ...]
+    shortcut: Shortcut
+
+    def __post_init__(self) -> None:
+        if len(self.channels) != len(self.blocks):
+            raise ValueError(f"blocks must have one entry per stage ({len(self.channels)}), not {len(self.blocks)}")
+        if min((self.stem, *self.channels, *self.blocks)) < 1:
+            raise ValueError("stem, channels and blocks must be positive")
 
 
 def identity_pad_conv(in_channels: int, out_channels: int, stride: int) -> nn.Conv2d:
@@ -57,19 +79,17 @@ class BasicBlock(nn.Module):
 class ResNetCifar(nn.Module):
     """Stem, stages of basic blocks (every stage after the first halves the map), average pooling, classifier."""
 
-    def __init__(
-        self, in_channels: int, classes: int, stem: int, channels: Sequence[int], blocks: Sequence[int], shortcut: Shortcut
-    ) -> None:
+    def __init__(self, shape: tuple[int, int, int], classes: int, params: ResNetCifarParams) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(in_channels, stem, 3, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(stem)
-        self.stages = len(channels)
-        width = stem
-        for stage, (out_channels, count) in enumerate(zip(channels, blocks, strict=True), start=1):
+        self.conv1 = nn.Conv2d(shape[0], params.stem, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(params.stem)
+        self.stages = len(params.channels)
+        width = params.stem
+        for stage, (out_channels, count) in enumerate(zip(params.channels, params.blocks, strict=True), start=1):
             layers: list[nn.Module] = []
             for index in range(count):
                 stride = 2 if stage > 1 and index == 0 else 1
-                layers.append(BasicBlock(width, out_channels, stride, shortcut))
+                layers.append(BasicBlock(width, out_channels, stride, params.shortcut))
                 width = out_channels
             self.add_module(f"layer{stage}", nn.Sequential(*layers))
         self.linear = nn.Linear(width, classes)

@@ -1,0 +1,33 @@
+"""Data sets by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hwgen.data.cifar10 import load_cifar10
+from hwgen.data.dataset import Dataset, Split
+from hwgen.data.folders import load_image_folder
+from hwgen.errors import HwgenError
+
+
+def load_dataset(
+    name: str, root: Path, split: Split, shape: tuple[int, int, int], classes: tuple[str, ...]
+) -> Dataset:
+    """Read a split of data set ``name`` for a network of input ``shape`` (C, H, W) and output ``classes``.
+
+    ``"cifar10"`` is read from ``root/cifar-10-batches-py``; every other name is an image folder, ``root/<name>/<split>`` or
+    ``root/<split>``, with one folder per class.
+
+    Raises:
+        HwgenError: not there (where to put it is said), damaged, or of another shape or other classes.
+    """
+    if not root.is_dir():
+        raise HwgenError(f"folder {str(root)!r} does not exist", hint="give the folder that holds the data set with --data")
+    if name != "cifar10":
+        return load_image_folder(root, name, split, shape, classes)
+    dataset = load_cifar10(root, split)
+    if dataset.images.shape[1:] != shape:
+        raise HwgenError(f"images of {name} are {dataset.images.shape[1:]}, the network's input is {shape}")
+    if dataset.classes != classes:
+        raise HwgenError(f"classes of {name} differ from the recipe's", allowed=", ".join(dataset.classes))
+    return dataset

@@ -1,0 +1,314 @@
+"""Recipes: one TOML file per model says everything about it but the numbers in its checkpoint."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import tomllib
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from hwgen.errors import HwgenError
+from hwgen.resources import models_dir
+from hwgen.tt.form import TtForm, parse_grouping
+from hwgen.zoo.fields import read_table
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputSpec:
+    """What the network sees: ``(pixel / scale - mean) / std`` per channel.
+
+    Args:
+        shape: (channels, height, width).
+        mean, std: per channel, of pixels divided by ``scale``.
+        scale: the pixel value that becomes 1.0; pixels are 0..255.
+        dataset: name of the data set (``hwgen.data.load_dataset``).
+        classes: class names in label order.
+    """
+
+    shape: tuple[int, int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    dataset: str
+    classes: tuple[str, ...]
+    scale: float = 255.0
+
+    def __post_init__(self) -> None:
+        _require(min(self.shape) > 0, f"shape must be positive, not {list(self.shape)}")
+        for name in ("mean", "std"):
+            _require(len(getattr(self, name)) == self.shape[0], f"{name} must have {self.shape[0]} entries, one a channel")
+        _require(min(self.std) > 0, f"std must be positive, not {list(self.std)}")
+        _require(self.scale > 0, f"scale must be positive, not {self.scale}")
+        _require(len(self.classes) > 1, "classes must name at least two classes")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkSpec:
+    """Which builder makes the torch module, and its parameters (checked by the builder)."""
+
+    builder: str
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsSpec:
+    """The checkpoint that ships with the recipe; ``file`` is beside the recipe, or empty when none ships."""
+
+    file: str = ""
+    origin: str = ""
+    licence: str = ""
+    sha256: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TtLayerSpec:
+    """TT form of one layer, named as in the torch module."""
+
+    name: str
+    ranks: tuple[int, ...]
+    grouping: str = ""
+    execution: Literal["", "auto", "chain", "reconstruct", "merged"] = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TtSpec:
+    """Which layers are tensor trains.
+
+    Args:
+        grouping: of layers that do not name their own.
+        execution: how the accelerator executes them, of layers that do not name their own.
+        rank_multiple: what ranks chosen by ``hwgen compress`` are rounded to.
+        macs_ratio, parameters_ratio: the budget from which the ranks were chosen, against the dense network.
+        layers: one entry per layer.
+    """
+
+    grouping: str = "I|HW|O"
+    execution: Literal["auto", "chain", "reconstruct", "merged"] = "auto"
+    rank_multiple: int = 32
+    macs_ratio: float | None = None
+    parameters_ratio: float | None = None
+    layers: tuple[TtLayerSpec, ...] = ()
+
+    def __post_init__(self) -> None:
+        _require(self.rank_multiple > 0, f"rank_multiple must be positive, not {self.rank_multiple}")
+        names = [layer.name for layer in self.layers]
+        _require(len(set(names)) == len(names), "layers must not name a layer twice")
+        for layer in self.layers:
+            self.form(layer)
+
+    def form(self, layer: TtLayerSpec) -> TtForm:
+        """Grouping and ranks of ``layer``."""
+        return TtForm(parse_grouping(layer.grouping or self.grouping), layer.ranks)
+
+    def execution_of(self, layer: TtLayerSpec) -> str:
+        """Execution policy of ``layer``."""
+        return layer.execution or self.execution
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizeSpec:
+    """Calibration: which method, on how many training images."""
+
+    calibration: Literal["minmax", "percentile", "mse"] = "mse"
+    images: int = 512
+    percentile: float = 99.99
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _require(self.images > 0, f"images must be positive, not {self.images}")
+        _require(50 < self.percentile <= 100, f"percentile must be in (50, 100], not {self.percentile}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncryptSpec:
+    """What is stored encrypted: ``"all"``, ``"none"``, a fraction of the bytes, or layer names."""
+
+    select: Literal["all", "none", "fraction", "names"] = "all"
+    fraction: float | None = None
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        given = self.fraction is not None
+        _require(given == (self.select == "fraction"), 'fraction must be given if, and only if, select = "fraction"')
+        _require(self.fraction is None or 0 <= self.fraction <= 1, f"fraction must be in [0, 1], not {self.fraction}")
+        _require(bool(self.names) == (self.select == "names"), 'names must be given if, and only if, select = "names"')
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhaseSpec:
+    """A stretch of training at one image size (height and width; 0 = the network's own)."""
+
+    epochs: int
+    size: int = 0
+
+    def __post_init__(self) -> None:
+        _require(self.epochs > 0, f"epochs must be positive, not {self.epochs}")
+        _require(self.size >= 0, f"size must not be negative, not {self.size}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerSpec:
+    """SGD with momentum; the learning rate rises linearly to ``peak`` and then falls to zero."""
+
+    peak: float
+    momentum: float = 0.9
+    nesterov: bool = True
+    weight_decay: float = 5e-4
+    warmup: float = 0.15
+    decay: Literal["linear", "cosine"] = "linear"
+
+    def __post_init__(self) -> None:
+        _require(self.peak > 0, f"peak must be positive, not {self.peak}")
+        _require(0 <= self.momentum < 1, f"momentum must be in [0, 1), not {self.momentum}")
+        _require(0 <= self.warmup < 1, f"warmup must be in [0, 1), not {self.warmup}")
+        _require(self.weight_decay >= 0, f"weight_decay must not be negative, not {self.weight_decay}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentSpec:
+    """Random changes of training images: mirror left and right, shift by up to ``shift`` pixels (edges reflected)."""
+
+    flip: bool = False
+    shift: int = 0
+
+    def __post_init__(self) -> None:
+        _require(self.shift >= 0, f"shift must not be negative, not {self.shift}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeacherSpec:
+    """A trained network to start from and to learn from.
+
+    Args:
+        recipe: name of the teacher's recipe; the student's dense twin when it is also the origin of a TT-SVD start.
+        origin: how the teacher of the shipped checkpoint was made.
+        weight: share of the distillation loss, the rest is cross-entropy with the labels; 0 = start only.
+        temperature: softening of both distributions.
+    """
+
+    recipe: str
+    origin: str = ""
+    weight: float = 0.5
+    temperature: float = 2.0
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.weight <= 1, f"weight must be in [0, 1], not {self.weight}")
+        _require(self.temperature > 0, f"temperature must be positive, not {self.temperature}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSpec:
+    """How the checkpoint is made (``hwgen.train.run``)."""
+
+    phases: tuple[PhaseSpec, ...]
+    optimizer: OptimizerSpec
+    batch: int = 128
+    seed: int = 0
+    label_smoothing: float = 0.0
+    augment: AugmentSpec = AugmentSpec()
+    precision: Literal["bfloat16", "float32"] = "float32"
+    tt_execution: Literal["dense", "chain"] = "chain"
+    teacher: TeacherSpec | None = None
+
+    def __post_init__(self) -> None:
+        _require(len(self.phases) > 0, "phases must not be empty")
+        _require(self.batch > 1, f"batch must be at least 2, not {self.batch}")
+        _require(0 <= self.label_smoothing < 1, f"label_smoothing must be in [0, 1), not {self.label_smoothing}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationSpec:
+    """Recorded top-1 accuracies (0..1) of the shipped checkpoint, and how they were measured.
+
+    Args:
+        float: of the float network from which this one was compressed; equal to ``compressed`` if it was not.
+        compressed: of this network in float32.
+        int8: of the quantised network.
+    """
+
+    dataset: str = ""
+    images: int = 0
+    float: float | None = None
+    compressed: float | None = None
+    int8: float | None = None
+    command: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("float", "compressed", "int8"):
+            value = getattr(self, name)
+            _require(value is None or 0 <= value <= 1, f"{name} must be in [0, 1], not {value}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything about a model but the numbers in its checkpoint. ``path`` is the file it was read from."""
+
+    name: str
+    description: str
+    input: InputSpec
+    network: NetworkSpec
+    weights: WeightsSpec = WeightsSpec()
+    tt: TtSpec = TtSpec()
+    quantize: QuantizeSpec = QuantizeSpec()
+    encrypt: EncryptSpec = EncryptSpec()
+    train: TrainSpec | None = None
+    evaluation: EvaluationSpec = EvaluationSpec()
+    path: Path = field(default=Path(), compare=False)
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """The shipped checkpoint, None if the recipe ships none."""
+        return self.path.parent / self.weights.file if self.weights.file else None
+
+    @property
+    def sha256(self) -> str:
+        """Hash of what decides the function and its training: input, network, tt, train (not texts, not evaluation)."""
+        parts = {key: value for key, value in asdict(self).items() if key in ("input", "network", "tt", "train")}
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def list_recipes() -> tuple[str, ...]:
+    """Names of the models of the zoo."""
+    return tuple(sorted(path.stem for path in models_dir().glob("*.toml")))
+
+
+def find_recipe(model: str | Path) -> Path:
+    """The recipe file of a model given by name, or the path itself when it points to a file.
+
+    Raises:
+        HwgenError: there is no such model; the nearest names are offered.
+    """
+    path = Path(model)
+    if path.suffix == ".toml":
+        if path.is_file():
+            return path
+        raise HwgenError(f"recipe {str(path)!r} does not exist")
+    names = list_recipes()
+    if str(model) in names:
+        return models_dir() / f"{model}.toml"
+    near = difflib.get_close_matches(str(model), names, n=3, cutoff=0.4)
+    hint = f"did you mean {' or '.join(near)}?" if near else "give the name of a model or the path of a recipe (.toml)"
+    raise HwgenError(f"unknown model {str(model)!r}", allowed=", ".join(names), hint=hint)
+
+
+def load_recipe(model: str | Path) -> Recipe:
+    """Read and check a recipe, by model name or path.
+
+    Raises:
+        HwgenError: no such model, not TOML, or a field is wrong (file, field and what is allowed are named).
+    """
+    path = find_recipe(model)
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise HwgenError(f"is not valid TOML: {error}", where=str(path)) from error
+    if "path" in table:
+        raise HwgenError("unknown key 'path'", where=str(path))
+    return read_table(Recipe, {**table, "path": path}, str(path))
