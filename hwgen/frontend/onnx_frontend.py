@@ -1,0 +1,4 @@
+from hwgen.ir.nodes import Graph
+
+
+def load_onnx(path) -> Graph: raise NotImplementedError

@@ -1,0 +1,120 @@
+"""Float execution of float and planned graphs with torch operators: calibration, accuracy, tests.
+
+This is the reference for "what the network computes before quantisation"; it shares nothing with ``hwgen.golden``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from hwgen.errors import HwgenError
+from hwgen.ir import nodes as ir
+from hwgen.ir.nodes import Graph, Node
+from hwgen.ir.tt_chain import chain_convs
+
+
+def run_float(graph: Graph, images: np.ndarray, keep: Collection[str] = ()) -> dict[str, np.ndarray]:
+    """Runs ``graph`` on a batch.
+
+    Args:
+        graph: float or planned.
+        images: float32 [N, *input shape].
+        keep: names of further tensors to return.
+
+    Returns:
+        Tensor name -> float32 [N, *shape], for the output and ``keep``.
+    """
+    wanted = {graph.output, *keep}
+    found: dict[str, np.ndarray] = {}
+
+    def visit(node: Node, value: Tensor) -> None:
+        if node.name in wanted:
+            found[node.name] = value.numpy()
+
+    visit_float(graph, images, visit)
+    return found
+
+
+def visit_float(graph: Graph, images: np.ndarray, visit: Callable[[Node, Tensor], None]) -> None:
+    """Runs ``graph`` on float32 ``images``, hands every tensor to ``visit`` in order, frees it after its last use."""
+    expected = graph.input_node().shape
+    if images.shape[1:] != expected:
+        raise HwgenError(f"images of shape {images.shape[1:]}", where=graph.name, allowed=f"{expected}")
+    last_use = {name: index for index, node in enumerate(graph.nodes) for name in node.inputs}
+    values: dict[str, Tensor] = {}
+    with torch.no_grad():
+        for index, node in enumerate(graph.nodes):
+            if isinstance(node, ir.Input):
+                value = torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32))
+            else:
+                value = _evaluate(node, [values[name] for name in node.inputs])
+            visit(node, value)
+            values[node.name] = value
+            for name in node.inputs:
+                if last_use[name] == index:
+                    values.pop(name, None)
+
+
+def _t(array: np.ndarray) -> Tensor:
+    return torch.from_numpy(array.copy())
+
+
+def _pad(x: Tensor, padding: ir.Padding, value: float = 0.0) -> Tensor:
+    top, bottom, left, right = padding
+    return functional.pad(x, (left, right, top, bottom), value=value) if any(padding) else x
+
+
+def _conv(x: Tensor, weight: np.ndarray, bias: np.ndarray | None, *, stride: ir.Pair, padding: ir.Padding,
+          dilation: ir.Pair, groups: int = 1) -> Tensor:
+    symmetric = padding[0] == padding[1] and padding[2] == padding[3]
+    inner = (padding[0], padding[2]) if symmetric else (0, 0)
+    source = x if symmetric else _pad(x, padding)
+    return functional.conv2d(source, _t(weight), None if bias is None else _t(bias), stride, inner, dilation, groups)
+
+
+def _tt_conv(node: ir.TTConv2d, x: Tensor) -> Tensor:
+    for conv in chain_convs(node):
+        x = _conv(x, conv.weight, None, stride=conv.stride, padding=conv.padding, dilation=conv.dilation)
+    return x + _t(node.bias)[:, None, None]
+
+
+def _batch_norm(node: ir.BatchNorm, x: Tensor) -> Tensor:
+    return functional.batch_norm(x, _t(node.mean), _t(node.var), _t(node.gamma), _t(node.beta), eps=node.eps)
+
+
+def _evaluate(node: Node, inputs: Sequence[Tensor]) -> Tensor:
+    x = inputs[0]
+    match node:
+        case ir.Conv2d():
+            return _conv(x, node.weight, node.bias, stride=node.stride, padding=node.padding, dilation=node.dilation,
+                         groups=node.groups)
+        case ir.TTConv2d():
+            return _tt_conv(node, x)
+        case ir.Linear():
+            return functional.linear(x, _t(node.weight), _t(node.bias))
+        case ir.TTLinear():
+            return x @ _t(node.cores[0][0]) @ _t(node.cores[1][:, :, 0]) + _t(node.bias)
+        case ir.BatchNorm():
+            return _batch_norm(node, x)
+        case ir.Relu():
+            return x.clamp_min(0)
+        case ir.Relu6():
+            return x.clamp(0, 6)
+        case ir.MaxPool():
+            return functional.max_pool2d(_pad(x, node.padding, -torch.inf), node.kernel, node.stride)
+        case ir.AvgPool():
+            return functional.avg_pool2d(_pad(x, node.padding), node.kernel, node.stride)
+        case ir.GlobalAvgPool():
+            return x.mean(dim=(2, 3), keepdim=True)
+        case ir.Add():
+            return x + inputs[1]
+        case ir.Concat():
+            return torch.cat(list(inputs), dim=1)
+        case ir.Flatten():
+            return x.flatten(1)
+    raise HwgenError(f"{node.op} has no float execution", where=node.name)

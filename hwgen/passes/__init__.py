@@ -1,0 +1,1 @@
+"""Passes over float graphs: pure functions ``Graph -> Graph``, one file each."""

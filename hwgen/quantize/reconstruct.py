@@ -1,0 +1,69 @@
+"""Quantises a TT kernel that the hardware contracts itself (``ReconstructedKernel``)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwgen.ir.nodes import ContractionStep, ReconstructedKernel, Requantise, TTConv2d
+from hwgen.ir.shapes import tt_kernel_shape
+from hwgen.quantize.multiplier import not_below, shifts
+
+_TINY = 1e-30
+
+
+def output_first(node: TTConv2d) -> tuple[np.ndarray, list[np.ndarray]]:
+    """The train turned round: ``first`` float64 [O, r], then [r, Kh, Kw, r'] and [r', I], or [r, Kh, Kw, I] alone."""
+    last = node.cores[-1].astype(np.float64)  # [r, O, 1]
+    first = last[:, :, 0].T
+    if node.grouping == ("I", "HW", "O"):
+        middle = node.cores[1].astype(np.float64).transpose(3, 1, 2, 0)  # [r2, Kh, Kw, r1]
+        return first, [middle, node.cores[0][0].astype(np.float64).T]  # [r1, I]
+    return first, [node.cores[0][0].astype(np.float64).transpose(3, 1, 2, 0)]  # [r, Kh, Kw, I]
+
+
+def quantise_kernel(node: TTConv2d) -> tuple[ReconstructedKernel, np.ndarray]:
+    """The integer train of a RECONSTRUCT layer, and the real value per step of the kernel's output channels [O].
+
+    Every contraction is requantised per column; a column that is summed over in the next contraction may have a scale
+    of its own (folded into the next core's rows), the columns of the last one share one scale. The rows keep a scale
+    per output channel from ``first`` to the end, where the convolution's multipliers absorb it.
+
+    Args:
+        node: grouping I|HW|O or IHW|O.
+    """
+    first, cores = output_first(node)
+    gains = np.maximum(np.abs(first).max(axis=0), _TINY)
+    first, cores[0] = first / gains, cores[0] * gains[:, None, None, None]
+    row_scale: np.ndarray = np.maximum(np.abs(first).max(axis=1), _TINY) / 127
+    left = np.clip(np.rint(first / row_scale[:, None]), -127, 127)
+    left_real = first / row_scale[:, None]
+    first_int = left.astype(np.int8)
+    column_scale = np.ones(first.shape[1])
+    steps: list[ContractionStep] = []
+    for index, core in enumerate(cores):
+        is_last = index == len(cores) - 1
+        flat = (core.reshape(core.shape[0], -1)).astype(np.float64)
+        product = left_real @ flat  # real value / row scale
+        if is_last:
+            target = np.full(flat.shape[1], max(float(np.abs(product).max()), _TINY) / 127)
+            next_scale = target[:1]
+        else:
+            rank = core.shape[-1]
+            next_scale = np.maximum(np.abs(product).reshape(-1, rank).max(axis=0), _TINY) / 127
+            target = np.tile(next_scale, flat.shape[1] // rank)
+        scaled = flat * column_scale[:, None]
+        weight_scale = np.maximum(np.maximum(np.abs(scaled).max(axis=0), _TINY) / 127, target * 2.0**-24)
+        ratio = weight_scale / target
+        shift = shifts(ratio[None], node.name)
+        multiplier = not_below(ratio, shift)
+        weight_scale = multiplier * np.exp2(-shift) * target
+        core_int = np.clip(np.rint(scaled / weight_scale), -127, 127).astype(np.int8)
+        steps.append(ContractionStep(
+            core=core_int.reshape(core.shape),
+            requantise=Requantise(multiplier=multiplier, shift=shift, residual_multiplier=np.zeros_like(multiplier),
+                                  lo=-127, hi=127),
+        ))
+        left_real = product.reshape(-1, core.shape[-1])
+        column_scale = next_scale
+    kernel = ReconstructedKernel(first=first_int, steps=tuple(steps), shape=tt_kernel_shape(node))
+    return kernel, row_scale * column_scale[0]
