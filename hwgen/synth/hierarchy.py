@@ -1,0 +1,126 @@
+"""Cut a Verilog design into the parts that are synthesised once each.
+
+Amaranth writes one module per instance, so equal submodules appear under different names: modules are compared by their
+text, not by their names. A part is a module together with everything below it that is not a part itself; modules become
+parts of their own when they are placed more than once or are large.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+
+from hwgen.errors import HwgenError
+
+#: modules with at least so many lines (with what is below them) are synthesised apart
+LARGE = 1200
+_MODULE = re.compile(r"^module\s+(\\\S+|\w+)\s*(?:#\s*\(.*?\)\s*)?\(.*?^endmodule\b", re.M | re.S)
+_NAME = r"\\\S+|[A-Za-z_]\w*"
+
+
+def split_modules(verilog: str) -> dict[str, str]:
+    """Text of every module by its name, in order."""
+    return {m.group(1).lstrip("\\"): m.group(0) for m in _MODULE.finditer(verilog)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One distinct part of a design.
+
+    Args:
+        top: name of its top module (one of several equal ones).
+        verilog: text of everything that is needed to synthesise it.
+        empty: modules below it that are parts themselves.
+        count: how often it is placed in the whole design.
+        key: hash of its content.
+    """
+
+    top: str
+    verilog: str
+    empty: tuple[str, ...]
+    count: int
+    key: str
+
+
+class Design:
+    """A design as a tree of modules.
+
+    Args:
+        verilog: all modules.
+        top: name of the top module.
+    """
+
+    def __init__(self, verilog: str, top: str) -> None:
+        self.text = split_modules(verilog)
+        if top not in self.text:
+            raise HwgenError(f"module {top!r} is not in the design", exit_code=1)
+        self.top = top
+        instance = re.compile(rf"^\s*({_NAME})\s+(?:#\s*\(.*?\)\s*)?({_NAME})\s*\(", re.M | re.S)
+        self.children = {
+            name: [m.group(1).lstrip("\\") for m in instance.finditer(text) if m.group(1).lstrip("\\") in self.text]
+            for name, text in self.text.items()
+        }
+
+    @cached_property
+    def content(self) -> dict[str, str]:
+        """Hash of every module's text with the names of itself and its children replaced by their hashes."""
+        done: dict[str, str] = {}
+
+        def visit(name: str) -> str:
+            if name not in done:
+                text = self.text[name]
+                names = {name: "self", **{c: visit(c) for c in set(self.children[name])}}
+                for old, new in names.items():
+                    text = re.sub(rf"(?<![\w.$\\])\\?{re.escape(old)}(?=\s)", new, text)
+                done[name] = hashlib.sha256(text.encode()).hexdigest()
+            return done[name]
+
+        visit(self.top)
+        return done
+
+    @cached_property
+    def placed(self) -> Counter[str]:
+        """How often each content is placed."""
+        counts: Counter[str] = Counter()
+
+        def visit(name: str) -> None:
+            counts[self.content[name]] += 1
+            for child in self.children[name]:
+                visit(child)
+
+        visit(self.top)
+        return counts
+
+    def _lines(self, name: str) -> int:
+        return self.text[name].count("\n") + sum(self._lines(c) for c in self.children[name])
+
+    def parts(self) -> list[Part]:
+        """The distinct parts, the top first."""
+        def apart(name: str) -> bool:
+            return self.placed[self.content[name]] > 1 or self._lines(name) >= LARGE
+
+        found: dict[str, Part] = {}
+
+        def visit(name: str) -> None:
+            key = self.content[name]
+            if key in found:
+                return
+            below: list[str] = []
+            empty: list[str] = []
+            queue = [name]
+            while queue:
+                current = queue.pop()
+                below.append(current)
+                for child in self.children[current]:
+                    (empty if apart(child) else queue).append(child)
+            text = "\n".join(self.text[n] for n in dict.fromkeys([*below, *empty]))
+            found[key] = Part(top=name, verilog=text, empty=tuple(dict.fromkeys(empty)), count=self.placed[key],
+                              key=key)
+            for child in empty:
+                visit(child)
+
+        visit(self.top)
+        return list(found.values())
