@@ -1,4 +1,7 @@
-"""CIFAR-10 in its public layout, ``cifar-10-batches-py`` (https://www.cs.toronto.edu/~kriz/cifar.html, "python version")."""
+"""CIFAR-10 in its public layout, ``cifar-10-batches-py``.
+
+Source: https://www.cs.toronto.edu/~kriz/cifar.html, "CIFAR-10 python version".
+"""
 
 from __future__ import annotations
 
@@ -62,8 +65,8 @@ def load_cifar10(root: Path, split: Split) -> Dataset:
     if not folder.is_dir():
         raise HwgenError(
             f"no folder {FOLDER!r} in {str(root)!r}",
-            hint="unpack cifar-10-python.tar.gz (https://www.cs.toronto.edu/~kriz/cifar.html) there and give that folder "
-            "with --data",
+            hint="unpack cifar-10-python.tar.gz (https://www.cs.toronto.edu/~kriz/cifar.html) into a folder "
+            "and give that folder with --data",
         )
     meta = _read(folder / "batches.meta")
     images: list[np.ndarray] = []
@@ -75,7 +78,8 @@ def load_cifar10(root: Path, split: Split) -> Dataset:
         except (KeyError, TypeError, ValueError) as error:
             raise HwgenError(f"has no usable entry {error}", where=str(folder / name)) from error
         if data.dtype != np.uint8 or data.ndim != 2 or data.shape[1] != 3072 or len(data) != len(batch_labels):
-            raise HwgenError(f"holds {data.dtype} {list(data.shape)}", where=str(folder / name), allowed="uint8 [N, 3072]")
+            found = f"{data.dtype} {list(data.shape)} with {len(batch_labels)} labels"
+            raise HwgenError(f"holds {found}", where=str(folder / name), allowed="uint8 [N, 3072] with N labels")
         images.append(data.reshape(-1, 3, 32, 32))
         labels.append(batch_labels)
     classes = tuple(name.decode() for name in meta[b"label_names"])

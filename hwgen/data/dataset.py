@@ -33,5 +33,5 @@ class Dataset:
         return Dataset(self.name, self.images[indices], self.labels[indices], self.classes)
 
     def sample(self, count: int, seed: int) -> Dataset:
-        """``count`` different images (all, if there are fewer), drawn by ``seed``; for calibration, from a training set."""
+        """``count`` different images (all, if there are fewer), drawn by ``seed``; calibration uses training images."""
         return self.take(np.random.default_rng(seed).permutation(len(self))[:count])

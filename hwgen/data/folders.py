@@ -29,7 +29,9 @@ def find_image_folder(root: Path, name: str, split: Split) -> Path:
     )
 
 
-def load_image_folder(root: Path, name: str, split: Split, shape: tuple[int, int, int], classes: tuple[str, ...]) -> Dataset:
+def load_image_folder(
+    root: Path, name: str, split: Split, *, shape: tuple[int, int, int], classes: tuple[str, ...]
+) -> Dataset:
     """Read a split; every image is centre-cropped to ``shape`` (C, H, W), C = 1 as greyscale and C = 3 as RGB.
 
     Args:

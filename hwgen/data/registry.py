@@ -15,16 +15,17 @@ def load_dataset(
 ) -> Dataset:
     """Read a split of data set ``name`` for a network of input ``shape`` (C, H, W) and output ``classes``.
 
-    ``"cifar10"`` is read from ``root/cifar-10-batches-py``; every other name is an image folder, ``root/<name>/<split>`` or
-    ``root/<split>``, with one folder per class.
+    ``"cifar10"`` is read from ``root/cifar-10-batches-py``; every other name is an image folder,
+    ``root/<name>/<split>`` or ``root/<split>``, with one folder per class.
 
     Raises:
         HwgenError: not there (where to put it is said), damaged, or of another shape or other classes.
     """
     if not root.is_dir():
-        raise HwgenError(f"folder {str(root)!r} does not exist", hint="give the folder that holds the data set with --data")
+        hint = "give the folder that holds the data set with --data"
+        raise HwgenError(f"folder {str(root)!r} does not exist", hint=hint)
     if name != "cifar10":
-        return load_image_folder(root, name, split, shape, classes)
+        return load_image_folder(root, name, split, shape=shape, classes=classes)
     dataset = load_cifar10(root, split)
     if dataset.images.shape[1:] != shape:
         raise HwgenError(f"images of {name} are {dataset.images.shape[1:]}, the network's input is {shape}")

@@ -14,7 +14,7 @@ from hwgen.zoo.recipe import AugmentSpec
 
 @dataclass(frozen=True)
 class Draw:
-    """The random choices for one batch: mirrored or not, bool [N], and the shift (rows, columns) in 0..2*shift, int [N]."""
+    """The random choices for one batch: mirrored or not, bool [N]; shifts down and right in 0..2*shift, int [N]."""
 
     flip: np.ndarray
     rows: np.ndarray

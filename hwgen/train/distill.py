@@ -6,29 +6,31 @@ import os
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from hwgen.data.dataset import Dataset
 from hwgen.train.evaluate import logits
-from hwgen.zoo.recipe import InputSpec
+from hwgen.zoo.recipe import Recipe
 
 
-def teacher_logits(teacher: nn.Module, dataset: Dataset, spec: InputSpec, flip: bool, cache: Path, *, bfloat16: bool) -> np.ndarray:
+def teacher_outputs(teacher: nn.Module, dataset: Dataset, recipe: Recipe, cache: Path) -> np.ndarray:
     """Outputs of the teacher for every image, float16 [views, N, classes]; view 1 is the mirrored image.
 
-    Shifts are left out: the teacher sees the image in the middle. ``cache`` (.npy) is read when it has the right shape,
-    else written; delete it to compute anew.
+    There are two views if the recipe mirrors images, else one. Shifts are left out: the teacher sees the image where it
+    is. ``cache`` (.npy) is read if it exists and has the right shape, else written.
     """
+    flip = recipe.train is not None and recipe.train.augment.flip
+    bfloat16 = recipe.train is not None and recipe.train.precision == "bfloat16"
     shape = (2 if flip else 1, len(dataset), len(dataset.classes))
     if cache.exists():
-        kept = np.load(cache)
+        kept = np.load(cache, allow_pickle=False)
         if kept.shape == shape:
             return kept
-    views = [dataset.images, dataset.images[:, :, :, ::-1]][: shape[0]]
-    result = np.stack([logits(teacher, view, spec, bfloat16=bfloat16) for view in views]).astype(np.float16)
-    temporary = cache.with_name(cache.name + ".part")
+    views = (dataset.images, dataset.images[:, :, :, ::-1])[: shape[0]]
+    outputs = [logits(teacher, view, recipe.input, bfloat16=bfloat16) for view in views]
+    result = np.stack(outputs).astype(np.float16)
+    temporary = cache.with_name(f"{cache.name}.part")
     with temporary.open("wb") as file:
         np.save(file, result)
     os.replace(temporary, cache)

@@ -1,4 +1,4 @@
-"""Top-1 accuracy of a torch module."""
+"""Outputs and top-1 accuracy of a torch module."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from hwgen.zoo.recipe import InputSpec
 
 
 @torch.inference_mode()
-def logits(module: nn.Module, images: np.ndarray, spec: InputSpec, *, batch: int = 200, bfloat16: bool = False) -> np.ndarray:
-    """Outputs float32 [N, classes] of ``module`` (put into evaluation mode) for uint8 images [N, C, H, W]."""
+def logits(
+    module: nn.Module, images: np.ndarray, spec: InputSpec, *, batch: int = 200, bfloat16: bool = False
+) -> np.ndarray:
+    """Outputs float32 [N, classes] of ``module`` (left in evaluation mode) for uint8 images [N, C, H, W]."""
     module.eval()
     parts = []
     for start in range(0, len(images), batch):
-        x = normalise(torch.from_numpy(np.ascontiguousarray(images[start : start + batch])), spec)
+        x = normalise(torch.from_numpy(images[start : start + batch].copy()), spec)
         with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
             parts.append(module(x).float().numpy())
     return np.concatenate(parts)

@@ -8,7 +8,7 @@ from math import prod
 
 from hwgen.errors import HwgenError
 
-#: Modes of a kernel in the order in which a train holds them: input channels, kernel rows, kernel columns, output channels.
+#: Modes of a kernel in the order of a train: input channels, kernel rows, kernel columns, output channels.
 MODES = "IHWO"
 #: Groupings with a name in recipes and docs.
 GROUPINGS: tuple[str, ...] = ("I|HW|O", "I|H|W|O", "IH|WO", "IHW|O", "I|HWO")
@@ -23,7 +23,8 @@ def parse_grouping(text: str) -> tuple[str, ...]:
     groups = tuple(text.split("|"))
     if "".join(groups) != MODES or len(groups) < 2 or not all(groups):
         raise HwgenError(
-            f"TT grouping {text!r} does not split the modes {MODES} into consecutive groups", allowed=", ".join(GROUPINGS)
+            f"TT grouping {text!r} does not split the modes {MODES} into consecutive groups",
+            allowed=", ".join(GROUPINGS),
         )
     return groups
 

@@ -99,49 +99,55 @@ def ranks_by_budget(
             for name, form in forms.items()
         )
 
-    outcomes = [_greedy(layers, tails, limits, grouping, budget, multiple, mix) for mix in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    smallest = {
+        name: TtForm(tuple(grouping), tuple(min(multiple, limit) for limit in limits[name])) for name in layers
+    }
+    search = _Search(layers, tails, limits, budget, multiple)
+    outcomes = [search.greedy(smallest, mix) for mix in (0.0, 0.25, 0.5, 0.75, 1.0)]
     return min(outcomes, key=error)
 
 
-def _greedy(
-    layers: Mapping[str, RankLayer],
-    tails: Mapping[str, tuple[np.ndarray, ...]],
-    limits: Mapping[str, tuple[int, ...]],
-    grouping: Sequence[str],
-    budget: Budget,
-    multiple: int,
-    mix: float,
-) -> dict[str, TtForm]:
-    """One greedy pass; ``mix`` = 0 counts only MACs as cost, 1 only parameters."""
-    forms = {name: TtForm(tuple(grouping), tuple(min(multiple, limit) for limit in limits[name])) for name in layers}
-    macs = sum(form.macs(layers[name].conv) for name, form in forms.items())
-    parameters = sum(form.parameters(layers[name].conv) for name, form in forms.items())
-    if macs > budget.macs or parameters > budget.parameters:
-        raise HwgenError(
-            f"ranks of {multiple} already need {macs:,} MACs and {parameters:,} parameters",
-            allowed=f"at most {budget.macs:,} MACs and {budget.parameters:,} parameters",
-            hint="choose a smaller rank multiple, another grouping or a larger budget",
-        )
-    while True:
-        best: tuple[float, str, TtForm, int, int] | None = None
-        for name, form in forms.items():
-            conv = layers[name].conv
-            for cut, rank in enumerate(form.ranks):
-                raised = round_rank(rank + multiple, multiple, limits[name][cut])
-                if raised == rank:
-                    continue
-                new = TtForm(form.grouping, (*form.ranks[:cut], raised, *form.ranks[cut + 1 :]))
-                more_macs = new.macs(conv) - form.macs(conv)
-                more_parameters = new.parameters(conv) - form.parameters(conv)
-                if macs + more_macs > budget.macs or parameters + more_parameters > budget.parameters:
-                    continue
-                gain = layers[name].weight * float(tails[name][cut][rank] - tails[name][cut][raised])
-                cost = (1 - mix) * more_macs / budget.macs + mix * more_parameters / budget.parameters
-                if best is None or gain / cost > best[0]:
-                    best = (gain / cost, name, new, more_macs, more_parameters)
-        if best is None:
-            return forms
-        _, name, new, more_macs, more_parameters = best
-        forms[name] = new
-        macs += more_macs
-        parameters += more_parameters
+@dataclass(frozen=True)
+class _Search:
+    layers: Mapping[str, RankLayer]
+    tails: Mapping[str, tuple[np.ndarray, ...]]
+    limits: Mapping[str, tuple[int, ...]]
+    budget: Budget
+    multiple: int
+
+    def greedy(self, smallest: Mapping[str, TtForm], mix: float) -> dict[str, TtForm]:
+        """One greedy pass; ``mix`` = 0 counts only MACs as cost, 1 only parameters."""
+        layers, budget, multiple = self.layers, self.budget, self.multiple
+        forms = dict(smallest)
+        macs = sum(form.macs(layers[name].conv) for name, form in forms.items())
+        parameters = sum(form.parameters(layers[name].conv) for name, form in forms.items())
+        if macs > budget.macs or parameters > budget.parameters:
+            raise HwgenError(
+                f"ranks of {multiple} already need {macs:,} MACs and {parameters:,} parameters",
+                allowed=f"at most {budget.macs:,} MACs and {budget.parameters:,} parameters",
+                hint="choose a smaller rank multiple, another grouping or a larger budget",
+            )
+        while True:
+            best: tuple[float, str, TtForm, int, int] | None = None
+            for name, form in forms.items():
+                conv = layers[name].conv
+                for cut, rank in enumerate(form.ranks):
+                    raised = round_rank(rank + multiple, multiple, self.limits[name][cut])
+                    if raised == rank:
+                        continue
+                    new = TtForm(form.grouping, (*form.ranks[:cut], raised, *form.ranks[cut + 1 :]))
+                    more_macs = new.macs(conv) - form.macs(conv)
+                    more_parameters = new.parameters(conv) - form.parameters(conv)
+                    if macs + more_macs > budget.macs or parameters + more_parameters > budget.parameters:
+                        continue
+                    tail = self.tails[name][cut]
+                    gain = layers[name].weight * float(tail[rank] - tail[raised])
+                    cost = (1 - mix) * more_macs / budget.macs + mix * more_parameters / budget.parameters
+                    if best is None or gain / cost > best[0]:
+                        best = (gain / cost, name, new, more_macs, more_parameters)
+            if best is None:
+                return forms
+            _, name, new, more_macs, more_parameters = best
+            forms[name] = new
+            macs += more_macs
+            parameters += more_parameters

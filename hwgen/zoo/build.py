@@ -80,7 +80,7 @@ def build_module(recipe: Recipe, weights: Path | None = None, *, seed: int = 0) 
 
 
 def new_module(recipe: Recipe, seed: int = 0) -> nn.Module:
-    """The recipe's network, TT layers included, with weights drawn from ``seed``; torch's own generator is untouched."""
+    """The recipe's network, TT layers included, with weights drawn from ``seed``; torch's generator is untouched."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         module = with_tt_layers(build_dense(recipe), recipe.tt, f"{recipe.path}: tt.layers")

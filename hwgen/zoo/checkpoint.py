@@ -66,7 +66,9 @@ def load_state(module: nn.Module, tensors: Mapping[str, Tensor], where: str) -> 
             raise HwgenError(f"tensor {name!r} is missing", where=where, allowed=f"shape {list(state[name].shape)}")
         if tensors[name].shape != state[name].shape:
             raise HwgenError(
-                f"tensor {name!r} has shape {list(tensors[name].shape)}", where=where, allowed=f"{list(state[name].shape)}"
+                f"tensor {name!r} has shape {list(tensors[name].shape)}",
+                where=where,
+                allowed=f"{list(state[name].shape)}",
             )
         if not torch.isfinite(tensors[name]).all():
             raise HwgenError(f"tensor {name!r} holds NaN or infinity", where=where)

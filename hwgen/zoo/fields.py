@@ -1,4 +1,4 @@
-"""Reading TOML tables into frozen dataclasses: types checked, unknown keys refused, every error names file and field."""
+"""Reading TOML tables into frozen dataclasses: types checked, unknown keys refused, errors name file and field."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ def _convert(hint: Any, value: object, where: str) -> Any:
             return tuple(_convert(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value))
         if len(arguments) != len(value):
             raise HwgenError(f"must have {len(arguments)} entries, not {len(value)}", where=where)
-        return tuple(_convert(a, item, f"{where}[{i}]") for i, (a, item) in enumerate(zip(arguments, value, strict=True)))
+        pairs = zip(arguments, value, strict=True)
+        return tuple(_convert(a, item, f"{where}[{i}]") for i, (a, item) in enumerate(pairs))
     if origin is dict:
         if not isinstance(value, dict):
             raise HwgenError(f"must be a table, not {value!r}", where=where)

@@ -10,7 +10,7 @@ from hwgen.zoo.recipe import InputSpec
 
 
 def normalise(images: Tensor, spec: InputSpec, size: int = 0) -> Tensor:
-    """uint8 [N, C, H, W] -> float32 ``(pixel / scale - mean) / std``, resized to ``size`` (0 = unchanged), channels last."""
+    """uint8 [N, C, H, W] -> float32 ``(pixel / scale - mean) / std``, channels last; resized to ``size`` unless 0."""
     mean = torch.tensor(spec.mean).view(1, -1, 1, 1)
     std = torch.tensor(spec.std).view(1, -1, 1, 1)
     x = (images.float() / spec.scale - mean) / std

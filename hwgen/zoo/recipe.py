@@ -43,7 +43,8 @@ class InputSpec:
     def __post_init__(self) -> None:
         _require(min(self.shape) > 0, f"shape must be positive, not {list(self.shape)}")
         for name in ("mean", "std"):
-            _require(len(getattr(self, name)) == self.shape[0], f"{name} must have {self.shape[0]} entries, one a channel")
+            entries = len(getattr(self, name))
+            _require(entries == self.shape[0], f"{name} must have {self.shape[0]} entries, not {entries}")
         _require(min(self.std) > 0, f"std must be positive, not {list(self.std)}")
         _require(self.scale > 0, f"scale must be positive, not {self.scale}")
         _require(len(self.classes) > 1, "classes must name at least two classes")
@@ -269,8 +270,10 @@ class Recipe:
 
     @property
     def sha256(self) -> str:
-        """Hash of what decides the function and its training: input, network, tt, train (not texts, not evaluation)."""
+        """Hash of what decides the function and its training: input, network, tt, train (without its texts)."""
         parts = {key: value for key, value in asdict(self).items() if key in ("input", "network", "tt", "train")}
+        if self.train and self.train.teacher:
+            parts["train"]["teacher"].pop("origin")
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

@@ -1,7 +1,7 @@
 """Residual networks for small images: a 3x3 stem without pooling, basic blocks, global average pooling.
 
-Covers ResNet-18 in its 32x32 form (64-128-256-512 channels, 1x1 convolution shortcuts) and the ResNet-20/32/56 family of
-the original paper (16-32-64 channels, option-A shortcuts), by parameters only.
+Covers ResNet-18 in its 32x32 form (64-128-256-512 channels, 1x1 convolution shortcuts) and the ResNet-20/32/56 family
+of the original paper (16-32-64 channels, option-A shortcuts), by parameters only.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def identity_pad_conv(in_channels: int, out_channels: int, stride: int) -> nn.Co
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions with BatchNorm and a residual connection; input [N, I, H, W] -> [N, O, H/stride, W/stride]."""
+    """Two 3x3 convolutions with BatchNorm and a residual connection; [N, I, H, W] -> [N, O, H/stride, W/stride]."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int, shortcut: Shortcut) -> None:
         super().__init__()

@@ -94,7 +94,9 @@ class TTConv2d(nn.Module):
                 x, self.cores, self.bias, list(self.stride), list(self.padding), self.grouping
             )
         if self.execution == "chain":
-            return apply_chain(x, self.cores, self.bias, self.stride, self.padding, self.form.grouping)
+            return apply_chain(
+                x, self.cores, self.bias, stride=self.stride, padding=self.padding, grouping=self.form.grouping
+            )
         return functional.conv2d(x, contract_cores(self.cores), self.bias, stride=self.stride, padding=self.padding)
 
     def extra_repr(self) -> str:

@@ -34,6 +34,7 @@ def apply_chain(
     x: Tensor,
     cores: Sequence[Tensor],
     bias: Tensor | None,
+    *,
     stride: Sequence[int],
     padding: Sequence[int],
     grouping: Sequence[str],
@@ -72,7 +73,9 @@ def tt_conv2d(
 
 
 @tt_conv2d.register_fake
-def _(x: Tensor, cores: list[Tensor], bias: Tensor | None, stride: list[int], padding: list[int], grouping: str) -> Tensor:
+def _(
+    x: Tensor, cores: list[Tensor], bias: Tensor | None, stride: list[int], padding: list[int], grouping: str
+) -> Tensor:
     out_channels, _, rows, columns = contract_cores(cores).shape
     height = (x.shape[2] + 2 * padding[0] - rows) // stride[0] + 1
     width = (x.shape[3] + 2 * padding[1] - columns) // stride[1] + 1

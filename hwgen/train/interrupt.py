@@ -1,0 +1,32 @@
+"""Ctrl-C between two steps instead of in the middle of one."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+@contextmanager
+def interrupt_flag() -> Iterator[threading.Event]:
+    """Inside the block, SIGINT sets the yielded event and nothing else; a second SIGINT raises KeyboardInterrupt.
+
+    Outside the main thread signals cannot be caught: the event then stays unset.
+    """
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+
+    def handler(_signal: int, _frame: FrameType | None) -> None:
+        if event.is_set():
+            raise KeyboardInterrupt
+        event.set()
+
+    previous = signal.signal(signal.SIGINT, handler)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, previous)
