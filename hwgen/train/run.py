@@ -97,7 +97,7 @@ def run(
         if spec.teacher.weight > 0:
             soft = teacher_outputs(teacher_module, train, recipe, out_dir / "teacher_outputs.npy")
     job = TrainJob(
-        module=module, recipe=recipe, train=train, probe=test.take(slice(0, PROBE_IMAGES)), out_dir=out_dir, soft=soft
+        module=module, recipe=recipe, train=train, probe=test.sample(PROBE_IMAGES, spec.seed), out_dir=out_dir, soft=soft
     )
     with training_bar(recipe.name, display) as on_step:
         train_loop(job, log, resume=resume, on_step=on_step)
