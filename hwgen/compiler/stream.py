@@ -1,0 +1,173 @@
+"""The weight stream: positions of every batch in the ring, and the load runs that fill it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from hwgen.compiler.descriptor import Descriptor
+from hwgen.compiler.emit import Batch, RingBudget
+from hwgen.compiler.operations import Operation
+from hwgen.compiler.options import CompileOptions
+from hwgen.compiler.weights import batch_stream
+from hwgen.config.accelerator import AcceleratorConfig
+from hwgen.errors import HwgenError
+from hwgen.isa.layout import ComputeFlag, LoadFlag, LoadKind
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What one load descriptor fetches from the image.
+
+    Args:
+        kind, flags, segment_log2, dest, wait_progress: as in the load descriptor.
+        payload: plaintext, a multiple of 16 bytes.
+        offset: first beat's distance from the image address, in beats.
+        index: segment index of the first segment.
+        nodes: graph nodes whose weights it carries.
+    """
+
+    kind: LoadKind
+    flags: int
+    segment_log2: int
+    payload: bytes
+    dest: int = 0
+    wait_progress: int = 0
+    offset: int = 0
+    index: int = 0
+    nodes: tuple[str, ...] = ()
+
+    @property
+    def beats(self) -> int:
+        """Payload in 16-byte beats."""
+        return len(self.payload) // 16
+
+    @property
+    def segments(self) -> int:
+        """Number of segments."""
+        return -(-self.beats // (1 << self.segment_log2))
+
+    @property
+    def stored_beats(self) -> int:
+        """Payload and tags."""
+        return self.beats + self.segments
+
+    def chunks(self) -> list[bytes]:
+        """Payload of every segment."""
+        size = 16 << self.segment_log2
+        return [self.payload[i:i + size] for i in range(0, len(self.payload), size)]
+
+
+@dataclass(frozen=True)
+class Ring:
+    """Division of weight memory and of the transfers into it."""
+
+    lines: int
+    segment_log2: int
+    segment_lines: int
+
+    @property
+    def budget(self) -> RingBudget:
+        """What descriptors that share weights may keep."""
+        most = self.lines - 2 * self.segment_lines
+        return RingBudget(max(1, most // 2), most)
+
+
+def plan_ring(config: AcceleratorConfig, local_lines: int, options: CompileOptions) -> Ring:
+    """Ring behind which ``local_lines`` lines are for reconstructed kernels.
+
+    Raises:
+        HwgenError: nothing useful is left.
+    """
+    lines = config.weight_lines - local_lines - local_lines % 2
+    line_beats = config.line_bytes // 16
+    log2 = options.segment_log2
+    while log2 > 0 and (1 << log2) // line_beats > max(1, lines // 8):
+        log2 -= 1
+    log2 = max(log2, line_beats.bit_length() - 1)
+    segment_lines = (1 << log2) // line_beats
+    if lines < config.lines_per_tile + config.param_lines + 2 * segment_lines:
+        raise HwgenError(
+            f"weight memory: reconstructed kernels take {local_lines} of {config.weight_lines} lines, too few are left",
+            where="config.weight_lines",
+        )
+    return Ring(lines, log2, segment_lines)
+
+
+def place_batches(batches: Sequence[Batch], ring: Ring) -> tuple[list[Descriptor], list[tuple[int, int]]]:
+    """Descriptors with stream positions and RELEASE flags, and (first, end) line of every batch in the stream.
+
+    Raises:
+        HwgenError: a batch would wait for lines that only it can free.
+    """
+    out, spans, at = [], [], 0
+    for batch in batches:
+        lines = batch.descriptors[0].lines
+        end = at + lines * batch.blocks
+        for position, d in enumerate(batch.descriptors):
+            flags = d.flags
+            if position == len(batch.descriptors) - 1:
+                flags = flags | {ComputeFlag.RELEASE}
+            out.append(replace(d, weight_seq=at, weight_line=at % ring.lines, flags=flags))
+        if len(batch.descriptors) > 1 and end - at + ring.segment_lines > ring.lines:
+            raise HwgenError(
+                f"{end - at} lines of weights are shared by tiles, the ring has {ring.lines} lines",
+                where=batch.descriptors[0].node, hint="a configuration with more weight_lines",
+            )
+        spans.append((at, end))
+        at = end
+    return out, spans
+
+
+def weight_runs(
+    batches: Sequence[Batch], operations: Sequence[Operation], before: Mapping[int, Run], ring: Ring, resident: bool,
+    options: CompileOptions, config: AcceleratorConfig,
+) -> list[Run]:
+    """Load runs in program order (without the input).
+
+    Args:
+        before: operation index -> activation run that has to be loaded before the operation's weights.
+        resident: the whole stream stays in the ring between frames.
+    """
+    runs: list[Run] = []
+    flags = (1 << LoadFlag.RESIDENT) if resident else 0
+    ramp = [(beats, log2) for beats, log2 in options.ramp if log2 < ring.segment_log2]
+    line_beats = config.line_bytes // 16
+    pending: list[bytes] = []
+    nodes: dict[str, None] = {}
+    encrypted = False
+    loaded = 0
+
+    def flush() -> None:
+        nonlocal loaded
+        data = b"".join(pending)
+        while data:
+            log2, size = ring.segment_log2, len(data)
+            if ramp:
+                beats, log2 = ramp[0]
+                log2 = max(log2, line_beats.bit_length() - 1)
+                size = min(size, 16 * (beats - loaded))
+            loaded += size // 16
+            if ramp and loaded >= ramp[0][0]:
+                ramp.pop(0)
+                loaded = 0
+            runs.append(Run(kind=LoadKind.WEIGHTS, flags=flags | (int(encrypted) << LoadFlag.ENCRYPTED),
+                            segment_log2=log2, payload=data[:size], nodes=tuple(nodes)))
+            data = data[size:]
+        pending.clear()
+        nodes.clear()
+
+    done: set[int] = set()
+    for batch in batches:
+        node = batch.descriptors[0].node
+        secret = options.encrypt is None or node in options.encrypt
+        if secret != encrypted or (batch.operation in before and batch.operation not in done):
+            flush()
+        encrypted = secret
+        if batch.operation in before and batch.operation not in done:
+            runs.append(before[batch.operation])
+            done.add(batch.operation)
+        pending.append(batch_stream(batch, operations[batch.operation], config))
+        nodes[node] = None
+    flush()
+    return runs

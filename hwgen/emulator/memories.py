@@ -1,0 +1,147 @@
+"""The engine's memories with the knowledge needed to catch misuse."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwgen.config.accelerator import AcceleratorConfig
+from hwgen.emulator.violation import require
+
+NEVER = -(1 << 60)
+
+
+class ActivationMemory:
+    """Words of p_i bytes in two banks.
+
+    Members:
+        data: int8 [2*act_words, p_i].
+        valid: bool [2*act_words], the word has been written in this frame.
+        slot: int64, issue slot of the pixel that wrote the word; NEVER once certainly landed.
+        load: int64, ordinal (from 1) of the activation load that wrote the word, 0 for computed words.
+    """
+
+    def __init__(self, config: AcceleratorConfig) -> None:
+        self.bank_words = config.act_words
+        self.words = 2 * config.act_words
+        self.p_i = config.p_i
+        self.data = np.zeros((self.words, config.p_i), np.int8)
+        self.valid = np.zeros(self.words, bool)
+        self.slot = np.full(self.words, NEVER, np.int64)
+        self.load = np.zeros(self.words, np.int64)
+
+    def reset(self) -> None:
+        """Start of a frame: nothing may be read before it is written."""
+        self.valid[:] = False
+        self.settle()
+        self.load[:] = 0
+
+    def settle(self) -> None:
+        """All results have landed (DRAIN)."""
+        self.slot[:] = NEVER
+
+    def fetch(self, address: np.ndarray, now: np.ndarray, latency: int, loads: int, where: str) -> np.ndarray:
+        """int8 [len(address), p_i] for source reads at issue slots ``now``.
+
+        Raises:
+            ContractViolation: outside memory, never written, still in the pipeline, or of a load not waited for.
+        """
+        if address.size == 0:
+            return np.zeros((0, self.p_i), np.int8)
+        require(0 <= int(address.min()) and int(address.max()) < self.words,
+                f"read of word {int(address.min())}..{int(address.max())}", where)
+        _forbid(~self.valid[address], address, "was never written", where)
+        _forbid(now - self.slot[address] < latency, address, "may still be in the pipeline", where)
+        _forbid(self.load[address] > loads, address, "comes by a load that was not waited for", where)
+        return self.data[address]
+
+    def store(self, address: np.ndarray, words: np.ndarray, now: np.ndarray, valid: np.ndarray, where: str) -> None:
+        """Write int8 ``words`` [n, p_i] issued at slots ``now``; ``valid`` false marks results of undefined operands."""
+        if address.size == 0:
+            return
+        require(0 <= int(address.min()) and int(address.max()) < self.words, "write outside activation memory", where)
+        require(int(address.min()) // self.bank_words == int(address.max()) // self.bank_words, "an output tensor straddles the banks", where)
+        self.data[address] = words
+        self.valid[address] = valid
+        self.slot[address] = now
+        self.load[address] = 0
+
+
+class WeightMemory:
+    """Lines of line_columns granules of p_i bytes: a ring, and behind it the region of reconstructed kernels.
+
+    Members:
+        data: uint8 [lines, line_bytes].
+        seq: int64 [ring lines], number in the stream of the line it holds, -1 for none.
+        loaded, freed: lines since the start of the frame.
+        writer: int64 [granules], compute descriptor that wrote a granule of the region, -1 for none.
+    """
+
+    def __init__(self, config: AcceleratorConfig, ring_lines: int) -> None:
+        require(0 < ring_lines <= config.weight_lines, f"ring of {ring_lines} lines")
+        self.config = config
+        self.ring = ring_lines
+        self.data = np.zeros((config.weight_lines, config.line_bytes), np.uint8)
+        self.seq = np.full(ring_lines, -1, np.int64)
+        self.loaded = 0
+        self.freed = 0
+        self.resident = False
+        self.writer = np.full(config.weight_lines * config.line_columns, -1, np.int64)
+
+    def start(self, resident: bool) -> None:
+        """Start of a frame; ``resident``: the ring still holds the whole stream."""
+        self.resident = resident
+        self.loaded = self.freed = 0
+        self.writer[:] = -1
+        if not resident:
+            self.seq[:] = -1
+
+    def room_for(self, lines: int) -> bool:
+        """Whether a segment of ``lines`` may be loaded now."""
+        return self.loaded + lines - self.ring <= self.freed
+
+    def append(self, payload: bytes) -> None:
+        """Load the next lines of the stream."""
+        rows = np.frombuffer(payload, np.uint8).reshape(-1, self.config.line_bytes)
+        numbers = self.loaded + np.arange(len(rows))
+        self.data[numbers % self.ring] = rows
+        self.seq[numbers % self.ring] = numbers
+        self.loaded += len(rows)
+
+    def stream(self, line: int, seq: int, count: int, release: bool, where: str) -> np.ndarray:
+        """uint8 [count, line_bytes]: lines ``seq`` .. of the stream at ``line`` of the ring.
+
+        Raises:
+            ContractViolation: not loaded, overwritten, freed before, or freed out of order.
+        """
+        require(self.resident or seq + count <= self.loaded, f"lines up to {seq + count} are never loaded ({self.loaded} "
+                f"are): the loader waits for {self.freed} + ring {self.ring}", where)
+        places = (line + np.arange(count)) % self.ring
+        require(bool(np.all(self.seq[places] == seq + np.arange(count))), f"lines {seq}.. are not at ring line {line}", where)
+        require(self.resident or seq >= self.freed, f"line {seq} is used after it was freed ({self.freed})", where)
+        if release and not self.resident:
+            require(seq == self.freed, f"line {seq} is freed out of order, {self.freed} is next", where)
+            self.freed = seq + count
+        return self.data[places]
+
+    def local(self, line: int, count: int, retired: int, where: str) -> np.ndarray:
+        """uint8 [count, line_bytes] of a reconstructed kernel of which the first ``retired`` descriptors have retired."""
+        per = self.config.line_columns
+        require(self.ring <= line and line + count <= self.config.weight_lines, f"local lines {line}..", where)
+        writer = self.writer[line * per:(line + count) * per]
+        require(bool(np.all(writer >= 0)), f"local lines {line}.. are not completely written", where)
+        require(bool(np.all(writer < retired)), f"local lines {line}.. are written by descriptor {int(writer.max())}, "
+                f"which was not waited for", where)
+        return self.data[line:line + count]
+
+    def write_granules(self, address: np.ndarray, granules: np.ndarray, descriptor: int, where: str) -> None:
+        """Results int8 [n, p_i] to granules behind the ring."""
+        require(int(address.min()) >= self.ring * self.config.line_columns and int(address.max()) < len(self.writer),
+                "write into the ring or outside weight memory", where)
+        flat = self.data.reshape(-1, self.config.p_i)
+        flat[address] = granules.view(np.uint8)
+        self.writer[address] = descriptor
+
+
+def _forbid(bad: np.ndarray, address: np.ndarray, text: str, where: str) -> None:
+    if bad.any():
+        require(False, f"the word {int(address[np.flatnonzero(bad)[0]])} that is read {text}", where)

@@ -1,0 +1,1 @@
+"""The model image: layouts, writer, reader, disassembler (docs/image-format.md)."""
