@@ -31,6 +31,10 @@ def from_torch(module: nn.Module, input_shape: Shape, name: str = "network", lab
     """
     module = copy.deepcopy(module).eval()
     module = module.to(device="cpu")
+    for key, tensor in module.state_dict().items():
+        if tensor.is_floating_point() and tensor.dtype != torch.float32:
+            raise HwgenError(f"weights of type {tensor.dtype}", where=key, allowed="torch.float32",
+                             hint="call .float() on the module")
     example = torch.zeros(1, *input_shape)
     try:
         with torch.no_grad():

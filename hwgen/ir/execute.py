@@ -50,7 +50,7 @@ def visit_float(graph: Graph, images: np.ndarray, visit: Callable[[Node, Tensor]
     with torch.no_grad():
         for index, node in enumerate(graph.nodes):
             if isinstance(node, ir.Input):
-                value = torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32))
+                value = torch.from_numpy(np.array(images, dtype=np.float32))
             else:
                 value = _evaluate(node, [values[name] for name in node.inputs])
             visit(node, value)
