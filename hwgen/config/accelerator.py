@@ -28,6 +28,14 @@ class DspPacking(StrEnum):
         return {"dsp48e2": 8, "dsp48e1": 4, "none": 8}[self.value]
 
 
+class RamStyle(StrEnum):
+    """Which kind of memory synthesis shall use for a buffer."""
+
+    AUTO = "auto"
+    BLOCK = "block"
+    ULTRA = "ultra"
+
+
 class Crypto(StrEnum):
     """What stands between the memory ports and the buffers."""
 
@@ -47,6 +55,7 @@ class AcceleratorConfig:
         act_words: words of p_i bytes in each of the two activation banks, a power of two.
         line_columns: array columns filled by one line of weight memory (line = line_columns*p_i bytes).
         weight_lines: lines of weight memory.
+        weight_ram, act_ram: kind of memory for weights and activations.
         packing: see ``DspPacking``.
         axi_ports: AXI4 master ports; port 0 also writes.
         axi_bytes: bytes per beat of a port.
@@ -63,6 +72,8 @@ class AcceleratorConfig:
     act_words: int = 8192
     line_columns: int = 4
     weight_lines: int = 24576
+    weight_ram: RamStyle = RamStyle.ULTRA
+    act_ram: RamStyle = RamStyle.BLOCK
     packing: DspPacking = DspPacking.DSP48E2
     axi_ports: int = 3
     axi_bytes: int = 16
@@ -141,6 +152,9 @@ class AcceleratorConfig:
         try:
             if "packing" in fixed:
                 fixed["packing"] = DspPacking(fixed["packing"])
+            for name in ("weight_ram", "act_ram"):
+                if name in fixed:
+                    fixed[name] = RamStyle(fixed[name])
             if "crypto" in fixed:
                 fixed["crypto"] = Crypto(fixed["crypto"])
         except ValueError as error:

@@ -1,11 +1,12 @@
 """Partial sums between the steps of an output block."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
-from amaranth.lib import memory, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hwgen.config.accelerator import AcceleratorConfig
+from hwgen.config.accelerator import AcceleratorConfig, RamStyle
 from rtl_templates.engine.column_group import sum_bits
+from rtl_templates.memory.ram import Ram
 
 
 class Accumulator(wiring.Component):
@@ -34,12 +35,10 @@ class Accumulator(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self.config
-        rows = memory.Memory(shape=config.p_o * config.acc_bits, depth=config.acc_depth, init=[])
-        m.submodules.rows = rows
-        read, write = rows.read_port(), rows.write_port()
+        m.submodules.rows = rows = Ram(width=config.p_o * config.acc_bits, depth=config.acc_depth, style=RamStyle.BLOCK)
         stored = Signal(config.p_o * config.acc_bits)
-        m.d.comb += [read.addr.eq(self.read_row), read.en.eq(1)]
-        m.d.sync += stored.eq(read.data)
+        m.d.comb += rows.read_addr.eq(self.read_row)
+        m.d.sync += stored.eq(rows.read_data)
         first = Signal()
         m.d.comb += first.eq(self.first)
         totals = []
@@ -52,6 +51,6 @@ class Accumulator(wiring.Component):
         m.d.sync += [row.eq(self.row), valid.eq(self.valid)]
         m.d.comb += [
             self.totals.eq(Cat(*totals)),
-            write.addr.eq(row), write.data.eq(self.totals), write.en.eq(valid),
+            rows.write_addr.eq(row), rows.write_data.eq(self.totals), rows.write_en.eq(valid),
         ]
         return m

@@ -1,12 +1,13 @@
 """On-chip feature maps: two banks of two sub-banks, one read and one write port each."""
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
-from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.isa.layout import ACT_ADDR_BITS
 from rtl_templates.engine.delay import delay
+from rtl_templates.memory.ram import Ram
 
 BANKS = 2
 
@@ -62,9 +63,8 @@ class ActivationMemory(wiring.Component):
         outputs = []
         read_free = []
         for index in range(2 * BANKS):
-            rows = memory.Memory(shape=word, depth=self.config.act_words // 2, init=[])
+            rows = Ram(width=word, depth=self.config.act_words // 2, style=self.config.act_ram)
             m.submodules[f"bank{index // 2}_{'odd' if index % 2 else 'even'}"] = rows
-            read, write = rows.read_port(), rows.write_port()
 
             # writes: one register stage in front of the memory
             result0 = self.write_valid[0] & hits(self.write_addr0, index)
@@ -72,9 +72,9 @@ class ActivationMemory(wiring.Component):
             load = self.dma_write.valid & self.dma_write.ready & hits(self.dma_write.payload.addr, index)
             addr = Mux(result0, self.write_addr0, Mux(result1, self.write_addr1, self.dma_write.payload.addr))
             m.d.sync += [
-                write.en.eq(result0 | result1 | load),
-                write.addr.eq(addr[1:bank_bit]),
-                write.data.eq(Mux(result0, self.write_data0,
+                rows.write_en.eq(result0 | result1 | load),
+                rows.write_addr.eq(addr[1:bank_bit]),
+                rows.write_data.eq(Mux(result0, self.write_data0,
                                   Mux(result1, self.write_data1, self.dma_write.payload.data))),
             ]
 
@@ -89,11 +89,8 @@ class ActivationMemory(wiring.Component):
             addr = self.dma_read.payload.addr
             for hit, value in reversed(choices):
                 addr = Mux(hit, value, addr)
-            address = Signal(range(max(2, self.config.act_words // 2)), name=f"address_{index}")
-            m.d.sync += address.eq(addr[1:bank_bit])
             output = Signal(word, name=f"output_{index}")
-            m.d.comb += [read.addr.eq(address), read.en.eq(1)]
-            m.d.sync += output.eq(read.data)
+            m.d.sync += [rows.read_addr.eq(addr[1:bank_bit]), output.eq(rows.read_data)]
             outputs.append(output)
 
         m.d.comb += [

@@ -60,7 +60,7 @@ class TensorEngine(wiring.Component):
         })
 
     def submodules(self) -> dict[str, wiring.Component]:
-        """Components that are placed by name and must be converted to Verilog beside this one."""
+        """Components that are placed by name and must be converted to Verilog beside this one (with ``ram_verilog``)."""
         return {**self.array.submodules(), **self.post.submodules()}
 
     def elaborate(self, platform: object) -> Module:

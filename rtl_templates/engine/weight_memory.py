@@ -1,13 +1,14 @@
 """On-chip weights: one line read and one line (or granule) written per cycle."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.isa.layout import ACT_ADDR_BITS, LINE_BITS
 from rtl_templates.engine.delay import delay
 from rtl_templates.engine.timing import WEIGHT_LINE
+from rtl_templates.memory.ram import Ram
 
 #: line read issued to data: address register, memory, output registers (deep UltraRAM columns want two), routing
 READ_LATENCY = WEIGHT_LINE - 1
@@ -37,15 +38,10 @@ class WeightMemory(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self.config
-        lines = memory.Memory(shape=data.ArrayLayout(config.p_i * 8, config.line_columns), depth=config.weight_lines,
-                              init=[])
-        m.submodules.lines = lines
-        read, write = lines.read_port(), lines.write_port(granularity=1)
-        address = Signal(range(config.weight_lines))
+        m.submodules.lines = lines = Ram(width=config.line_bytes * 8, depth=config.weight_lines,
+                                         granules=config.line_columns, style=config.weight_ram)
         middle = Signal(config.line_bytes * 8)
-        m.d.sync += address.eq(self.read_line)
-        m.d.comb += [read.addr.eq(address), read.en.eq(1)]
-        m.d.sync += [middle.eq(read.data.as_value())]
+        m.d.sync += [lines.read_addr.eq(self.read_line), middle.eq(lines.read_data)]
         m.d.comb += self.read_data.eq(delay(m, middle, READ_LATENCY - 3, "read_data"))
 
         columns_bits = (config.line_columns - 1).bit_length()
@@ -65,8 +61,8 @@ class WeightMemory(wiring.Component):
             words.append(Mux(granule, Mux(self.granule_addr[0] ^ (column & 1), self.granule_data1, self.granule_data0),
                              self.write.payload.data.word_select(column, config.p_i * 8)))
         m.d.sync += [
-            write.addr.eq(Mux(granule, self.granule_addr[columns_bits:], self.write.payload.line)),
-            write.data.eq(Cat(*words)),
-            write.en.eq(Mux(granule, enable, (self.write.valid & self.write.ready).replicate(config.line_columns))),
+            lines.write_addr.eq(Mux(granule, self.granule_addr[columns_bits:], self.write.payload.line)),
+            lines.write_data.eq(Cat(*words)),
+            lines.write_en.eq(Mux(granule, enable, (self.write.valid & self.write.ready).replicate(config.line_columns))),
         ]
         return m

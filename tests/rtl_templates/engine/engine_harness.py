@@ -9,6 +9,7 @@ from hwgen_sim.runner import SimulatorSource, build_simulator, run_cocotb
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.isa.layout import COMPUTE_FIELDS, ComputeFlag, Opcode, encode
 from rtl_templates.engine.tensor_engine import TensorEngine
+from rtl_templates.memory.ram import ram_verilog
 
 END = encode(COMPUTE_FIELDS, {"opcode": Opcode.END})
 
@@ -17,7 +18,7 @@ def build(config: AcceleratorConfig):
     engine = TensorEngine(config=config)
     text = verilog.convert(engine, name="tensor_engine", emit_src=False)
     text += "".join(verilog.convert(c, name=n, emit_src=False) for n, c in engine.submodules().items())
-    return build_simulator(SimulatorSource(top="tensor_engine", files={"engine.v": text}, public=True))
+    return build_simulator(SimulatorSource(top="tensor_engine", files={"engine.v": text, "hwgen_ram.v": ram_verilog()}, public=True))
 
 
 def run(simulator, work_dir, parts, ring_lines, seed=1):
