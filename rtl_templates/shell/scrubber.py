@@ -1,0 +1,44 @@
+"""Overwrites everything that was loaded into the on-chip memories with zeros."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hwgen.config.accelerator import AcceleratorConfig
+from rtl_templates.shell.packer import line_layout, word_layout
+from rtl_templates.shell.program_memory import write_layout
+
+
+class Scrubber(wiring.Component):
+    """Takes max(weight_lines, 2*act_words, program_words) cycles, as long as nothing else writes.
+
+    Members:
+        start: In(1), pulse; busy: Out(1).
+        line, word, program: Out(streams).
+    """
+
+    def __init__(self, *, config: AcceleratorConfig) -> None:
+        self.config = config
+        super().__init__({
+            "start": In(1), "busy": Out(1),
+            "line": Out(stream.Signature(line_layout(config))),
+            "word": Out(stream.Signature(word_layout(config))),
+            "program": Out(stream.Signature(write_layout())),
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        running = []
+        for target, address, entries in ((self.line, self.line.p.line, self.config.weight_lines),
+                                         (self.word, self.word.p.addr, 2 * self.config.act_words),
+                                         (self.program, self.program.p.addr, self.config.program_words)):
+            final = Signal(name=f"final_{entries}")
+            with m.If(target.valid & target.ready):
+                m.d.sync += [address.eq(address + 1), final.eq(address == entries - 2)]
+                with m.If(final):
+                    m.d.sync += target.valid.eq(0)
+            with m.If(self.start):
+                m.d.sync += [address.eq(0), target.valid.eq(1), final.eq(entries == 1)]
+            running.append(target.valid)
+        m.d.comb += self.busy.eq(running[0] | running[1] | running[2])
+        return m

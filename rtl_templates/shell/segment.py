@@ -1,0 +1,45 @@
+"""Payloads that the load unit and the channels share."""
+
+from amaranth.hdl import Shape
+from amaranth.lib import data
+
+from hwgen.isa.layout import ACT_ADDR_BITS, LINE_BITS, LOAD_FIELDS, STORE_FIELDS, WORD_BYTES, Field
+from rtl_templates.crypto.interfaces import SegmentHeader
+from rtl_templates.shell.axi import BEAT_ADDR_BITS
+
+#: payload beats of a segment: at most 16 KiB
+SEGMENT_BEATS_BITS = 11
+#: line of weight memory, activation word or program word
+TARGET_BITS = max(ACT_ADDR_BITS, LINE_BITS)
+
+
+def struct_of(fields: tuple[Field, ...]) -> data.StructLayout:
+    """A descriptor's fields as a layout, padded to whole program words."""
+    members = {field.name: Shape(field.width, field.signed) for field in fields}
+    used = sum(field.width for field in fields)
+    padding = -used % (8 * WORD_BYTES)
+    return data.StructLayout({**members, **({"padding": padding} if padding else {})})
+
+
+def load_layout() -> data.StructLayout:
+    """A load descriptor."""
+    return struct_of(LOAD_FIELDS)
+
+
+def store_layout() -> data.StructLayout:
+    """A store descriptor."""
+    return struct_of(STORE_FIELDS)
+
+
+def target_layout() -> data.StructLayout:
+    """Where a segment's payload goes.
+
+    ``kind``: LoadKind; ``target``: first line, activation word or program word; ``beats``: payload; ``bypass``: the
+    data come from the bus as they are, without tag, not from the segment unit.
+    """
+    return data.StructLayout({"kind": 2, "target": TARGET_BITS, "beats": SEGMENT_BEATS_BITS, "bypass": 1})
+
+
+def segment_layout() -> data.StructLayout:
+    """One segment to fetch: beat address in memory, where it goes, and what the segment unit must know."""
+    return data.StructLayout({"address": BEAT_ADDR_BITS, "to": target_layout(), "header": SegmentHeader})

@@ -1,0 +1,135 @@
+"""Copies activation words to memory, as the store program says."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hwgen.config.accelerator import AcceleratorConfig
+from hwgen.isa.layout import ACT_ADDR_BITS
+from rtl_templates.shell.axi import BEAT_ADDR_BITS, DATA_BITS
+from rtl_templates.shell.axi_write_master import REQUEST_BEATS_BITS
+from rtl_templates.shell.burst_splitter import request_layout
+from rtl_templates.shell.segment import store_layout
+
+#: words asked for and not yet sent; more than the activation memory's read latency, so that reads follow one another
+WORDS_AHEAD = 8
+
+
+class StoreUnit(wiring.Component):
+    """One word per max(1, p_i/16) cycles while the activation memory has a free read cycle.
+
+    Held in reset before a frame starts, and on abort.
+
+    Members:
+        descriptor: In(stream of store_layout); last: Out(1), the descriptor taken ends the store program.
+        output: In, beat address.
+        progress: In(12), retired compute descriptors.
+        act_read: Out(stream of {addr}); act_data: In {valid, data}, in order.
+        request, beats: Out(streams), to the write master.
+        finished: Out(1), the last descriptor's beats were all handed to the write master.
+    """
+
+    def __init__(self, *, config: AcceleratorConfig) -> None:
+        self.config = config
+        word = config.p_i * 8
+        super().__init__({
+            "descriptor": In(stream.Signature(store_layout())),
+            "last": Out(1),
+            "output": In(BEAT_ADDR_BITS),
+            "progress": In(12),
+            "act_read": Out(stream.Signature(data.StructLayout({"addr": ACT_ADDR_BITS}))),
+            "act_data": In(data.StructLayout({"valid": 1, "data": word})),
+            "request": Out(stream.Signature(request_layout(REQUEST_BEATS_BITS))),
+            "beats": Out(stream.Signature(DATA_BITS)),
+            "finished": Out(1),
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        p_i = self.config.p_i
+        store = Signal(store_layout())
+        arrived, final = Signal(), Signal()
+        to_read, to_send = Signal(ACT_ADDR_BITS), Signal(REQUEST_BEATS_BITS)
+        beats_of_words = Signal(REQUEST_BEATS_BITS)
+        beat_sent, sent_all = Signal(), Signal()
+        m.d.comb += [
+            self.last.eq(self.descriptor.p.last),
+            beats_of_words.eq((store.words + 1) >> 1 if p_i == 8 else store.words << ((p_i // 16).bit_length() - 1)),
+            beat_sent.eq(self.beats.valid & self.beats.ready),
+        ]
+        m.d.sync += arrived.eq(self.progress >= store.wait_progress)
+        m.d.comb += self.act_read.p.addr.eq(store.src)
+
+        # ---- words on their way: asked for, or waiting in the queue
+        words = fifo.SyncFIFOBuffered(width=p_i * 8, depth=WORDS_AHEAD)
+        m.submodules.words = words
+        ahead, ahead_room = Signal(range(WORDS_AHEAD + 1)), Signal(init=1)
+        asked, sent = Signal(), Signal()
+        m.d.comb += [
+            words.w_data.eq(self.act_data.data), words.w_en.eq(self.act_data.valid),
+            asked.eq(self.act_read.valid & self.act_read.ready),
+            sent.eq(words.r_rdy & words.r_en),
+        ]
+        with m.If(asked & ~sent):
+            m.d.sync += [ahead.eq(ahead + 1), ahead_room.eq(ahead != WORDS_AHEAD - 1)]
+        with m.Elif(sent & ~asked):
+            m.d.sync += [ahead.eq(ahead - 1), ahead_room.eq(1)]
+
+        with m.FSM():
+            with m.State("DESCRIPTOR"):
+                m.d.comb += self.descriptor.ready.eq(~self.finished)
+                m.d.sync += store.eq(self.descriptor.payload)
+                with m.If(self.descriptor.valid & ~self.finished):
+                    m.d.sync += final.eq(self.last)
+                    m.next = "ADDRESS"
+            with m.State("ADDRESS"):
+                m.d.sync += [
+                    self.request.p.address.eq(self.output + store.offset), self.request.p.beats.eq(beats_of_words),
+                    to_read.eq(store.words), to_send.eq(beats_of_words),
+                ]
+                m.next = "PROGRESS"
+            with m.State("PROGRESS"):
+                with m.If(to_read == 0):
+                    m.next = "DONE"
+                with m.Elif(arrived):
+                    m.next = "REQUEST"
+            with m.State("REQUEST"):
+                m.d.comb += self.request.valid.eq(1)
+                with m.If(self.request.ready):
+                    m.next = "COPY"
+            with m.State("COPY"):
+                m.d.comb += self.act_read.valid.eq((to_read != 0) & ahead_room)
+                with m.If(asked):
+                    m.d.sync += [store.src.eq(store.src + 1), to_read.eq(to_read - 1)]
+                with m.If(sent_all):
+                    m.next = "DONE"
+            with m.State("DONE"):
+                m.d.sync += self.finished.eq(final)
+                m.next = "DESCRIPTOR"
+
+        # ---- words to beats
+        m.d.comb += self.beats.valid.eq(words.r_rdy)
+        if p_i == 8:
+            half, low = Signal(), Signal(64)
+            odd_end = Signal()  # the last word has no partner
+            m.d.comb += [
+                odd_end.eq((to_send == 1) & store.words[0]),
+                self.beats.valid.eq(words.r_rdy & (half | odd_end)),
+                self.beats.payload.eq(Mux(half, Cat(low, words.r_data), words.r_data)),
+                words.r_en.eq(words.r_rdy & (self.beats.ready | ~(half | odd_end))),
+            ]
+            with m.If(sent):
+                m.d.sync += [low.eq(words.r_data), half.eq(~half & ~odd_end)]
+        else:
+            parts = p_i // 16
+            part = Signal(range(max(2, parts)))
+            m.d.comb += [
+                self.beats.payload.eq(words.r_data.word_select(part, DATA_BITS)),
+                words.r_en.eq(self.beats.ready & (part == parts - 1)),
+            ]
+            with m.If(beat_sent):
+                m.d.sync += part.eq(Mux(part == parts - 1, 0, part + 1))
+        with m.If(beat_sent):
+            m.d.sync += to_send.eq(to_send - 1)
+        m.d.sync += sent_all.eq((to_send == 0) | (to_send == 1) & beat_sent)
+        return m
