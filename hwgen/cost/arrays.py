@@ -1,0 +1,63 @@
+"""Many configurations as columns of one table, so that cost is computed for all of them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from hwgen.config.accelerator import AcceleratorConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfigTable:
+    """int64 [N] per field; names as in ``AcceleratorConfig``."""
+
+    p_i: np.ndarray
+    p_o: np.ndarray
+    acc_depth: np.ndarray
+    acc_bits: np.ndarray
+    act_words: np.ndarray
+    line_columns: np.ndarray
+    weight_lines: np.ndarray
+    axi_ports: np.ndarray
+    program_words: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.p_i)
+
+    @property
+    def line_bytes(self) -> np.ndarray:
+        """Bytes of a weight-memory line."""
+        return self.line_columns * self.p_i
+
+    @property
+    def lines_per_tile(self) -> np.ndarray:
+        """Lines of a full tile."""
+        return self.p_o // self.line_columns
+
+    @property
+    def param_lines(self) -> np.ndarray:
+        """Lines of requantisation records for p_o channels."""
+        return self.p_o * 16 // self.line_bytes
+
+    def take(self, index: np.ndarray) -> ConfigTable:
+        """The rows at ``index`` (integers or mask)."""
+        return ConfigTable(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+
+    def unique(self, names: Iterable[str]) -> tuple[ConfigTable, np.ndarray]:
+        """One row per distinct combination of the named fields, and for every row of this table its number."""
+        keys = np.stack([getattr(self, n) for n in names])
+        _, first, inverse = np.unique(keys, axis=1, return_index=True, return_inverse=True)
+        return self.take(first), inverse.reshape(-1)
+
+    def config(self, row: int, base: AcceleratorConfig) -> AcceleratorConfig:
+        """Row as a configuration; what the table lacks is taken from ``base``."""
+        return base.replace(**{f.name: int(getattr(self, f.name)[row]) for f in fields(self)})
+
+    @classmethod
+    def of(cls, configs: Iterable[AcceleratorConfig]) -> ConfigTable:
+        """A table of given configurations."""
+        rows = list(configs)
+        return cls(**{f.name: np.array([getattr(c, f.name) for c in rows], np.int64) for f in fields(cls)})

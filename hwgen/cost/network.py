@@ -1,0 +1,195 @@
+"""Analytic cycles of a whole network, cold and following frame, for many configurations at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwgen.config.accelerator import DspPacking
+from hwgen.cost.arrays import ConfigTable
+from hwgen.cost.constants import CYCLES, CycleConstants
+from hwgen.cost.cycles import WorkCost, ceil_div, drains, folds_input, pipeline_latencies, work_cost
+from hwgen.cost.timeline import MemoryModel
+from hwgen.cost.work import NetworkWork, Variant, Work
+from hwgen.passes.plan import TTChoice
+
+#: fields that decide the cycles of an operation whose weights are there
+_SHAPE = ("p_i", "p_o", "acc_depth", "line_columns", "axi_ports")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkCost:
+    """Cost of a network; arrays [N].
+
+    Args:
+        cold, steady: predicted cycles of a cold frame and of a following one.
+        compute: of ``steady``, what the array's program takes.
+        lines: of the weight stream.
+        dram_bytes_cold, dram_bytes_steady: bytes that cross the memory ports per frame.
+        choices: TT layer -> number of its variant, [N].
+    """
+
+    cold: np.ndarray
+    steady: np.ndarray
+    compute: np.ndarray
+    lines: np.ndarray
+    dram_bytes_cold: np.ndarray
+    dram_bytes_steady: np.ndarray
+    choices: dict[str, np.ndarray]
+
+    def choice(self, network: NetworkWork, row: int) -> dict[str, TTChoice]:
+        """How every TT layer executes on configuration ``row``."""
+        return {name: network.variants[name][int(number[row])].choice for name, number in self.choices.items()}
+
+
+@dataclass(frozen=True)
+class _Sequence:
+    """Operations in order: cycles, weight lines and slots of the last step; [operations, configurations]."""
+
+    cycles: np.ndarray
+    lines: np.ndarray
+    last: np.ndarray
+
+    def take(self, row: np.ndarray) -> _Sequence:
+        """The columns at ``row``."""
+        return _Sequence(self.cycles[:, row], self.lines[:, row], self.last[:, row])
+
+
+def network_cost(network: NetworkWork, table: ConfigTable, memory: MemoryModel, packing: DspPacking,
+                 constants: CycleConstants = CYCLES) -> NetworkCost:
+    """Predicted cost of ``network`` on every row of ``table``."""
+    shapes, row = table.unique(_SHAPE)
+    rate = np.minimum(shapes.axi_ports * 16.0, memory.bytes_per_cycle)
+    chosen = {name: _choose(variants, shapes, rate, constants) for name, variants in network.variants.items()}
+    sequence = _sequence(network, shapes, chosen, packing, constants)
+    input_bytes = _input_bytes(network, shapes)
+    output_bytes = np.full(len(shapes), network.output_values * 4.0)
+
+    sequence = sequence.take(row)
+    rate, input_bytes, output_bytes = rate[row], input_bytes[row], output_bytes[row]
+    total_lines = sequence.lines.sum(axis=0)
+    resident = total_lines <= table.weight_lines
+    port = min(16.0, memory.bytes_per_cycle)
+    finish = pipeline_latencies(table, packing) + output_bytes / port + memory.latency + constants.store
+    start = constants.start + memory.latency + constants.load_first
+    program_bytes = 16.0 * (8 * len(sequence.cycles) + 40)
+    ready = start + constants.key_setup + program_bytes / port + constants.verify
+    lead = memory.latency + constants.load_first
+    landed = input_bytes / rate
+
+    per_line = table.line_bytes * (1 + 1 / 1024) / rate
+    ring = table.weight_lines.astype(np.float64)
+    cold = finish + _flow(sequence, ring, per_line, ready + lead + landed, ready + lead + constants.verify)
+    compute = sequence.cycles.sum(axis=0)
+    refill = finish + _flow(sequence, ring, per_line, start + landed, start + constants.verify)
+    steady = np.where(resident, start + landed + compute + finish, refill)
+    stream = total_lines * table.line_bytes
+    return NetworkCost(
+        cold=cold, steady=steady, compute=compute, lines=total_lines,
+        dram_bytes_cold=stream + program_bytes + input_bytes + output_bytes,
+        dram_bytes_steady=np.where(resident, 0.0, stream) + input_bytes + output_bytes,
+        choices={name: number[row] for name, number in chosen.items()},
+    )
+
+
+def _choose(
+    variants: tuple[Variant, ...], shapes: ConfigTable, rate: np.ndarray, constants: CycleConstants
+) -> np.ndarray:
+    """The variant with the fewest cycles on every shape, counting its weights' transfer where that is longer."""
+    best = np.zeros(len(shapes), np.int64)
+    least = np.full(len(shapes), np.inf)
+    for number, variant in enumerate(variants):
+        costs = [work_cost(w, shapes, constants) for w in variant.works]
+        compute = np.sum([c.cycles for c in costs], axis=0)
+        transfer = np.sum([c.lines for c in costs], axis=0) * shapes.line_bytes / rate
+        total = np.maximum(compute, transfer)
+        better = total < least
+        best, least = np.where(better, number, best), np.where(better, total, least)
+    return best
+
+
+def _sequence(network: NetworkWork, shapes: ConfigTable, chosen: dict[str, np.ndarray], packing: DspPacking,
+              constants: CycleConstants) -> _Sequence:
+    """Every operation that any shape uses, with zero cost where another variant is chosen there."""
+    columns: tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]] = ([], [], [])
+    latency = pipeline_latencies(shapes, packing).astype(np.float64)
+    done: set[str] = set()
+    before: tuple[Work, WorkCost] | None = None
+
+    def add(work: Work, used: np.ndarray | None) -> None:
+        nonlocal before
+        cost = work_cost(work, shapes, constants)
+        cycles = cost.cycles
+        if before is not None:
+            wait = np.full(len(shapes), before[0].pool != work.pool)
+            if before[0].writes in work.reads:
+                wait = wait | drains(before[1], ceil_div(before[0].channels_out, shapes.p_i), cost, work, latency)
+            cycles = cycles + wait * latency
+        mask = 1.0 if used is None else used.astype(np.float64)
+        for column, values in zip(columns, (cycles, cost.lines, cost.last_slots), strict=True):
+            column.append(values * mask)
+        before = work, cost
+
+    for work in network.works:
+        if work.origin not in network.variants:
+            add(work, None)
+        elif work.origin not in done:
+            done.add(work.origin)
+            for number, variant in enumerate(network.variants[work.origin]):
+                used = chosen[work.origin] == number
+                if used.any():
+                    for own in variant.works:
+                        add(own, used)
+    return _Sequence(*(np.stack(column) for column in columns))
+
+
+def _input_bytes(network: NetworkWork, shapes: ConfigTable) -> np.ndarray:
+    channels, height, width = network.input_shape if len(network.input_shape) == 3 else (*network.input_shape, 1, 1)
+    words = ceil_div(channels, shapes.p_i) * height * width
+    readers = [w for w in network.works if w.from_input]
+    if readers and not readers[0].pool:
+        first = readers[0]
+        folded = ceil_div(first.channels_in * first.kernel[0] * first.kernel[1], shapes.p_i) * first.pixels
+        words = np.where(folds_input(first, shapes), folded, words)
+    return (words * shapes.p_i).astype(np.float64)
+
+
+def _flow(
+    sequence: _Sequence, ring: np.ndarray, per_line: np.ndarray, begin: np.ndarray, load: np.ndarray | float
+) -> np.ndarray:
+    """Cycle in which the last operation ends when its weights stream through the ring.
+
+    An operation ends when it has been computed and its last weights have come; the weights of line n come once line
+    n - ring has been used. Within an operation, use is taken as linear in time.
+
+    Args:
+        ring: lines of the ring; per_line: cycles that the transfer of a line takes.
+        begin: cycle in which the first operation may start; load: in which the first line is there.
+    """
+    count, rows = len(sequence.cycles), np.arange(len(ring))
+    end, loaded = np.broadcast_to(begin, ring.shape), np.broadcast_to(load, ring.shape)
+    used = np.cumsum(sequence.lines, axis=0)
+    transfer = sequence.lines * per_line
+    streams = bool((used[-1] > ring).any())
+    starts, ends = (np.empty((count, len(ring))) if streams else None for _ in range(2))
+    pointer = np.zeros(len(ring), np.int64)  # operation whose end makes room
+    for k in range(count):
+        room: np.ndarray | float = 0.0
+        need = used[k] - ring
+        if starts is not None and ends is not None and k and bool((need > 0).any()):
+            while True:
+                behind = (used[pointer, rows] < need) & (pointer < k - 1)
+                if not behind.any():
+                    break
+                pointer += behind
+            own = np.maximum(sequence.lines[pointer, rows], 1)
+            share = np.clip(1 - (used[pointer, rows] - need) / own, 0, 1)
+            when = starts[pointer, rows] + share * (ends[pointer, rows] - starts[pointer, rows])
+            room = np.where(need > 0, when, 0.0)
+        loaded = np.maximum(loaded + transfer[k], room)
+        arrived = np.where(sequence.lines[k] > 0, loaded + sequence.last[k], 0.0)
+        begin_k, end = end, np.maximum(end + sequence.cycles[k], arrived)
+        if starts is not None and ends is not None:
+            starts[k], ends[k] = begin_k, end
+    return end

@@ -1,0 +1,273 @@
+"""Predicted cycles of a compiled program: its steps, the weight fetch ahead of them and the load unit ahead of that.
+
+The three run against each other as in the hardware: a step starts when the array is free and its tile has been
+fetched, a tile is fetched when the array took the one before and its lines are loaded, a segment is loaded when the
+ring has room.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass
+
+from hwgen.compiler.descriptor import Descriptor
+from hwgen.compiler.result import CompiledNetwork
+from hwgen.config.accelerator import AcceleratorConfig, Crypto
+from hwgen.config.board import Board
+from hwgen.cost.constants import CYCLES, CycleConstants
+from hwgen.isa.layout import ComputeFlag, LoadFlag, LoadKind
+from rtl_templates.engine.timing import ACCUMULATOR_REVISIT, pipeline_latency
+
+RAW_INTERVAL = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryModel:
+    """The external memory: bytes per cycle in one pool for everything, read latency in cycles."""
+
+    bytes_per_cycle: float
+    latency: int
+
+    @classmethod
+    def of(cls, board: Board) -> MemoryModel:
+        """The memory of a board."""
+        return cls(bytes_per_cycle=board.bytes_per_cycle, latency=board.latency_cycles)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """One compute descriptor in time: first issue, cycle behind the last issue, and what it waited for."""
+
+    node: str
+    start: float
+    end: float
+    issue: float  #: cycles in which a pixel (pair) was issued
+    wait_weights: float  #: waited for weights
+    wait_other: float  #: waited for the input, for the pipeline or between descriptors
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timeline:
+    """One frame.
+
+    Args:
+        cycles: start-register write to interrupt.
+        spans: of the compute descriptors in order.
+        loaded: (cycle, bytes so far) of verified weight segments.
+    """
+
+    cycles: int
+    spans: tuple[Span, ...]
+    loaded: tuple[tuple[float, int], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """Cold frame, following frame."""
+
+    cold: Timeline
+    steady: Timeline
+
+
+def predict(network: CompiledNetwork, memory: MemoryModel, constants: CycleConstants = CYCLES) -> Prediction:
+    """Cycles of a cold frame and of a following one."""
+    return Prediction(cold=_Frame(network, memory, constants, warm=False).run(),
+                      steady=_Frame(network, memory, constants, warm=True).run())
+
+
+class _Loader:
+    """Load unit and channels: when the weight lines arrive. Segments are worked out as the compute side asks for them.
+
+    Args:
+        segments: (beats, kind, lines or 0, waits for progress) in load order.
+        begin: cycle of the first burst.
+    """
+
+    def __init__(
+        self, frame: _Frame, segments: list[tuple[int, LoadKind, float, int]], begin: float,
+    ) -> None:
+        self.frame = frame
+        config, memory = frame.config, frame.memory
+        self.rate = min(config.axi_bytes, memory.bytes_per_cycle / config.axi_ports)
+        self.single = min(config.axi_bytes, memory.bytes_per_cycle)
+        self.channels = [begin] * config.axi_ports
+        self.segments, self.next, self.begin = segments, 0, begin
+        self.line_ends: list[float] = []  # lines loaded behind each weight segment ...
+        self.line_times: list[float] = []  # ... and when
+        self.act_times: list[float] = []  # when each activation run has landed
+        self.retired = begin
+        self.lines = 0.0
+        self.bytes = 0
+
+    def _advance(self) -> None:
+        beats, kind, lines, progress = self.segments[self.next]
+        channel = self.next % len(self.channels)
+        self.next += 1
+        constants, frame = self.frame.constants, self.frame
+        start = self.channels[channel]
+        if kind is LoadKind.WEIGHTS:
+            start = max(start, frame.freed_at(self.lines + lines - frame.network.ring_lines))
+        if progress:
+            start = max(start, frame.progress_at(progress))
+        alone = len(self.segments) == 1
+        rate = self.single if alone else self.rate
+        first = self.channels[channel] == self.begin or start > self.channels[channel]
+        lead = frame.memory.latency + constants.load_first if first else 0.0
+        end = start + lead + (beats + constants.line_overhead) * self.frame.config.axi_bytes / rate
+        self.channels[channel] = end
+        check = 0.0 if kind is LoadKind.INPUT else constants.verify
+        self.retired = max(self.retired, end + check)
+        if kind is LoadKind.WEIGHTS:
+            self.lines += lines
+            self.bytes += beats * 16
+            self.line_ends.append(self.lines)
+            self.line_times.append(self.retired)
+
+    def line_time(self, lines: float) -> float:
+        """When ``lines`` lines of the stream are there."""
+        while not self.line_ends or self.line_ends[-1] < lines:
+            if self.next >= len(self.segments):
+                return self.retired
+            self._advance_one()
+        return self.line_times[bisect_left(self.line_ends, lines)]
+
+    def _advance_one(self) -> None:
+        kind = self.segments[self.next][1]
+        self._advance()
+        if kind in (LoadKind.INPUT, LoadKind.ACTIVATIONS) and (
+                self.next >= len(self.segments) or self.segments[self.next][1] is not kind):
+            self.act_times.append(self.retired)
+
+    def act_time(self, count: int) -> float:
+        """When ``count`` activation runs (the input is the first) have landed."""
+        while len(self.act_times) < count and self.next < len(self.segments):
+            self._advance_one()
+        return self.act_times[count - 1] if len(self.act_times) >= count else self.retired
+
+
+class _Frame:
+    """One frame."""
+
+    def __init__(self, network: CompiledNetwork, memory: MemoryModel, constants: CycleConstants, *, warm: bool) -> None:
+        self.network, self.memory, self.constants, self.warm = network, memory, constants, warm
+        self.config: AcceleratorConfig = network.config
+        self.latency = pipeline_latency(self.config)
+        self.resident = warm and network.resident
+        self.free_lines: list[float] = []
+        self.free_times: list[float] = []
+        self.retire_times: list[float] = []
+
+    def freed_at(self, lines: float) -> float:
+        """When ``lines`` lines have been used for the last time."""
+        if lines <= 0 or not self.free_lines:
+            return 0.0
+        position = bisect_left(self.free_lines, lines)
+        return self.free_times[min(position, len(self.free_times) - 1)]
+
+    def progress_at(self, count: int) -> float:
+        """When ``count`` compute descriptors have retired."""
+        if count <= 0 or not self.retire_times:
+            return 0.0
+        return self.retire_times[min(count, len(self.retire_times)) - 1]
+
+    def _segments(self) -> list[tuple[int, LoadKind, float, int]]:
+        line_beats = self.config.line_bytes // 16
+        out = [(self.network.input.bytes // 16, LoadKind.INPUT, 0.0, 0)]
+        for run in self.network.runs[1:]:
+            if self.resident and run.flags >> LoadFlag.RESIDENT & 1:
+                continue
+            full = 1 << run.segment_log2
+            for at in range(0, run.beats, full):
+                beats = min(full, run.beats - at)
+                lines = beats / line_beats if run.kind is LoadKind.WEIGHTS else 0.0
+                out.append((beats, run.kind, lines, run.wait_progress))
+        return out
+
+    def _program(self) -> float:
+        """Start write to the program being there."""
+        c, config = self.constants, self.config
+        if self.warm:
+            return c.start
+        keys = c.key_setup if config.crypto is Crypto.GCM else 0.0
+        run = self.network.runs[0]
+        rate = min(config.axi_bytes, self.memory.bytes_per_cycle)
+        transfer = run.stored_beats * config.axi_bytes / rate
+        return c.start + keys + self.memory.latency + c.load_first + transfer + c.verify
+
+    def run(self) -> Timeline:
+        """Play the frame."""
+        c, config = self.constants, self.config
+        ready = self._program()
+        loader = _Loader(self, self._segments(), ready)
+        fetch_free = issue_free = ready + c.compute_start
+        shadow_free = fetch_free
+        spans: list[Span] = []
+        was_pool: bool | None = None
+        for d in self.network.descriptors:
+            half = 2 if ComputeFlag.PAIR in d.flags else 1
+            records, tile = config.param_lines // half, config.lines_per_tile // half
+            interval = RAW_INTERVAL if ComputeFlag.RAW in d.flags else 1
+            slots = d.step_slots * interval
+            local = ComputeFlag.LOCAL_WEIGHTS in d.flags
+            earliest = issue_free
+            if ComputeFlag.DRAIN in d.flags or (was_pool is not None and was_pool != d.pool):
+                earliest = max(earliest, issue_free - c.descriptor + self.latency + c.drain)
+            was_pool = d.pool
+            if d.wait_act:
+                earliest = max(earliest, loader.act_time(1) if self.resident else loader.act_time(d.wait_act))
+            start, waited = None, 0.0
+            sequence = float(d.weight_seq)
+            issue = earliest
+            built = self.progress_at(d.wait_progress) if local else 0.0
+            for _ in range(d.blocks):
+                sequence += records
+                fetch_free = self._fetch(loader, fetch_free, records, sequence)
+                if d.pool:
+                    begin = max(issue, fetch_free)
+                    waited += begin - issue
+                    start = begin if start is None else start
+                    issue = begin + slots
+                for _ in range(d.steps):
+                    begin_fetch = max(fetch_free, shadow_free, built)
+                    if local:
+                        fetch_free = begin_fetch + tile
+                    else:
+                        sequence += tile
+                        fetch_free = self._fetch(loader, begin_fetch, tile, sequence)
+                    begin = max(issue, fetch_free)
+                    waited += begin - issue
+                    start = begin if start is None else start
+                    shadow_free = begin
+                    issue = begin + max(slots, ACCUMULATOR_REVISIT)
+                if ComputeFlag.RELEASE in d.flags:
+                    self.free_lines.append(sequence)
+                    self.free_times.append(fetch_free)
+            end = issue
+            issued = float(d.slots * interval)
+            begin_all = earliest if start is None else start
+            spans.append(Span(node=d.node, start=begin_all, end=end, issue=issued, wait_weights=waited,
+                              wait_other=max(0.0, earliest - (spans[-1].end if spans else earliest))))
+            self.retire_times.append(end + self.latency)
+            issue_free = end + c.descriptor - 1
+        done = spans[-1].end + self.latency if spans else ready
+        beats = self.network.output_bytes / 16
+        store = beats * config.axi_bytes / min(config.axi_bytes, self.memory.bytes_per_cycle)
+        total = done + store + self.memory.latency + c.store
+        return Timeline(cycles=round(total), spans=tuple(spans),
+                        loaded=tuple(zip(loader.line_times, _bytes(loader.line_ends, config), strict=True)))
+
+    def _fetch(self, loader: _Loader, begin: float, lines: int, end_line: float) -> float:
+        """Cycle in which the last of ``lines`` lines has been read."""
+        end = begin + lines
+        if self.resident or lines == 0:
+            return end
+        return max(end, loader.line_time(end_line) + 1)
+
+
+def _bytes(lines: list[float], config: AcceleratorConfig) -> list[int]:
+    return [int(n * config.line_bytes) for n in lines]
+
+
+def descriptor_bytes(d: Descriptor, config: AcceleratorConfig) -> int:
+    """Bytes of the weight stream that a descriptor uses."""
+    return d.lines * d.blocks * config.line_bytes

@@ -1,0 +1,219 @@
+"""What a network asks of the array, layer by layer: sizes only, so that cost is quickly computed for many engines."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import prod
+
+from hwgen.ir import nodes as ir
+from hwgen.ir.nodes import Graph, Node, Pair, Shape, TTExecution
+from hwgen.ir.shapes import infer_shape, tt_kernel_shape
+from hwgen.ir.tt_chain import chain_convs
+from hwgen.passes.plan import TTChoice, apply_choice, candidates, plan
+from hwgen.quantize.fuse import Fused, fuse
+from hwgen.quantize.lower import lower
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """One operation of the array.
+
+    Args:
+        name: of the node; origin: of the float layer it came from.
+        pool: a window operation on the activations; otherwise a convolution or matrix product.
+        channels_in, channels_out, kernel, stride, groups: of the convolution or window.
+        size_in, size_out: height and width.
+        pointwise: 1x1, stride 1, no padding.
+        raw: int32 result.
+        from_input: reads the network's input.
+        local: its tiles are built on the chip; ``to_weights``: it builds them.
+        macs: logical multiply-accumulates.
+        reads: tensors it reads, and ``writes`` the tensor it makes ("" when it goes to weight memory).
+    """
+
+    name: str
+    origin: str
+    pool: bool
+    channels_in: int
+    channels_out: int
+    kernel: Pair
+    stride: Pair
+    groups: int
+    size_in: Pair
+    size_out: Pair
+    pointwise: bool
+    raw: bool
+    from_input: bool
+    local: bool
+    to_weights: bool
+    macs: int
+    reads: tuple[str, ...]
+    writes: str
+
+    @property
+    def pixels(self) -> int:
+        """Output pixels."""
+        return self.size_out[0] * self.size_out[1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """One way to execute a TT layer: the choice and the operations it becomes."""
+
+    choice: TTChoice
+    works: tuple[Work, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkWork:
+    """A network for the cost model.
+
+    Args:
+        name: of the graph.
+        works: operations in program order with every TT layer as a plain chain.
+        variants: TT layer -> ways to execute it, the plain chain first.
+        input_shape: (C, H, W).
+        output_values: numbers that leave the accelerator.
+        macs: logical multiply-accumulates in chain form.
+    """
+
+    name: str
+    works: tuple[Work, ...]
+    variants: dict[str, tuple[Variant, ...]]
+    input_shape: Shape
+    output_values: int
+    macs: int
+
+
+def network_work(graph: Graph) -> NetworkWork:
+    """The work of a float graph (planned or not); TT layers with a fixed execution have that variant only."""
+    planned = plan(graph)
+    lowered = lower(planned)
+    works = _works(fuse(lowered.graph), lowered.graph, lowered.origins)
+    variants = {}
+    for node in graph.nodes:
+        if isinstance(node, ir.TTConv2d | ir.TTLinear) and node.execution is TTExecution.AUTO:
+            shape = planned[planned[node.name].inputs[0]].shape
+            own = [w for w in works if w.origin == node.name]
+            variants[node.name] = tuple(
+                Variant(choice=choice, works=_variant(node, choice, shape, own)) for choice in candidates(node))
+    source = lowered.graph.input_node()
+    return NetworkWork(
+        name=graph.name, works=works, variants=variants, input_shape=source.shape,
+        output_values=prod(lowered.graph[lowered.graph.output].shape), macs=sum(w.macs for w in works))
+
+
+def _pair(shape: Shape) -> Pair:
+    return (shape[1], shape[2]) if len(shape) == 3 else (1, 1)
+
+
+def _works(groups: Iterable[Fused], graph: Graph, origins: dict[str, str]) -> tuple[Work, ...]:
+    out: list[Work] = []
+    source = graph.input_node().name
+    for group in groups:
+        node = group.node
+        match node:
+            case ir.Conv2d():
+                out.append(_conv(node, group, graph, source, origins.get(node.name, "")))
+            case ir.TTConv2d():
+                dense = (node.shape[0], *tt_kernel_shape(node)[1:])
+                out += _reconstruct(node, group.inputs, group.tensor, _pair(graph[node.inputs[0]].shape), dense)
+            case ir.MaxPool() | ir.AvgPool():
+                channels = node.shape[0]
+                out.append(_simple(node, group, graph, source, pool=True, channels=(channels, channels),
+                                   kernel=node.kernel, stride=node.stride))
+            case ir.Add():
+                channels = node.shape[0]
+                out.append(_simple(node, group, graph, source, pool=False, channels=(channels, channels), kernel=(1, 1),
+                                   stride=(1, 1)))
+            case _:
+                continue
+    return tuple(out)
+
+
+def _simple(node: Node, group: Fused, graph: Graph, source: str, *, pool: bool, channels: Pair, kernel: Pair,
+            stride: Pair) -> Work:
+    return Work(
+        name=group.name, origin=group.name, pool=pool, channels_in=channels[0], channels_out=channels[1], kernel=kernel,
+        stride=stride, groups=1 if pool else channels[0], size_in=_pair(graph[node.inputs[0]].shape),
+        size_out=_pair(node.shape), pointwise=not pool, raw=False, from_input=node.inputs[0] == source, local=False,
+        to_weights=False, macs=0, reads=group.inputs, writes=group.tensor)
+
+
+def _conv(node: ir.Conv2d, group: Fused, graph: Graph, source: str, origin: str) -> Work:
+    out, per_group, kernel_h, kernel_w = node.weight.shape
+    return Work(
+        name=group.name, origin=origin, pool=False, channels_in=per_group * node.groups, channels_out=out,
+        kernel=(kernel_h, kernel_w), stride=node.stride, groups=node.groups, size_in=_pair(graph[node.inputs[0]].shape),
+        size_out=_pair(node.shape),
+        pointwise=(kernel_h, kernel_w) == (1, 1) and node.stride == (1, 1) and not any(node.padding),
+        raw=group.tensor == graph.output, from_input=node.inputs[0] == source, local=False, to_weights=False,
+        macs=node.weight.size * prod(_pair(node.shape)), reads=group.inputs, writes=group.tensor)
+
+
+def _variant(node: ir.TTConv2d | ir.TTLinear, choice: TTChoice, shape: Shape, own: list[Work]) -> tuple[Work, ...]:
+    """Operations of a TT layer executed as ``choice``; names of the first input and the last output stay."""
+    decided = apply_choice(node, choice)
+    reads, writes, raw = own[0].reads, own[-1].writes, own[-1].raw
+    residual = own[-1].reads[1:]
+    if isinstance(decided, ir.TTLinear):
+        if decided.execution is not TTExecution.RECONSTRUCT:
+            return tuple(own)
+        first, last = decided.cores
+        size = _pair(shape)
+        per_pixel = first.shape[1] // prod(size)
+        decided = ir.TTConv2d(
+            name=node.name, inputs=node.inputs, shape=(last.shape[1], 1, 1), bias=node.bias, grouping=("IHW", "O"),
+            cores=(first.reshape(1, per_pixel, *size, -1), last), execution=TTExecution.RECONSTRUCT)
+    if decided.execution is TTExecution.RECONSTRUCT:
+        dense = (decided.shape[0], *tt_kernel_shape(decided)[1:])
+        found = _reconstruct(decided, (reads[0], *residual), writes, _pair(shape), dense)
+        first = own[0].from_input
+        return tuple(dataclasses.replace(w, from_input=first and w.local, raw=raw and w.local) for w in found)
+    works: list[Work] = []
+    size = _pair(shape)
+    chain = chain_convs(decided)
+    tensor = reads[0]
+    for index, conv in enumerate(chain):
+        last = index == len(chain) - 1
+        out, channels, kernel_h, kernel_w = conv.weight.shape
+        sized = ir.Conv2d(name=node.name, inputs=("x",), shape=(), weight=conv.weight, bias=conv.weight[:, 0, 0, 0],
+                          stride=conv.stride, padding=conv.padding, dilation=conv.dilation)
+        size_out = _pair(infer_shape(sized, [(channels, *size)]))
+        result = writes if last else f"{node.name}.core{index}"
+        works.append(Work(
+            name=f"{node.name}.core{index}" if len(chain) > 1 else node.name, origin=node.name, pool=False,
+            channels_in=channels, channels_out=out, kernel=(kernel_h, kernel_w), stride=conv.stride, groups=1,
+            size_in=size, size_out=size_out,
+            pointwise=(kernel_h, kernel_w) == (1, 1) and conv.stride == (1, 1) and not any(conv.padding),
+            raw=raw and last, from_input=own[0].from_input and index == 0, local=False, to_weights=False,
+            macs=conv.weight.size * prod(size_out), reads=(tensor, *(residual if last else ())), writes=result))
+        tensor, size = result, size_out
+    return tuple(works)
+
+
+def _reconstruct(
+    node: ir.TTConv2d, reads: tuple[str, ...], writes: str, size_in: Pair, dense: tuple[int, int, int, int]
+) -> tuple[Work, ...]:
+    """The contractions of a reconstructed kernel (rows are output channels) and the convolution that uses it."""
+    out, channels, kernel_h, kernel_w = dense
+    steps: list[tuple[int, int, int]] = []  # rank in, columns out, repetitions
+    if node.grouping == ("I", "HW", "O"):
+        rank2, rank1 = node.cores[2].shape[0], node.cores[1].shape[0]
+        steps = [(rank2, kernel_h * kernel_w * rank1, 1), (rank1, channels, kernel_h * kernel_w)]
+    else:
+        steps = [(node.cores[1].shape[0], kernel_h * kernel_w * channels, 1)]
+    works = []
+    for index, (rank, columns, repeats) in enumerate(steps):
+        last = index == len(steps) - 1
+        works += [Work(
+            name=f"{node.name}.contract{index}", origin=node.name, pool=False, channels_in=rank, channels_out=columns,
+            kernel=(1, 1), stride=(1, 1), groups=1, size_in=(1, out), size_out=(1, out), pointwise=True, raw=False,
+            from_input=False, local=False, to_weights=last, macs=0, reads=(), writes="")] * repeats
+    works.append(Work(
+        name=node.name, origin=node.name, pool=False, channels_in=channels, channels_out=out,
+        kernel=(kernel_h, kernel_w), stride=node.stride, groups=1, size_in=size_in, size_out=_pair(node.shape),
+        pointwise=False, raw=False, from_input=False, local=True, to_weights=False, macs=0, reads=reads, writes=writes))
+    return tuple(works)
