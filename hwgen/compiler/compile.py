@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from hwgen.compiler.allocate import Request, allocate
 from hwgen.compiler.descriptor import Descriptor
-from hwgen.compiler.emit import Batch, emit_contract, emit_conv, emit_pool
+from hwgen.compiler.emit import Batch, Surroundings, emit_contract, emit_conv, emit_pool
 from hwgen.compiler.folding import Fold, find_fold
 from hwgen.compiler.hazards import mark_drains
 from hwgen.compiler.lower import lower, spatial
@@ -31,7 +31,7 @@ from hwgen.compiler.stream import Run, place_batches, plan_ring, weight_runs
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.errors import HwgenError
 from hwgen.image.io_layout import InputLayout, OutputLayout
-from hwgen.ir.nodes import Graph, QConv2d, QInput
+from hwgen.ir.nodes import Graph, Node, QConv2d, QInput
 from hwgen.isa.layout import LoadFlag, LoadKind
 
 
@@ -62,17 +62,19 @@ def _compile(graph: Graph, config: AcceleratorConfig, options: CompileOptions, f
 
     regions, local_lines = _kernel_regions(lowered, config)
     ring = plan_ring(config, local_lines, options)
+    where = Surroundings(lowered.tensors, plan.places, config)
     batches: list[Batch] = []
     for index, op in enumerate(lowered.operations):
         if isinstance(op, ConvOp):
             tile_line = ring.lines + regions[op.local] if op.local else 0
             for part in parts[index]:
-                batches += emit_conv(index, op, part, lowered.tensors, plan.places, config, ring.budget, tile_line)
+                batches += emit_conv(index, op, part, where, budget=ring.budget, tile_line=tile_line)
         elif isinstance(op, ContractOp):
             granule = (ring.lines + regions[op.kernel]) * config.line_columns
-            batches += emit_contract(index, op, lowered.kernels[op.kernel], plan.places, config, granule, ring.budget)
+            kernel = lowered.kernels[op.kernel]
+            batches += emit_contract(index, op, kernel, where, region=granule, budget=ring.budget)
         else:
-            batches += emit_pool(index, op, lowered.tensors, plan.places, config)
+            batches += emit_pool(index, op, where)
     descriptors, spans = place_batches(batches, ring)
     stream_lines = spans[-1][1] if spans else 0
     resident = stream_lines <= ring.lines
@@ -83,12 +85,17 @@ def _compile(graph: Graph, config: AcceleratorConfig, options: CompileOptions, f
     landed = {lowered.input: len(inputs)}
     landed.update({k.first: len(inputs) + 1 + i for i, k in enumerate(kernels)})
     descriptors = _waits(descriptors, lowered, landed)
-    before = {readers[k.first]: _first_core(k, plan, config, options, lowered, _progress(descriptors, late.get(k.first)))
-              for k in kernels}
+    before = {
+        readers[k.first]: replace(_first_core(k, plan, config, options, lowered),
+                                  wait_progress=_progress(descriptors, late.get(k.first)))
+        for k in kernels
+    }
     descriptors = mark_drains(descriptors, config, timing.pipeline_latency)
-    runs = weight_runs(batches, lowered.operations, before, ring, resident, options, config)
-    stores, output, dumps, size = _outputs(graph, lowered, plan, config, descriptors, dumped)
-    placed = build_program(inputs, runs, stores, descriptors, ring.lines, config, options.encrypt_program)
+    runs = weight_runs(batches, lowered.operations, before, ring, resident=resident, options=options, config=config)
+    stores, output, dumps, size = _outputs(graph, lowered, plan, config, finished=_finished(lowered, descriptors),
+                                           dumped=dumped)
+    placed = build_program(inputs, runs, stores, descriptors, ring_lines=ring.lines, config=config,
+                           encrypt=options.encrypt_program)
     return CompiledNetwork(
         name=graph.name, labels=graph.labels, config=config, runs=placed, descriptors=tuple(descriptors),
         input=input_layout, output=output, dumps=dumps, output_bytes=size, ring_lines=ring.lines,
@@ -98,8 +105,9 @@ def _compile(graph: Graph, config: AcceleratorConfig, options: CompileOptions, f
     )
 
 
-def _choose(lowered: Lowered, config: AcceleratorConfig, timing: Timing, options: CompileOptions,
-            ) -> dict[int, tuple[Part, ...]]:
+def _choose(
+    lowered: Lowered, config: AcceleratorConfig, timing: Timing, options: CompileOptions
+) -> dict[int, tuple[Part, ...]]:
     """Operation index -> its parts (convolutions only)."""
     out: dict[int, tuple[Part, ...]] = {}
     for index, op in enumerate(lowered.operations):
@@ -171,10 +179,11 @@ def _waits(descriptors: Sequence[Descriptor], lowered: Lowered, landed: dict[str
     built: dict[str, int] = {}
     root = roots(lowered)
     out = []
+    wait_act = 0  # never falls: a spare word behind a map may hold what an earlier load left there
     for position, d in enumerate(descriptors):
         op = lowered.operations[d.operation]
         read = [op.src] + ([op.residual] if isinstance(op, ConvOp) and op.residual else [])
-        wait_act = max((landed.get(root[name], 0) for name in read), default=0)
+        wait_act = max([wait_act] + [landed.get(root[name], 0) for name in read])
         if isinstance(op, ContractOp) and op.last:
             built[op.kernel] = position + 1
         wait_progress = built[op.local] if isinstance(op, ConvOp) and op.local else 0
@@ -189,8 +198,9 @@ def _progress(descriptors: Sequence[Descriptor], operation: int | None) -> int:
     return sum(1 for d in descriptors if d.operation < operation)
 
 
-def _first_core(kernel: Kernel, plan: MemoryPlan, config: AcceleratorConfig, options: CompileOptions, lowered: Lowered,
-                progress: int) -> Run:
+def _first_core(
+    kernel: Kernel, plan: MemoryPlan, config: AcceleratorConfig, options: CompileOptions, lowered: Lowered
+) -> Run:
     """The load of a kernel's first core as a tensor of ranks x rows."""
     place, tensor = plan.places[kernel.first], lowered.tensors[kernel.first]
     p_i = config.p_i
@@ -201,7 +211,7 @@ def _first_core(kernel: Kernel, plan: MemoryPlan, config: AcceleratorConfig, opt
     node = next(op.node for op in lowered.operations if isinstance(op, ContractOp) and op.kernel == kernel.name)
     secret = options.encrypt is None or node in options.encrypt
     return Run(kind=LoadKind.ACTIVATIONS, flags=int(secret) << LoadFlag.ENCRYPTED, segment_log2=options.segment_log2,
-               payload=bytes(data), dest=place.base, wait_progress=progress, nodes=(node,))
+               payload=bytes(data), dest=place.base, nodes=(node,))
 
 
 def _dumped(graph: Graph, lowered: Lowered) -> tuple[str, ...]:
@@ -211,12 +221,12 @@ def _dumped(graph: Graph, lowered: Lowered) -> tuple[str, ...]:
                  if name in names and name not in (lowered.output, lowered.input) and name not in lowered.joins)
 
 
-def _outputs(graph: Graph, lowered: Lowered, plan: MemoryPlan, config: AcceleratorConfig,
-             descriptors: Sequence[Descriptor], dumped: Sequence[str],
-             ) -> tuple[list[Store], OutputLayout, tuple[tuple[str, OutputLayout], ...], int]:
+def _outputs(
+    graph: Graph, lowered: Lowered, plan: MemoryPlan, config: AcceleratorConfig, *, finished: dict[str, int],
+    dumped: Sequence[str],
+) -> tuple[list[Store], OutputLayout, tuple[tuple[str, OutputLayout], ...], int]:
     """Stores in order of availability, layout of the output, layouts of the dumps, size of the output buffer."""
     stores, layouts, offset = [], {}, 0
-    finished = _finished(lowered, descriptors)
     for name in (lowered.output, *dumped):
         tensor, place = lowered.tensors[name], plan.places[name]
         planes = tensor.layout.blocks
@@ -225,8 +235,8 @@ def _outputs(graph: Graph, lowered: Lowered, plan: MemoryPlan, config: Accelerat
         words = planes * place.plane
         unit = max(1, 16 // config.p_i)
         words = -(-words // unit) * unit
-        layouts[name] = _output_layout(graph, graph.output if name == lowered.output else name, tensor, place.plane,
-                                       offset, words, config)
+        node = graph[graph.output if name == lowered.output else name]
+        layouts[name] = _output_layout(node, tensor, place.plane, offset, words * config.p_i)
         stores.append(Store(place.base, words, offset, finished[name]))
         offset += words * config.p_i // 16
     stores.sort(key=lambda s: s.wait_progress)
@@ -246,16 +256,14 @@ def _finished(lowered: Lowered, descriptors: Sequence[Descriptor]) -> dict[str, 
     return out
 
 
-def _output_layout(graph: Graph, name: str, tensor: Tensor, plane: int, offset: int, words: int, config: AcceleratorConfig,
-                   ) -> OutputLayout:
-    node = graph[name]
+def _output_layout(node: Node, tensor: Tensor, plane: int, offset: int, size: int) -> OutputLayout:
     scale: float | tuple[float, ...] = getattr(node, "scale", 1.0)
     if tensor.raw and isinstance(node, QConv2d):
         values = node.raw_scale
         scale = tuple(float(v) for v in values) if values is not None else (float(node.scale),) * tensor.layout.channels
     return OutputLayout(
         kind="raw" if tensor.raw else "int8", channels=tensor.layout.channels, height=tensor.height, width=tensor.width,
-        shape=tuple(node.shape), p_i=config.p_i, plane_stride=plane,
+        shape=tuple(node.shape), p_i=tensor.layout.p_i, plane_stride=plane,
         parts=() if tensor.raw else tensor.layout.places(), scale=scale, offset=offset,
-        bytes=words * config.p_i,
+        bytes=size,
     )

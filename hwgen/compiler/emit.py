@@ -23,6 +23,15 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Surroundings:
+    """What every operation is emitted into: all tensors, their places, and the engine."""
+
+    tensors: dict[str, Tensor]
+    places: dict[str, Place]
+    config: AcceleratorConfig
+
+
+@dataclass(frozen=True)
 class RingBudget:
     """Lines of the weight ring that descriptors sharing their weights may keep: better not more than ``preferred``, so
     that the next layer's weights arrive meanwhile; never more than ``most``."""
@@ -54,8 +63,7 @@ class Batch:
 
 
 def emit_conv(
-    index: int, op: ConvOp, part: Part, tensors: dict[str, Tensor], places: dict[str, Place], config: AcceleratorConfig,
-    budget: RingBudget, tile_line: int = 0,
+    index: int, op: ConvOp, part: Part, where: Surroundings, *, budget: RingBudget, tile_line: int = 0,
 ) -> Iterator[Batch]:
     """Batches of one part of a convolution.
 
@@ -66,7 +74,7 @@ def emit_conv(
     Raises:
         HwgenError: the weights of one output block exceed the budget and the map needs several tiles.
     """
-    src, dst = tensors[op.src], tensors[op.dst]
+    config, dst = where.config, where.tensors[op.dst]
     steps = part.window.count * op.kernel[0] * op.kernel[1]
     records, tile_lines = block_lines(config, part.pair, steps)
     lines = records + (0 if op.local else tile_lines)
@@ -88,8 +96,8 @@ def emit_conv(
         made = []
         for tile in part.tiling.tiles:
             made.append(_conv_tile(
-                index, op, part, tile, src, places, config, steps=steps, lines=lines, first_word=first, block=block,
-                blocks=blocks, words=words, out_width=dst.width,
+                index, op, part, tile, where, steps=steps, lines=lines, first_word=first, block=block, blocks=blocks,
+                words=words,
                 tile_line=tile_line + block * tile_lines if op.local else 0,
                 macs=round(out_macs * words * tile.rows * tile.columns),
             ))
@@ -99,10 +107,11 @@ def emit_conv(
 
 
 def _conv_tile(
-    index: int, op: ConvOp, part: Part, tile: Tile, src: Tensor, places: dict[str, Place], config: AcceleratorConfig, *,
-    steps: int, lines: int, first_word: int, block: int, blocks: int, words: int, out_width: int, tile_line: int, macs: int,
+    index: int, op: ConvOp, part: Part, tile: Tile, where: Surroundings, *, steps: int, lines: int, first_word: int,
+    block: int, blocks: int, words: int, tile_line: int, macs: int,
 ) -> Descriptor:
-    source, target = places[op.src], places[op.dst]
+    config, src, out_width = where.config, where.tensors[op.src], where.tensors[op.dst].width
+    source, target = where.places[op.src], where.places[op.dst]
     window = part.window
     stride_y, stride_x = op.stride
     per_slot = 2 if part.pair else 1
@@ -127,7 +136,7 @@ def _conv_tile(
         (ComputeFlag.LOCAL_WEIGHTS, op.local is not None)) if on}
     res = (0, 0, 0, 0, 0)
     if op.residual is not None:
-        home = places[op.residual]
+        home = where.places[op.residual]
         res = (home.base + first_word * home.plane + pixel, per_slot, width_out, part.block_words * home.plane,
                1 if part.pair else home.plane)
     kernel_h, kernel_w = op.kernel
@@ -147,10 +156,10 @@ def _conv_tile(
     )
 
 
-def emit_pool(index: int, op: PoolOp, tensors: dict[str, Tensor], places: dict[str, Place], config: AcceleratorConfig,
-              ) -> Iterator[Batch]:
+def emit_pool(index: int, op: PoolOp, where: Surroundings) -> Iterator[Batch]:
     """The one batch of a pool."""
-    src, dst, source, target = tensors[op.src], tensors[op.dst], places[op.src], places[op.dst]
+    config = where.config
+    src, dst, source, target = where.tensors[op.src], where.tensors[op.dst], where.places[op.src], where.places[op.dst]
     block_words = config.p_o // config.p_i
     words = dst.layout.blocks
     blocks = -(-words // block_words)
@@ -173,17 +182,17 @@ def emit_pool(index: int, op: PoolOp, tensors: dict[str, Tensor], places: dict[s
 
 
 def emit_contract(
-    index: int, op: ContractOp, kernel: Kernel, places: dict[str, Place], config: AcceleratorConfig, region: int,
-    budget: RingBudget,
+    index: int, op: ContractOp, kernel: Kernel, where: Surroundings, *, region: int, budget: RingBudget
 ) -> Iterator[Batch]:
     """Batches of one contraction; ``region`` is the first granule of the kernel in weight memory.
 
     Raises:
         HwgenError: the step's weights do not fit into the budget, or the configuration has no pair shape.
     """
+    config = where.config
     if not pair_possible(config):
         raise HwgenError("reconstruction needs the pair shape", where=op.node, allowed="p_o = 2*p_i")
-    source = places[op.src]
+    source = where.places[op.src]
     p_i, taps = config.p_i, kernel.taps
     records, tile_lines = block_lines(config, True, op.rank_blocks)
     lines = records + tile_lines
@@ -204,7 +213,7 @@ def emit_contract(
                 each = kernel.columns * (1 if op.modes > 1 else taps)
                 dst = (base + first * each, 2, across, each, 1)
             else:
-                target = places[op.dst or ""]
+                target = where.places[op.dst or ""]
                 base = target.base + (piece.outer * words + first) * target.plane + piece.row
                 dst = (base, 2, words * target.plane, target.plane, 1)
             step_y = kernel.columns if piece.blocks else op.rank_blocks * source.plane

@@ -26,13 +26,15 @@ def mark_drains(descriptors: Sequence[Descriptor], config: AcceleratorConfig, la
     """The descriptors with DRAIN where it cannot be proven unnecessary.
 
     A read may follow the write of its word by fewer than ``latency`` issue slots only behind a DRAIN. Slots are a lower
-    bound of cycles: the engine issues at most one per cycle, in order, and stalls only add.
+    bound of cycles: the engine issues at most one per cycle, in order, and stalls only add. Between a convolution and a
+    pool the pipeline always drains, because their results take different numbers of cycles and must not overtake.
     """
     written = np.full(2 * config.act_words, _LONG_AGO, np.int64)  # issue slot of the last write of each word
     now = 0
     out = []
-    for d in descriptors:
-        if _meets(d, written, now, latency, config):
+    for position, d in enumerate(descriptors):
+        turns = position > 0 and d.pool != descriptors[position - 1].pool
+        if turns or _meets(d, written, now, latency, config):
             written[:] = _LONG_AGO
             out.append(replace(d, flags=d.flags | {ComputeFlag.DRAIN}))
         else:
@@ -46,10 +48,8 @@ def _meets(d: Descriptor, written: np.ndarray, now: int, latency: int, config: A
     recent = np.flatnonzero(written > now - latency)
     if recent.size == 0:
         return False
-    for slots, address in _reads(d, latency, config):
-        if np.any(now + slots - written[address] < latency):
-            return True
-    return False
+    reads = _reads(d, latency, config)
+    return any(bool(np.any(now + slots - written[address] < latency)) for slots, address in reads)
 
 
 def _reads(d: Descriptor, latency: int, config: AcceleratorConfig) -> list[tuple[np.ndarray, np.ndarray]]:

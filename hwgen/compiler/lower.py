@@ -58,8 +58,9 @@ def copy_operation(source: Tensor, name: str, node: str) -> tuple[Tensor, ConvOp
     lanes = source.layout.lane_of()
     size = source.layout.lanes
     blocks = source.layout.blocks
-    records = spread_records(lanes, size, np.zeros(len(lanes)), np.full(len(lanes), 2), np.zeros(len(lanes)),
-                             np.ones(len(lanes)), -128, 127)
+    zeros = np.zeros(len(lanes))
+    records = spread_records(lanes, size, bias=zeros, multiplier=zeros + 2, residual=zeros, shift=zeros + 1,
+                             clamp=(-128, 127))
     operation = ConvOp(
         node=node, src=source.name, dst=name, residual=None, weight=identity(lanes, lanes, size, size),
         links=np.eye(blocks, dtype=bool), records=records, stride=(1, 1), padding=(0, 0, 0, 0), dilation=(1, 1), macs=0,
@@ -67,8 +68,8 @@ def copy_operation(source: Tensor, name: str, node: str) -> tuple[Tensor, ConvOp
     return replace(source, name=name), operation
 
 
-def spread_records(lanes: np.ndarray, size: int, bias: np.ndarray, multiplier: np.ndarray, residual: np.ndarray,
-                   shift: np.ndarray, lo: int, hi: int) -> Records:
+def spread_records(lanes: np.ndarray, size: int, *, bias: np.ndarray, multiplier: np.ndarray, residual: np.ndarray,
+                   shift: np.ndarray, clamp: tuple[int, int]) -> Records:
     """Records per channel -> per lane; unused lanes give 0."""
     def spread(values: np.ndarray, empty: int = 0) -> np.ndarray:
         out = np.full(size, empty, np.int64)
@@ -76,7 +77,7 @@ def spread_records(lanes: np.ndarray, size: int, bias: np.ndarray, multiplier: n
         return out
 
     return Records(bias=spread(bias), multiplier=spread(multiplier), residual=spread(residual), shift=spread(shift, 1),
-                   lo=lo, hi=hi)
+                   lo=clamp[0], hi=clamp[1])
 
 
 @dataclass
@@ -147,14 +148,14 @@ class _Builder:
         if self.fold and self._is_input(source.name):
             weight, stride, padding, dilation = fold_weight(weight), (1, 1), (0, 0, 0, 0), (1, 1)
         raw = node.requantise is None
-        lanes_out, lanes_in = layout.lane_of(), source.layout.lane_of()
-        expanded, links = expand_weight(weight, node.groups, lanes_out, lanes_in, layout, source.layout)
+        lanes_out = layout.lane_of()
+        expanded, links = expand_weight(weight, node.groups, layout, source.layout)
         q = node.requantise
         none = np.zeros(out, np.int64)
         records = spread_records(
-            lanes_out, layout.lanes, node.bias, q.multiplier if q else none,
-            q.residual_multiplier if q and residual else none, q.shift if q else none, q.lo if q else -128,
-            q.hi if q else 127,
+            lanes_out, layout.lanes, bias=node.bias, multiplier=q.multiplier if q else none,
+            residual=q.residual_multiplier if q and residual else none, shift=q.shift if q else none,
+            clamp=(q.lo, q.hi) if q else (-128, 127),
         )
         if raw and residual:
             raise HwgenError("a raw output with a residual", where=node.name)
@@ -171,7 +172,8 @@ class _Builder:
     def _kernel(self, node: ir.QConv2d, kernel: ReconstructedKernel, source: Tensor, layout: ChannelLayout) -> str:
         wide = node.stride[1] != 1 or layout.blocks % 2 == 0
         columns = self.config.p_o if wide else self.config.p_o // 2
-        described, tensors, contractions = lower_kernel(node, kernel, source.layout, layout, columns, self.config)
+        described, tensors, contractions = lower_kernel(node, kernel, src=source.layout, dst=layout,
+                                                         columns=columns)
         self.kernels[described.name] = described
         self.tensors.update({t.name: t for t in tensors})
         # before the producer of the convolution's input, so that the products have left the pipeline when they are read
@@ -185,8 +187,9 @@ class _Builder:
         lanes = source.layout.lane_of()
         maximum = isinstance(node, ir.QMaxPool)
         q = _exact(channels) if isinstance(node, ir.QMaxPool) else node.requantise
-        records = spread_records(lanes, source.layout.lanes, np.zeros(channels), q.multiplier, np.zeros(channels),
-                                 q.shift, q.lo, q.hi)
+        zeros = np.zeros(channels)
+        records = spread_records(lanes, source.layout.lanes, bias=zeros, multiplier=q.multiplier, residual=zeros,
+                                 shift=q.shift, clamp=(q.lo, q.hi))
         self._tensor(node.name, source.layout, height, width)
         self.operations.append(PoolOp(node=node.name, src=source.name, dst=node.name, maximum=maximum, records=records,
                                       kernel=node.kernel, stride=node.stride, padding=node.padding))
@@ -200,7 +203,8 @@ class _Builder:
         links = np.zeros((layout.blocks, source.layout.blocks), bool)
         links[lanes_out // self.config.p_i, lanes_in // self.config.p_i] = True
         zeros = np.zeros(layout.channels)
-        records = spread_records(lanes_out, layout.lanes, zeros, q.multiplier, q.residual_multiplier, q.shift, q.lo, q.hi)
+        records = spread_records(lanes_out, layout.lanes, bias=zeros, multiplier=q.multiplier,
+                                 residual=q.residual_multiplier, shift=q.shift, clamp=(q.lo, q.hi))
         self._tensor(node.name, layout, source.height, source.width)
         self.operations.append(ConvOp(
             node=node.name, src=source.name, dst=node.name, residual=residual.name,
@@ -232,9 +236,14 @@ def _exact(channels: int) -> Requantise:
 
 
 def expand_weight(
-    weight: np.ndarray, groups: int, lanes_out: np.ndarray, lanes_in: np.ndarray, out: ChannelLayout, source: ChannelLayout,
+    weight: np.ndarray, groups: int, out: ChannelLayout, source: ChannelLayout
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Weight [O, I/groups, Kh, Kw] -> (int8 [output lanes, input lanes, Kh, Kw], links bool [out blocks, in blocks])."""
+    """Weight [O, I/groups, Kh, Kw] over channels -> the same over lanes, and what is linked.
+
+    Returns:
+        int8 [output lanes, input lanes, Kh, Kw]; bool [output blocks, input blocks].
+    """
+    lanes_out, lanes_in = out.lane_of(), source.lane_of()
     per_out, per_in = weight.shape[0] // groups, weight.shape[1]
     expanded = np.zeros((out.lanes, source.lanes, *weight.shape[2:]), np.int8)
     links = np.zeros((out.blocks, source.blocks), bool)

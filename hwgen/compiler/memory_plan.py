@@ -39,7 +39,9 @@ def separate_banks(lowered: Lowered) -> Lowered:
     tensors = dict(lowered.tensors)
     root = roots(lowered)
     for op in lowered.operations:
-        if isinstance(op, ConvOp) and op.residual is not None and not constraints.apart(root[op.src], root[op.residual]):
+        if not isinstance(op, ConvOp) or op.residual is None:
+            operations.append(op)
+        elif not constraints.apart(root[op.src], root[op.residual]):
             tensor, copy = copy_operation(tensors[op.residual], f"{op.residual}.copy.{op.node}", op.node)
             tensors[tensor.name] = tensor
             constraints.apart(root[op.src], tensor.name)
@@ -62,7 +64,7 @@ def roots(lowered: Lowered) -> dict[str, str]:
 
 
 def word_planes(tensor: Tensor, config: AcceleratorConfig) -> int:
-    """Planes a tensor takes: channel blocks, or for raw tensors 4 words for every p_i channels of whole output blocks."""
+    """Planes a tensor takes: channel blocks; raw: 4 words for every p_i channels of whole output blocks."""
     if not tensor.raw:
         return tensor.layout.blocks
     return -(-tensor.layout.lanes // config.p_o) * 4 * (config.p_o // config.p_i)
@@ -109,8 +111,8 @@ def plan_memory(
     names = sorted(set(root.values()))
     groups = constraints.groups(names)
     requests = [
-        Request(name, _even(planes[name] * plane[name]), firsts[name], max(lasts.get(name, firsts[name]), firsts[name]),
-                *groups[name])
+        Request(name, _even(planes[name] * plane[name]), firsts[name],
+                max(lasts.get(name, firsts[name]), firsts[name]), *groups[name])
         for name in names if name in firsts
     ]
     found = allocate(requests, 2, config.act_words)
@@ -119,8 +121,8 @@ def plan_memory(
         raise HwgenError(
             f"activation memory: needs {found.peak} words of {config.p_i} bytes per bank, the configuration has "
             f"{config.act_words} (short by {found.peak - config.act_words})", where="config.act_words",
-            hint=f"the largest tensor, {largest.name}, takes {largest.words} words; a board with more on-chip memory or "
-                 "a smaller input",
+            hint=f"the largest tensor, {largest.name}, takes {largest.words} words; a board with more on-chip memory "
+                 "or a smaller input",
         )
     bases = {name: home.bank * config.act_words + home.offset for name, home in found.homes.items()}
     places = {}

@@ -37,7 +37,7 @@ class Store:
 
 def build_program(
     inputs: Sequence[InputLoad], runs: Sequence[Run], stores: Sequence[Store], descriptors: Sequence[Descriptor],
-    ring_lines: int, config: AcceleratorConfig, encrypt: bool,
+    *, ring_lines: int, config: AcceleratorConfig, encrypt: bool,
 ) -> tuple[Run, ...]:
     """All runs of the image with offsets and indices; the first carries the program.
 

@@ -8,7 +8,6 @@ import numpy as np
 
 from hwgen.compiler.channels import ChannelLayout
 from hwgen.compiler.operations import ContractOp, Kernel, Records, Tensor
-from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.errors import HwgenError
 from hwgen.ir.nodes import QConv2d, ReconstructedKernel, Requantise
 
@@ -26,8 +25,7 @@ def contract_offline(kernel: ReconstructedKernel) -> np.ndarray:
 
 
 def lower_kernel(
-    node: QConv2d, kernel: ReconstructedKernel, src: ChannelLayout, dst: ChannelLayout, columns: int,
-    config: AcceleratorConfig,
+    node: QConv2d, kernel: ReconstructedKernel, *, src: ChannelLayout, dst: ChannelLayout, columns: int
 ) -> tuple[Kernel, tuple[Tensor, ...], tuple[ContractOp, ...]]:
     """Kernel description, the tensors of its intermediate products, and the contractions in order.
 
@@ -38,7 +36,7 @@ def lower_kernel(
     Raises:
         HwgenError: the last core runs over taps although earlier cores do so too.
     """
-    p_i = config.p_i
+    p_i = src.p_i
     _, channels, kernel_h, kernel_w = kernel.shape
     taps = kernel_h * kernel_w
     blocks = -(-dst.lanes // columns)

@@ -92,7 +92,9 @@ def part_cycles(op: ConvOp, part: Part, config: AcceleratorConfig, timing: Timin
     return total
 
 
-def choose_parts(op: ConvOp, dst: Tensor, config: AcceleratorConfig, timing: Timing, pair_allowed: bool) -> tuple[Part, ...]:
+def choose_parts(
+    op: ConvOp, dst: Tensor, config: AcceleratorConfig, timing: Timing, pair_allowed: bool
+) -> tuple[Part, ...]:
     """Parts of a convolution in writing order: normal blocks first, the rest in the pair shape, whichever is fastest.
 
     On equal cycles the division with fewer descriptors wins, then the one with more pair blocks (its output blocks are

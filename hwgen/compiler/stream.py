@@ -120,8 +120,8 @@ def place_batches(batches: Sequence[Batch], ring: Ring) -> tuple[list[Descriptor
 
 
 def weight_runs(
-    batches: Sequence[Batch], operations: Sequence[Operation], before: Mapping[int, Run], ring: Ring, resident: bool,
-    options: CompileOptions, config: AcceleratorConfig,
+    batches: Sequence[Batch], operations: Sequence[Operation], before: Mapping[int, Run], ring: Ring, *,
+    resident: bool, options: CompileOptions, config: AcceleratorConfig,
 ) -> list[Run]:
     """Load runs in program order (without the input).
 

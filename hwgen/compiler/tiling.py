@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 #: coordinates are 12-bit signed
 MAX_COORDINATE = 2046
@@ -62,4 +63,4 @@ def plan_tiles(height: int, width: int, joined: bool, pair: bool, depth: int) ->
 def _even_cuts(total: int, pieces: int) -> list[tuple[int, int]]:
     """(start, length) of ``pieces`` nearly equal intervals of [0, total)."""
     bounds = [total * i // pieces for i in range(pieces + 1)]
-    return [(a, b - a) for a, b in zip(bounds, bounds[1:], strict=False)]
+    return [(a, b - a) for a, b in pairwise(bounds)]

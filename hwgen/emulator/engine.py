@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwgen.config.accelerator import AcceleratorConfig
-from hwgen.emulator.loops import accumulate, wrap_signed
+from hwgen.emulator.loops import StepAccumulator, accumulate, wrap_signed
 from hwgen.emulator.memories import ActivationMemory, WeightMemory
 from hwgen.emulator.violation import require
 from hwgen.isa.layout import ACT_ADDR_BITS, COORD_BITS, LOOP_NAMES, ComputeFlag, Opcode
@@ -34,10 +34,11 @@ class Engine:
         pump: called whenever lines have been freed, so that the loader can go on.
     """
 
-    def __init__(self, config: AcceleratorConfig, acts: ActivationMemory, weights: WeightMemory, latency: int,
+    def __init__(self, config: AcceleratorConfig, acts: ActivationMemory, weights: WeightMemory, *, latency: int,
                  pump: Callable[[], None]) -> None:
         self.config, self.acts, self.weights, self.latency, self.pump = config, acts, weights, latency, pump
         self.now = 0  #: issue slots since the frame's start
+        self.last_pool: bool | None = None  #: whether the descriptor before was a pool
 
     def execute(self, number: int, d: dict[str, int]) -> None:
         """Run descriptor ``number`` of the program.
@@ -45,15 +46,18 @@ class Engine:
         Raises:
             ContractViolation: see the package's documentation.
         """
+        require(d["opcode"] in (Opcode.CONV, Opcode.MAXPOOL, Opcode.AVGPOOL), f"unknown opcode {d['opcode']}",
+                f"compute descriptor {number}")
         run = _Run(self, number, d)
+        turns = self.last_pool is not None and self.last_pool != (d["opcode"] != Opcode.CONV)
+        require(not turns or run.has(ComputeFlag.DRAIN), "convolution and pool without DRAIN between", run.where)
+        self.last_pool = d["opcode"] != Opcode.CONV
         if run.has(ComputeFlag.DRAIN):
             self.acts.settle()
         if d["opcode"] == Opcode.CONV:
             run.convolve()
-        elif d["opcode"] in (Opcode.MAXPOOL, Opcode.AVGPOOL):
-            run.pool()
         else:
-            require(False, f"unknown opcode {d['opcode']}", run.where)
+            run.pool()
 
 
 class _Run:
@@ -111,7 +115,7 @@ class _Run:
 
     def _records(self, at: int) -> tuple[Records, int]:
         channels = self.config.p_o // (2 if self.pair else 1)
-        require(channels * 16 % self.config.line_bytes == 0, "records of the pair shape do not fill whole lines", self.where)
+        require(channels * 16 % self.config.line_bytes == 0, "half the records do not fill whole lines", self.where)
         count = channels * 16 // self.config.line_bytes
         raw = self._lines(at, count).reshape(channels, 16)
 
@@ -121,7 +125,8 @@ class _Run:
         records = Records(field(0, 4, "<i4"), field(4, 2, "<u2"), field(6, 2, "<u2"), field(8, 1, "u1"))
         require(not raw[:, 9:].any(), "reserved bytes of a record are not zero", self.where)
         if not self.has(ComputeFlag.RAW):
-            require(1 <= int(records.shift.min()) and int(records.shift.max()) <= 47, "shift outside 1..47", self.where)
+            inside = records.shift.min() >= 1 and records.shift.max() <= 47
+            require(bool(inside), "shift outside 1..47", self.where)
         return records, count
 
     # ------------------------------------------------------------ operations
@@ -138,6 +143,8 @@ class _Run:
         local = self.has(ComputeFlag.LOCAL_WEIGHTS)
         limit = 1 << (config.acc_bits - 1)
         at, pixel = 0, np.arange(slots)
+        walk = [StepAccumulator(self.counts, [d[f"{name}_jump_{k}"] for k in LOOP_NAMES], d[f"{name}_base"], slots)
+                for name in ("src", "iy", "ix")]
         for block in range(self.counts[5]):
             records, used = self._records(at)
             at += used
@@ -151,17 +158,17 @@ class _Run:
                     lines = self._lines(at, tile_lines)
                     at += tile_lines
                 tile = lines.reshape(columns, config.p_i).view(np.int8)
-                n = (block * steps + step) * slots + pixel
                 now = engine.now + pixel
-                acc += self._step(n, now, tile)
-                require(bool(np.all(np.abs(acc) < limit)), "an accumulator overflows", self.where)
+                outer = block * steps + step
+                acc += self._step(walk[0].step(outer), walk[1].step(outer), walk[2].step(outer), now, tile)
+                require(bool(acc.min() > -limit and acc.max() < limit), "an accumulator overflows", self.where)
                 engine.now += slots
             self._emit(block, acc, records, now, limit)
 
-    def _step(self, n: np.ndarray, now: np.ndarray, tile: np.ndarray) -> np.ndarray:
-        """Partial sums int64 [slots, p_o] of one step."""
+    def _step(self, src: np.ndarray, iy: np.ndarray, ix: np.ndarray, now: np.ndarray, tile: np.ndarray) -> np.ndarray:
+        """Partial sums int64 [slots, p_o] of one step that reads words ``src`` at rows ``iy`` and columns ``ix``."""
         d = self.d
-        src, iy, ix = self._source(n)
+        src, iy, ix = src % (1 << ACT_ADDR_BITS), wrap_signed(iy, COORD_BITS), wrap_signed(ix, COORD_BITS)
         rows = (iy >= 0) & (iy < d["height"])
         inside = rows & (ix >= 0) & (ix < d["width"])
         matrix = tile.T.astype(np.float32)  # sums of p_i products stay below 2^24: exact
@@ -172,7 +179,8 @@ class _Run:
             neighbour = (src + 1) % (1 << ACT_ADDR_BITS)
             both = inside & second
             banks = self.engine.acts.bank_words
-            require(bool(np.all(src[both] // banks == neighbour[both] // banks)), "a pair straddles the banks", self.where)
+            together = src[both] // banks == neighbour[both] // banks
+            require(bool(np.all(together)), "a pair straddles the banks", self.where)
             sums.append(self._read(neighbour, second, now, 0).astype(np.float32) @ matrix)
         return np.concatenate(sums, axis=1).astype(np.int64)
 
@@ -247,7 +255,8 @@ class _Run:
             defined = acts.valid[address]
             late = defined & (now - acts.slot[address] < self.engine.latency)
             require(not late.any(), "a residual may still be in the pipeline", self.where)
-            require(not (acts.load[address][defined] > d["wait_act"]).any(), "a residual's load was not waited for", self.where)
+            early = acts.load[address][defined] > d["wait_act"]
+            require(not early.any(), "a residual's load was not waited for", self.where)
             values.append(acts.data[address].astype(np.int64))
             valids.append(defined)
         return np.concatenate(values, axis=1), valids
@@ -256,7 +265,8 @@ class _Run:
         """Window maximum, or window sum."""
         config, d, engine = self.config, self.d, self.engine
         maximum = d["opcode"] == Opcode.MAXPOOL
-        require(d["steps"] == 0 and self.counts[4] == 1 and not self.pair, "a pool with weights or in the pair shape", self.where)
+        plain = d["steps"] == 0 and self.counts[4] == 1 and not self.pair
+        require(plain, "a pool with weights or in the pair shape", self.where)
         taps, pixels = self.counts[0] * self.counts[1], self.counts[2] * self.counts[3]
         ways = config.p_o // config.p_i
         pixel, at = np.arange(pixels), 0

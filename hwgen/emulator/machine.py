@@ -37,8 +37,9 @@ class Machine:
         output_bytes: size of the output buffer.
     """
 
-    def __init__(self, config: AcceleratorConfig, program: bytes, segments: Sequence[bytes], latency: int, output_bytes: int,
-                 ) -> None:
+    def __init__(
+        self, config: AcceleratorConfig, program: bytes, segments: Sequence[bytes], *, latency: int, output_bytes: int
+    ) -> None:
         require(len(program) // 16 <= config.program_words, "the program exceeds program memory")
         self.config = config
         self.program: Program = decode_program(program)
@@ -59,16 +60,17 @@ class Machine:
         resident = self.warm and any(load["flags"] >> LoadFlag.RESIDENT & 1 for load in self.program.loads)
         self.weights.start(resident)
         loader = _Loader(self, input_buffer)
-        engine = Engine(self.config, self.acts, self.weights, self.latency, loader.pump)
+        engine = Engine(self.config, self.acts, self.weights, latency=self.latency, pump=loader.pump)
         snapshots: dict[int, bytes] = {}
         for number, descriptor in enumerate(self.program.computes):
             self._snapshot(number, snapshots)
             loader.retired = number
             loader.pump()
+            where = f"compute descriptor {number}"
             require(descriptor["wait_act"] <= loader.landed,
-                    f"waits for {descriptor['wait_act']} activation loads, {loader.landed} can land", f"compute descriptor {number}")
-            require(descriptor["wait_progress"] <= number, f"waits for {descriptor['wait_progress']} descriptors, among them "
-                    "itself or later ones", f"compute descriptor {number}")
+                    f"waits for {descriptor['wait_act']} activation loads, {loader.landed} can land", where)
+            require(descriptor["wait_progress"] <= number,
+                    f"waits for {descriptor['wait_progress']} descriptors, itself among them", where)
             engine.execute(number, descriptor)
         loader.retired = len(self.program.computes)
         loader.pump()
@@ -78,11 +80,12 @@ class Machine:
         for position, store in enumerate(self.program.stores):
             if store["words"] == 0:
                 continue
-            require(position in snapshots, f"waits for {store['wait_progress']} descriptors", f"store {position}")
+            where = f"store {position}"
+            require(position in snapshots, f"waits for {store['wait_progress']} descriptors", where)
             data = self._words(store)
-            require(data == snapshots[position], "words are overwritten after the store may have begun", f"store {position}")
+            require(data == snapshots[position], "words are overwritten after the store may have begun", where)
             at = 16 * store["offset"]
-            require(at + len(data) <= len(output) and len(data) % 16 == 0, f"{len(data)} bytes at {at}", f"store {position}")
+            require(at + len(data) <= len(output) and len(data) % 16 == 0, f"{len(data)} bytes at {at}", where)
             output[at:at + len(data)] = data
         self.warm = True
         return Frame(bytes(output), engine.now)

@@ -47,7 +47,7 @@ class ActivationMemory:
         """
         if address.size == 0:
             return np.zeros((0, self.p_i), np.int8)
-        require(0 <= int(address.min()) and int(address.max()) < self.words,
+        require(int(address.min()) >= 0 and int(address.max()) < self.words,
                 f"read of word {int(address.min())}..{int(address.max())}", where)
         _forbid(~self.valid[address], address, "was never written", where)
         _forbid(now - self.slot[address] < latency, address, "may still be in the pipeline", where)
@@ -55,11 +55,12 @@ class ActivationMemory:
         return self.data[address]
 
     def store(self, address: np.ndarray, words: np.ndarray, now: np.ndarray, valid: np.ndarray, where: str) -> None:
-        """Write int8 ``words`` [n, p_i] issued at slots ``now``; ``valid`` false marks results of undefined operands."""
+        """Write int8 ``words`` [n, p_i] issued at slots ``now``; not ``valid``: made of undefined operands."""
         if address.size == 0:
             return
-        require(0 <= int(address.min()) and int(address.max()) < self.words, "write outside activation memory", where)
-        require(int(address.min()) // self.bank_words == int(address.max()) // self.bank_words, "an output tensor straddles the banks", where)
+        require(int(address.min()) >= 0 and int(address.max()) < self.words, "write outside activation memory", where)
+        banks = {int(end) // self.bank_words for end in (address.min(), address.max())}
+        require(len(banks) == 1, "an output tensor straddles the banks", where)
         self.data[address] = words
         self.valid[address] = valid
         self.slot[address] = now
@@ -113,10 +114,11 @@ class WeightMemory:
         Raises:
             ContractViolation: not loaded, overwritten, freed before, or freed out of order.
         """
-        require(self.resident or seq + count <= self.loaded, f"lines up to {seq + count} are never loaded ({self.loaded} "
-                f"are): the loader waits for {self.freed} + ring {self.ring}", where)
+        require(self.resident or seq + count <= self.loaded, f"lines up to {seq + count} are never loaded "
+                f"({self.loaded} are): the loader waits for {self.freed} + ring {self.ring}", where)
         places = (line + np.arange(count)) % self.ring
-        require(bool(np.all(self.seq[places] == seq + np.arange(count))), f"lines {seq}.. are not at ring line {line}", where)
+        held = self.seq[places] == seq + np.arange(count)
+        require(bool(np.all(held)), f"lines {seq}.. are not at ring line {line}", where)
         require(self.resident or seq >= self.freed, f"line {seq} is used after it was freed ({self.freed})", where)
         if release and not self.resident:
             require(seq == self.freed, f"line {seq} is freed out of order, {self.freed} is next", where)
@@ -124,7 +126,7 @@ class WeightMemory:
         return self.data[places]
 
     def local(self, line: int, count: int, retired: int, where: str) -> np.ndarray:
-        """uint8 [count, line_bytes] of a reconstructed kernel of which the first ``retired`` descriptors have retired."""
+        """uint8 [count, line_bytes] of a reconstructed kernel; only descriptors below ``retired`` have retired."""
         per = self.config.line_columns
         require(self.ring <= line and line + count <= self.config.weight_lines, f"local lines {line}..", where)
         writer = self.writer[line * per:(line + count) * per]

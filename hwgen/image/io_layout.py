@@ -98,5 +98,5 @@ def _checked(cls: type, values: dict[str, Any], where: str) -> dict[str, Any]:
     unknown = sorted(set(values) - set(known))
     missing = sorted(n for n, f in known.items() if n not in values and f.default is dataclasses.MISSING)
     if unknown or missing:
-        raise HwgenError(f"layout with unknown fields {unknown} and missing fields {missing}", where=f"metadata.{where}")
+        raise HwgenError(f"layout with unknown fields {unknown}, missing fields {missing}", where=f"metadata.{where}")
     return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}

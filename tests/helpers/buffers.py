@@ -1,4 +1,4 @@
-"""Packs input images and unpacks output buffers straight from docs/image-format.md, element by element where possible."""
+"""Packs input images and unpacks output buffers, written straight from docs/image-format.md."""
 
 from __future__ import annotations
 

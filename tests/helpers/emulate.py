@@ -16,16 +16,16 @@ from tests.helpers.buffers import pack_input, unpack_output
 def config_for(p_i: int, p_o: int, **changes: object) -> AcceleratorConfig:
     """A small engine of the given array size."""
     values: dict[str, object] = {
-        "p_i": p_i, "p_o": p_o, "acc_depth": 64, "acc_bits": 32, "act_words": 8192, "line_columns": 4, "weight_lines": 4096,
-        "program_words": 4096}
+        "p_i": p_i, "p_o": p_o, "acc_depth": 64, "acc_bits": 32, "act_words": 8192, "line_columns": 4,
+        "weight_lines": 4096, "program_words": 4096}
     return AcceleratorConfig(**{**values, **changes})  # type: ignore[arg-type]
 
 
 def machine_of(network: CompiledNetwork, latency: int | None = None) -> Machine:
     """Emulator loaded with the plaintext image."""
     segments = [chunk for run in network.runs for chunk in run.chunks()]
-    return Machine(network.config, network.program, segments, latency or pipeline_latency(network.config),
-                   network.output_bytes)
+    return Machine(network.config, network.program, segments, latency=latency or pipeline_latency(network.config),
+                   output_bytes=network.output_bytes)
 
 
 def check(graph: Graph, config: AcceleratorConfig, images: np.ndarray, options: CompileOptions | None = None,

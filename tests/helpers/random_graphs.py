@@ -10,9 +10,9 @@ from hwgen.ir import nodes as ir
 from hwgen.ir.nodes import ContractionStep, Graph, Node, Padding, Pair, ReconstructedKernel, Requantise
 
 
-def window_count(size: int, kernel: int, stride: int, before: int, after: int, dilation: int = 1) -> int:
+def window_count(size: int, kernel: int, stride: int, pad: Pair, dilation: int = 1) -> int:
     """Positions of a window along one axis."""
-    return (size + before + after - dilation * (kernel - 1) - 1) // stride + 1
+    return (size + sum(pad) - dilation * (kernel - 1) - 1) // stride + 1
 
 
 def random_requantise(rng: np.random.Generator, channels: int, spread: float, residual: bool = False) -> Requantise:
@@ -32,23 +32,20 @@ def random_image(rng: np.random.Generator, graph: Graph, count: int = 1) -> np.n
     return np.where(rng.random(image.shape) < 0.05, rng.choice([-128, 127, 0], image.shape), image).astype(np.int8)
 
 
-def random_kernel(rng: np.random.Generator, shape: tuple[int, int, int, int], ranks: tuple[int, ...] | None = None,
-                  ) -> ReconstructedKernel:
-    """A kernel that the hardware contracts, in one of the groupings (O | HW | I), (O | H | W | I), (O | HWI), (O | I)."""
+def random_kernel(rng: np.random.Generator, shape: tuple[int, int, int, int]) -> ReconstructedKernel:
+    """A kernel that the hardware contracts, grouped (O | HW | I), (O | H | W | I), (O | HWI) or (O | I)."""
     out, channels, kernel_h, kernel_w = shape
-
-    def rank() -> int:
-        return int(rng.integers(3, 40))
 
     groupings = [[(kernel_h, kernel_w)], [(kernel_h,), (kernel_w,)], []]
     middle = groupings[rng.integers(3)] if kernel_h * kernel_w > 1 else groupings[2]
-    sizes = list(ranks) if ranks else [rank() for _ in range(len(middle) + 1)]
+    sizes = [int(rng.integers(3, 40)) for _ in range(len(middle) + 1)]
     first = rng.integers(-127, 128, (out, sizes[0])).astype(np.int8)
     steps = []
     for position, modes in enumerate(middle):
         core = rng.integers(-127, 128, (sizes[position], *modes, sizes[position + 1])).astype(np.int8)
         steps.append(_step(rng, core))
-    last = (sizes[len(middle)], channels) if middle or kernel_h * kernel_w == 1 else (sizes[0], kernel_h, kernel_w, channels)
+    taps = () if middle or kernel_h * kernel_w == 1 else (kernel_h, kernel_w)
+    last = (sizes[len(middle)], *taps, channels)
     steps.append(_step(rng, rng.integers(-127, 128, last).astype(np.int8)))
     return ReconstructedKernel(first=first, steps=tuple(steps), shape=shape)
 
@@ -59,7 +56,8 @@ def _step(rng: np.random.Generator, core: np.ndarray) -> ContractionStep:
     factor = 60.0 / (5000.0 * np.sqrt(core.shape[0]))
     multiplier = np.clip(np.round(factor * 2.0**shift), 1, 65535).astype(np.int64)
     return ContractionStep(core=core, requantise=Requantise(
-        multiplier=multiplier, shift=shift.astype(np.int64), residual_multiplier=np.zeros(columns, np.int64), lo=-127, hi=127))
+        multiplier=multiplier, shift=shift.astype(np.int64), residual_multiplier=np.zeros(columns, np.int64), lo=-127,
+        hi=127))
 
 
 @dataclass
@@ -80,7 +78,7 @@ class GraphBuilder:
     def _name(self, kind: str) -> str:
         return f"{kind}{len(self.nodes)}"
 
-    def conv(self, src: str, out: int, kernel: Pair = (3, 3), stride: Pair = (1, 1), padding: Padding | None = None,
+    def conv(self, src: str, out: int, kernel: Pair = (3, 3), stride: Pair = (1, 1), *, padding: Padding | None = None,
              dilation: Pair = (1, 1), groups: int = 1, residual: str | None = None, raw: bool = False,
              reconstruct: bool = False) -> str:
         """A convolution; ``padding`` None keeps the size at stride 1 (odd kernels)."""
@@ -92,14 +90,15 @@ class GraphBuilder:
         shape = (out, channels // groups, *kernel)
         weight = random_kernel(rng, shape) if reconstruct else rng.integers(-127, 128, shape).astype(np.int8)
         spread = 70.0 * 70.0 * np.sqrt(shape[1] * kernel[0] * kernel[1])
-        size = (window_count(height, kernel[0], stride[0], padding[0], padding[1], dilation[0]),
-                window_count(width, kernel[1], stride[1], padding[2], padding[3], dilation[1]))
+        size = (window_count(height, kernel[0], stride[0], padding[:2], dilation[0]),
+                window_count(width, kernel[1], stride[1], padding[2:], dilation[1]))
         name = self._name("conv")
         self.nodes.append(ir.QConv2d(
             name=name, inputs=(src,) if residual is None else (src, residual), shape=(out, *size), weight=weight,
             bias=rng.integers(-20000, 20000, out).astype(np.int32),
             requantise=None if raw else random_requantise(rng, out, spread, residual is not None), scale=0.05,
-            raw_scale=rng.random(out) if raw else None, stride=stride, padding=padding, dilation=dilation, groups=groups))
+            raw_scale=rng.random(out) if raw else None, stride=stride, padding=padding, dilation=dilation,
+            groups=groups))
         return name
 
     def max_pool(self, src: str, kernel: Pair = (2, 2), stride: Pair = (2, 2), padding: Padding = (0, 0, 0, 0)) -> str:
@@ -107,8 +106,8 @@ class GraphBuilder:
         channels, height, width = self.shape_of(src)
         name = self._name("max")
         self.nodes.append(ir.QMaxPool(name=name, inputs=(src,), shape=(
-            channels, window_count(height, kernel[0], stride[0], padding[0], padding[1]),
-            window_count(width, kernel[1], stride[1], padding[2], padding[3])),
+            channels, window_count(height, kernel[0], stride[0], padding[:2]),
+            window_count(width, kernel[1], stride[1], padding[2:])),
             kernel=kernel, stride=stride, padding=padding, scale=0.05))
         return name
 
@@ -119,8 +118,8 @@ class GraphBuilder:
         name = self._name("avg")
         spread = 60.0 * kernel[0] * kernel[1]
         self.nodes.append(ir.QAvgPool(
-            name=name, inputs=(src,), shape=(channels, window_count(height, kernel[0], stride[0], 0, 0),
-                                             window_count(width, kernel[1], stride[1], 0, 0)),
+            name=name, inputs=(src,), shape=(channels, window_count(height, kernel[0], stride[0], (0, 0)),
+                                             window_count(width, kernel[1], stride[1], (0, 0))),
             kernel=kernel, stride=stride, requantise=random_requantise(self.rng, channels, spread), scale=0.05))
         return name
 
@@ -157,28 +156,31 @@ def single_conv(rng: np.random.Generator, largest: int = 12, most_channels: int 
         stride = (int(rng.integers(1, 4)), int(rng.integers(1, 4)))
         dilation = (int(rng.integers(1, 3)), int(rng.integers(1, 3)))
         height, width = int(rng.integers(1, largest + 1)), int(rng.integers(1, largest + 1))
-        padding = tuple(int(v) for v in rng.integers(0, 4, 4))
+        top, bottom, left, right = (int(v) for v in rng.integers(0, 4, 4))
+        padding = (top, bottom, left, right)
         groups = int(rng.choice([1, 1, 1, 2, 3]))
         channels, out = (groups * int(rng.integers(1, most_channels // groups + 1)) for _ in range(2))
         if rng.random() < 0.15:
             groups, out = channels, channels  # depthwise
-        if (window_count(height, kernel[0], stride[0], padding[0], padding[1], dilation[0]) >= 1
-                and window_count(width, kernel[1], stride[1], padding[2], padding[3], dilation[1]) >= 1):
+        if (window_count(height, kernel[0], stride[0], padding[:2], dilation[0]) >= 1
+                and window_count(width, kernel[1], stride[1], padding[2:], dilation[1]) >= 1):
             break
     builder = GraphBuilder(rng, (channels, height, width))
-    builder.conv("input", out, kernel, stride, padding, dilation, groups, raw=bool(rng.random() < 0.2))  # type: ignore[arg-type]
+    builder.conv("input", out, kernel, stride, padding=padding, dilation=dilation, groups=groups,
+                 raw=bool(rng.random() < 0.2))
     return builder.graph("single_conv")
 
 
 def random_graph(rng: np.random.Generator, depth: int = 8, largest: int = 12, most_channels: int = 60,
                  reconstruct: bool = False) -> Graph:
-    """A directed acyclic graph of all operators: branches, residuals, concatenations, pools, a raw classifier sometimes.
+    """A graph of all operators: branches, residuals, concatenations, pools, sometimes a raw classifier.
 
     Args:
         depth: nodes before the head.
         reconstruct: some kernels are contracted on the chip.
     """
-    builder = GraphBuilder(rng, (int(rng.integers(1, 9)), int(rng.integers(3, largest + 1)), int(rng.integers(3, largest + 1))))
+    height, width = (int(rng.integers(3, largest + 1)) for _ in range(2))
+    builder = GraphBuilder(rng, (int(rng.integers(1, 9)), height, width))
     tensors = ["input"]
     for _ in range(depth):
         src = tensors[-1] if rng.random() < 0.7 else str(rng.choice(tensors))
@@ -215,7 +217,7 @@ def random_graph(rng: np.random.Generator, depth: int = 8, largest: int = 12, mo
     return builder.graph()
 
 
-def small_resnet(rng: np.random.Generator, widths: tuple[int, ...] = (16, 32), size: int = 16, blocks: int = 1,
+def small_resnet(rng: np.random.Generator, widths: tuple[int, ...] = (16, 32), size: int = 16, *, blocks: int = 1,
                  classes: int = 10, chain_rank: int = 0) -> Graph:
     """A residual network of the CIFAR kind.
 
@@ -228,11 +230,11 @@ def small_resnet(rng: np.random.Generator, widths: tuple[int, ...] = (16, 32), s
 
     def conv3(src: str, out: int, stride: int, residual: str | None = None) -> str:
         if not chain_rank:
-            return builder.conv(src, out, (3, 3), (stride, stride), (1, 1, 1, 1), residual=residual)
+            return builder.conv(src, out, (3, 3), (stride, stride), padding=(1, 1, 1, 1), residual=residual)
         rank = min(chain_rank, builder.shape_of(src)[0])
         x = builder.conv(src, rank, (1, 1))
-        x = builder.conv(x, rank, (3, 1), (stride, 1), (1, 1, 0, 0))
-        x = builder.conv(x, rank, (1, 3), (1, stride), (0, 0, 1, 1))
+        x = builder.conv(x, rank, (3, 1), (stride, 1), padding=(1, 1, 0, 0))
+        x = builder.conv(x, rank, (1, 3), (1, stride), padding=(0, 0, 1, 1))
         return builder.conv(x, out, (1, 1), residual=residual)
 
     x = builder.conv("input", widths[0], (3, 3))
@@ -241,7 +243,7 @@ def small_resnet(rng: np.random.Generator, widths: tuple[int, ...] = (16, 32), s
             stride = 2 if stage and not block else 1
             skip = x
             if stride == 2 or builder.shape_of(x)[0] != out:
-                skip = builder.conv(x, out, (1, 1), (stride, stride), (0, 0, 0, 0))
+                skip = builder.conv(x, out, (1, 1), (stride, stride), padding=(0, 0, 0, 0))
             x = conv3(x, out, stride)
             x = conv3(x, out, 1, residual=skip)
     x = builder.avg_pool(x)
