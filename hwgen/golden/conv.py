@@ -9,7 +9,7 @@ from hwgen.ir.nodes import Padding, Pair, ReconstructedKernel
 
 #: integers up to 2^24 are exact in float32, and so is every partial sum that stays below
 _EXACT_FLOAT32 = 1 << 24
-_PATCH_BYTES = 8 << 20
+_PATCH_BYTES = 4 << 20
 
 
 def reconstruct(kernel: ReconstructedKernel) -> np.ndarray:
@@ -37,7 +37,7 @@ def conv2d(
     Returns:
         int32 [N, Ho, Wo, O].
     """
-    bound = 128 * np.abs(weight.astype(np.int64)).sum(axis=(1, 2, 3)) + np.abs(bias.astype(np.int64))
+    bound = 128 * np.abs(weight.astype(np.int16)).sum(axis=(1, 2, 3), dtype=np.int64) + np.abs(bias.astype(np.int64))
     if bound.max() >= 1 << 31:
         raise OverflowError(f"an accumulator may reach {bound.max()}, more than 31 bits")
     padded = np.pad(x, ((0, 0), padding[:2], padding[2:], (0, 0)))
@@ -76,6 +76,8 @@ def _group(padded: np.ndarray, weight: np.ndarray, stride: Pair, dilation: Pair)
 
 def _exact_slices(matrix: np.ndarray) -> list[slice]:
     """Consecutive rows of ``matrix`` [K, O] such that in each slice no sum with int8 data can reach 2^24."""
+    if 128 * float(np.abs(matrix).sum(axis=0, dtype=np.float64).max()) < _EXACT_FLOAT32:
+        return [slice(0, matrix.shape[0])]
     magnitude = 128 * np.abs(matrix).astype(np.int64)
     slices, begin, total = [], 0, np.zeros(matrix.shape[1], np.int64)
     for row in range(matrix.shape[0]):

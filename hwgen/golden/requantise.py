@@ -6,6 +6,9 @@ import numpy as np
 
 from hwgen.ir.nodes import Requantise
 
+#: values at a time, so that the 64-bit intermediates stay in the cache
+_BLOCK = 1 << 14
+
 
 def requantise(acc: np.ndarray, parameters: Requantise, residual: np.ndarray | None = None) -> np.ndarray:
     """``clamp((acc*M + res*R + 2^(S-1)) >> S, lo, hi)``, channels last.
@@ -18,10 +21,19 @@ def requantise(acc: np.ndarray, parameters: Requantise, residual: np.ndarray | N
     Returns:
         int8 [..., C].
     """
-    total = acc.astype(np.int64)
-    total *= parameters.multiplier
-    if residual is not None:
-        total += residual.astype(np.int64) * parameters.residual_multiplier
-    total += np.int64(1) << (parameters.shift - 1)
-    total >>= parameters.shift
-    return np.clip(total, parameters.lo, parameters.hi).astype(np.int8)
+    channels = acc.shape[-1]
+    rows = acc.reshape(-1, channels)
+    residual_rows = None if residual is None else residual.reshape(-1, channels)
+    half = np.int64(1) << (parameters.shift - 1)
+    result = np.empty(rows.shape, np.int8)
+    block = max(1, _BLOCK // channels)
+    for begin in range(0, len(rows), block):
+        part = slice(begin, begin + block)
+        total = rows[part].astype(np.int64)
+        total *= parameters.multiplier
+        if residual_rows is not None:
+            total += residual_rows[part].astype(np.int64) * parameters.residual_multiplier
+        total += half
+        total >>= parameters.shift
+        result[part] = np.clip(total, parameters.lo, parameters.hi, out=total)
+    return result.reshape(acc.shape)
