@@ -1,10 +1,12 @@
 """The program on the chip: one write port, one read port shared by the fetchers."""
 
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hwgen.config.accelerator import RamStyle
 from hwgen.isa.layout import WORD_BYTES
+from rtl_templates.memory.ram import Ram
 
 WORD_BITS = 8 * WORD_BYTES
 #: width of a word's address, as in the program header
@@ -42,14 +44,13 @@ class ProgramMemory(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.memory = rows = memory.Memory(shape=WORD_BITS, depth=self.words, init=[])
-        read_port, write_port = rows.read_port(), rows.write_port()
-        addr_bits = len(read_port.addr)
+        m.submodules.memory = rows = Ram(width=WORD_BITS, depth=self.words, style=RamStyle.BLOCK)
+        addr_bits = rows.addr_bits
 
         m.d.comb += self.write.ready.eq(1)
         m.d.sync += [
-            write_port.en.eq(self.write.valid & (self.write.p.addr >> addr_bits == 0)),
-            write_port.addr.eq(self.write.p.addr), write_port.data.eq(self.write.p.data),
+            rows.write_en.eq(self.write.valid & (self.write.p.addr >> addr_bits == 0)),
+            rows.write_addr.eq(self.write.p.addr), rows.write_data.eq(self.write.p.data),
         ]
 
         chosen = Signal(self.readers)
@@ -63,7 +64,7 @@ class ProgramMemory(wiring.Component):
             lower = request.valid | lower if index else request.valid
         in_memory = Signal(self.readers)
         m.d.sync += [address.eq(picked), in_memory.eq(chosen)]
-        m.d.comb += [read_port.addr.eq(address), read_port.en.eq(1)]
+        m.d.comb += rows.read_addr.eq(address)
         at_output = Signal(self.readers)
-        m.d.sync += [at_output.eq(in_memory), self.read_valid.eq(at_output), self.read_data.eq(read_port.data)]
+        m.d.sync += [at_output.eq(in_memory), self.read_valid.eq(at_output), self.read_data.eq(rows.read_data)]
         return m

@@ -1,0 +1,209 @@
+"""One accelerator: set a key, load an image, run frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import register_map as reg
+from .bus import Buffer, Bus
+from .errors import AcceleratorError, DriverError
+from .image import Image
+from .tensors import dequantise, pack_input, quantise, unpack_output
+
+#: register -> name of a counter in ``FrameResult.counters``
+COUNTERS = {
+    "cycles": reg.CYCLES, "busy": reg.BUSY, "stall_weights": reg.STALL_WEIGHTS, "stall_act": reg.STALL_ACT,
+    "stall_drain": reg.STALL_DRAIN, "stall_other": reg.STALL_OTHER, "read_beats": reg.READ_BEATS,
+    "write_beats": reg.WRITE_BEATS, "key_cycles": reg.KEY_CYCLES, "program_cycles": reg.PROGRAM_CYCLES,
+    "first_busy": reg.FIRST_BUSY, "program_loaded": reg.PROGRAM_LOADED,
+}
+
+
+@dataclass(frozen=True)
+class FrameResult:
+    """What one frame left.
+
+    Args:
+        output: the tensor, int32 [C, H, W] for a raw output, else int8.
+        real: the same in real numbers, in the author's shape.
+        dumps: tensors of the inner layers, of a debug image.
+        counters: of the hardware, see ``COUNTERS``.
+        warm: the frame used what the frame before left in the buffers.
+    """
+
+    output: np.ndarray
+    real: np.ndarray
+    dumps: dict[str, np.ndarray]
+    counters: dict[str, int]
+    warm: bool
+
+
+class Accelerator:
+    """Drives one accelerator over ``bus``.
+
+    Args:
+        bus: registers, memory and interrupt.
+        timeout: seconds to wait for a frame.
+
+    Raises:
+        DriverError: there is no accelerator behind the bus, or of another register map.
+    """
+
+    def __init__(self, bus: Bus, *, timeout: float = 10.0) -> None:
+        self.bus, self.timeout = bus, timeout
+        if (found := bus.read32(reg.ID)) != reg.IDENTIFICATION:
+            raise DriverError(f"no hwgen accelerator here: ID reads {found:#010x}, not {reg.IDENTIFICATION:#010x}")
+        version = bus.read32(reg.VERSION)
+        if version & 0xFF != reg.REGISTER_VERSION:
+            raise DriverError(f"register map version {version & 0xFF}, this driver knows {reg.REGISTER_VERSION}")
+        self.isa_version = version >> 8 & 0xFF
+        self.fingerprint = b"".join(bus.read32(reg.FINGERPRINT_0 + 4 * k).to_bytes(4, "little") for k in range(4))
+        self.image: Image | None = None
+        #: image, input and output, while an image is loaded
+        self.buffers: list[Buffer] = []
+        bus.write32(reg.IRQ_STATUS, 3)
+        bus.write32(reg.IRQ_ENABLE, 3)
+
+    @property
+    def key_words(self) -> int:
+        """32-bit words of the hardware's key."""
+        return 8 if self.bus.read32(reg.CONFIG0) >> 21 & 1 else 4
+
+    @property
+    def status(self) -> int:
+        """STATUS register."""
+        return self.bus.read32(reg.STATUS)
+
+    def set_key(self, key: bytes) -> None:
+        """Write the master key; it cannot be read back.
+
+        Raises:
+            DriverError: wrong length, or the hardware does not take keys (busy or locked).
+        """
+        if len(key) != 4 * self.key_words:
+            raise DriverError(f"the hardware's key has {4 * self.key_words} bytes, not {len(key)}")
+        for word in range(self.key_words):
+            self.bus.write32(reg.KEY_0 + 4 * word, int.from_bytes(key[4 * word:4 * word + 4], "little"))
+        self.bus.write32(reg.KEY_CONTROL, 1)
+        if not self.status >> reg.STATUS_KEY_LOADED & 1:
+            raise DriverError("the hardware did not take the key: it is busy, or its key is locked")
+
+    def lock_key(self) -> None:
+        """From now on no key can be written until the hardware's reset."""
+        self.bus.write32(reg.KEY_CONTROL, 2)
+
+    def zeroise(self) -> None:
+        """Erase the key and everything derived from it or loaded."""
+        self.bus.write32(reg.CONTROL, 1 << reg.CONTROL_ZEROISE)
+        self._wait_idle()
+
+    def reset(self) -> None:
+        """Abort a running frame and erase the buffers; open transfers on the memory bus are finished first."""
+        self.bus.write32(reg.CONTROL, 1 << reg.CONTROL_SOFT_RESET)
+        self._wait_idle()
+        self.bus.write32(reg.IRQ_STATUS, 3)
+
+    def set_minimum_version(self, version: int) -> None:
+        """Refuse images with a smaller version from now on; a smaller value than before has no effect."""
+        self.bus.write32(reg.MIN_VERSION, version)
+
+    def set_watchdog(self, cycles: int) -> None:
+        """End a frame with an error after so many cycles; 0: never."""
+        self.bus.write32(reg.WATCHDOG, cycles)
+
+    def load(self, image: Image, *, check_config: bool = True) -> None:
+        """Put an image into memory and its parameters into the registers.
+
+        Raises:
+            DriverError: the image was made for other hardware.
+        """
+        if image.isa_version != self.isa_version:
+            raise DriverError(f"the image needs instruction set {image.isa_version}, the hardware has "
+                              f"{self.isa_version}")
+        if check_config and image.config_fingerprint != self.fingerprint:
+            raise DriverError("the image was made for another configuration of the accelerator")
+        self.unload()
+        layout = image.metadata
+        sizes = (len(image.payload), layout["input"]["bytes"], layout["output_bytes"])
+        self.buffers = [self.bus.alloc(max(16, size)) for size in sizes]
+        self.buffers[0].write(image.payload)
+        registers = (reg.IMAGE_ADDR_LOW, reg.INPUT_ADDR_LOW, reg.OUTPUT_ADDR_LOW)
+        for low, buffer in zip(registers, self.buffers, strict=True):
+            self._write64(low, buffer.address)
+        self.bus.write32(reg.PROGRAM_OFFSET, image.program_offset)
+        self.bus.write32(reg.PROGRAM_BEATS, image.program_beats)
+        self.bus.write32(reg.PROGRAM_FLAGS, image.program_flags | image.program_segment_log2 << 8)
+        self._write64(reg.IMAGE_ID_LOW, image.image_id)
+        self.bus.write32(reg.IMAGE_VERSION, image.version)
+        for word in range(4):
+            self.bus.write32(reg.SALT_0 + 4 * word, int.from_bytes(image.salt[4 * word:4 * word + 4], "little"))
+        self.image = image
+
+    def unload(self) -> None:
+        """Give the image's memory back."""
+        for buffer in self.buffers:
+            buffer.free()
+        self.buffers, self.image = [], None
+
+    def run(self, frame: np.ndarray, *, warm: bool = True) -> FrameResult:
+        """Run one frame.
+
+        Args:
+            frame: int8 [C, H, W], or real numbers, which are quantised by the input's scale.
+            warm: use what the frame before left in the buffers, if it is still there.
+
+        Raises:
+            AcceleratorError: the hardware reported an error; no output was written after it.
+            DriverError: no image is loaded, the frame has the wrong shape, or the hardware does not answer.
+        """
+        if self.image is None:
+            raise DriverError("no image is loaded")
+        layout = self.image.metadata
+        tensor = frame if frame.dtype == np.int8 else quantise(frame, layout["input"])
+        self.buffers[1].write(pack_input(tensor, layout["input"]))
+        resident = bool(self.status >> reg.STATUS_RESIDENT & 1)
+        self.start(warm=warm)
+        self.wait()
+        data = self.buffers[2].read(layout["output_bytes"])
+
+        def tensor_at(where: dict) -> np.ndarray:
+            return unpack_output(data[16 * where["offset"]:16 * where["offset"] + where["bytes"]], where)
+
+        output = tensor_at(layout["output"])
+        return FrameResult(output=output, real=dequantise(output, layout["output"]),
+                           dumps={dump["name"]: tensor_at(dump) for dump in layout["dumps"]},
+                           counters=self.counters(), warm=warm and resident)
+
+    def start(self, *, warm: bool = True) -> None:
+        """Start a frame on what lies in the input buffer."""
+        self.bus.write32(reg.CONTROL, 1 << reg.CONTROL_START | warm << reg.CONTROL_WARM_ENABLE)
+
+    def wait(self) -> None:
+        """Wait for the end of the frame and clear the interrupt.
+
+        Raises:
+            AcceleratorError: the frame ended with an error.
+            DriverError: it did not end in time.
+        """
+        if not self.bus.wait_irq(self.timeout):
+            raise DriverError(f"no interrupt within {self.timeout} s; STATUS is {self.status:#x}")
+        status = self.bus.read32(reg.IRQ_STATUS)
+        self.bus.write32(reg.IRQ_STATUS, status)
+        if status >> reg.IRQ_STATUS_ERROR & 1:
+            raise AcceleratorError(self.bus.read32(reg.ERROR_CODE), self.bus.read32(reg.ERROR_SEGMENT))
+
+    def counters(self) -> dict[str, int]:
+        """The hardware's counters of the last frame."""
+        return {name: self.bus.read32(offset) for name, offset in COUNTERS.items()}
+
+    def _write64(self, low: int, value: int) -> None:
+        self.bus.write32(low, value & 0xFFFFFFFF)
+        self.bus.write32(low + 4, value >> 32)
+
+    def _wait_idle(self) -> None:
+        for _ in range(100_000):
+            if not self.status >> reg.STATUS_BUSY & 1:
+                return
+        raise DriverError(f"the accelerator does not become idle; STATUS is {self.status:#x}")

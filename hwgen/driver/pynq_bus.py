@@ -1,0 +1,98 @@
+"""The bus of a Zynq board under PYNQ. Needs the ``pynq`` package, which is on the board."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import numpy as np
+
+from .errors import DriverError
+
+
+class PynqBuffer:
+    """Contiguous memory of ``pynq.allocate``, with the cache kept coherent by hand."""
+
+    def __init__(self, array: Any) -> None:
+        self._array = array
+
+    @property
+    def address(self) -> int:
+        """Physical address."""
+        return self._array.physical_address
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self._array.nbytes
+
+    def write(self, data: bytes, offset: int = 0) -> None:
+        """Copy and write the cache back, so that the accelerator sees the data."""
+        self._array[offset:offset + len(data)] = np.frombuffer(data, np.uint8)
+        self._array.flush()
+
+    def read(self, size: int, offset: int = 0) -> bytes:
+        """Drop stale cache lines and copy."""
+        self._array.invalidate()
+        return self._array[offset:offset + size].tobytes()
+
+    def free(self) -> None:
+        """Give the memory back."""
+        self._array.freebuffer()
+
+
+class PynqBus:
+    """An accelerator in a loaded overlay.
+
+    Args:
+        ip: the overlay's IP object (``overlay.hwgen_accelerator_0``); its interrupt pin is named ``irq``.
+        address_limit: first physical address that the accelerator's ports cannot reach.
+
+    Example:
+        >>> overlay = pynq.Overlay("hwgen.bit")                                         # doctest: +SKIP
+        >>> accelerator = Accelerator(PynqBus(overlay.hwgen_accelerator_0))             # doctest: +SKIP
+    """
+
+    def __init__(self, ip: Any, *, address_limit: int = 1 << 40) -> None:
+        import pynq  # only on the board  # noqa: PLC0415
+
+        self._allocate = pynq.allocate
+        self._ip, self._limit = ip, address_limit
+
+    def read32(self, offset: int) -> int:
+        """Read a register."""
+        return self._ip.mmio.read(offset)
+
+    def write32(self, offset: int, value: int) -> None:
+        """Write a register."""
+        self._ip.mmio.write(offset, value)
+
+    def alloc(self, size: int) -> PynqBuffer:
+        """Contiguous memory; DriverError when there is none, or where the accelerator cannot reach it."""
+        try:
+            array = self._allocate(shape=(-(-size // 4096) * 4096,), dtype=np.uint8)
+        except (MemoryError, RuntimeError) as error:
+            raise DriverError(f"no {size} bytes of contiguous memory: raise the kernel's cma= parameter") from error
+        if array.physical_address + array.nbytes > self._limit or array.physical_address % 4096:
+            raise DriverError(f"memory at {array.physical_address:#x} is out of the accelerator's reach or unaligned")
+        return PynqBuffer(array)
+
+    def wait_irq(self, timeout: float) -> bool:
+        """Wait for the interrupt; without an interrupt controller in the overlay, poll its status register."""
+        interrupt = getattr(self._ip, "irq", None)
+        if interrupt is not None:
+            async def wait() -> None:
+                await asyncio.wait_for(interrupt.wait(), timeout)
+            try:
+                asyncio.get_event_loop().run_until_complete(wait())
+            except TimeoutError:
+                return False
+            return True
+        from .register_map import IRQ_STATUS  # noqa: PLC0415
+
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            if self.read32(IRQ_STATUS):
+                return True
+        return False

@@ -1,0 +1,1 @@
+"""What the FPGA engineer gets."""

@@ -1,0 +1,170 @@
+"""Runs frames of a model image on the simulated accelerator."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from hwgen.config.accelerator import AcceleratorConfig
+from hwgen.errors import HwgenError
+from hwgen_sim.bench import simulator_source
+from hwgen_sim.runner import build_simulator, run_cocotb
+from hwgen_sim.toolchain import find_toolchain
+from rtl_templates.verilog import generate
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryTiming:
+    """The simulated memory.
+
+    Args:
+        bytes_per_cycle: of all ports and both directions together.
+        read_latency: cycles from a read's address to its first beat, at least.
+        write_latency: cycles from a write's last beat to its response, at least.
+        stall: share of the cycles in which each channel pauses at random.
+        stall_seed: of these pauses.
+    """
+
+    bytes_per_cycle: Fraction | int = 40
+    read_latency: int = 100
+    write_latency: int = 20
+    stall: float = 0.0
+    stall_seed: int = 1
+
+    def settings(self) -> dict[str, int]:
+        """Signals of the bench."""
+        pool = Fraction(self.bytes_per_cycle)
+        return {"pool_num": pool.numerator, "pool_den": pool.denominator, "read_latency": self.read_latency,
+                "write_latency": self.write_latency, "stall": min(255, round(256 * self.stall)),
+                "stall_seed": self.stall_seed}
+
+
+@dataclass(frozen=True)
+class BusFault:
+    """The beat ``offset`` bytes behind the start of ``where`` ("image", "input" or "output") answers SLVERR."""
+
+    where: str
+    offset: int
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Result of one frame.
+
+    Args:
+        output: int32 or int8 [C, H, W]; None after an error.
+        dumps: inner tensors, of a debug image.
+        counters: the hardware's, names as in ``hwgen.driver.accelerator.COUNTERS``.
+        warm: the frame used what the one before left in the buffers.
+        error: the hardware's error code; 0: none, -1: the hardware did not answer (``message`` says more).
+        segment: for a wrong tag, its segment.
+        output_touched: a byte of the output buffer was written.
+    """
+
+    output: np.ndarray | None
+    dumps: dict[str, np.ndarray]
+    counters: dict[str, int]
+    warm: bool
+    error: int
+    segment: int
+    message: str
+    output_touched: bool
+
+
+@dataclass(frozen=True)
+class SimulationResult:
+    """Frames and figures of a simulation.
+
+    ``cycles`` simulated in ``seconds``; the simulator, named by ``simulator``, was ready after ``build_seconds``.
+    """
+
+    frames: tuple[Frame, ...]
+    cycles: int
+    seconds: float
+    simulator: str
+    build_seconds: float
+    cached: bool
+
+
+def run_job(
+    config: AcceleratorConfig,
+    image: Path,
+    inputs: Sequence[np.ndarray],
+    *,
+    key: bytes = b"",
+    verilog: str | None = None,
+    memory: MemoryTiming | None = None,
+    warm: bool | Sequence[bool] = True,
+    watchdog: int = 0,
+    minimum_version: int = 0,
+    timeout_cycles: int = 100_000_000,
+    fault: BusFault | None = None,
+    check_config: bool = True,
+    seed: int = 1,
+    waves: Path | None = None,
+    threads: int = 1,
+    cache_dir: Path | None = None,
+    work_dir: Path | None = None,
+) -> SimulationResult:
+    """Run one frame per element of ``inputs`` (int8 [C, H, W]), in order, without a reset in between.
+
+    Args:
+        verilog: the accelerator; generated from ``config`` if None.
+        warm: of each frame: it may use what the one before left (the first never can).
+        watchdog: of the hardware, in cycles; 0: none.
+        timeout_cycles: after these the driver gives a frame up.
+        seed: of the random initial state of all registers and memories.
+        waves: FST file to write; the simulator is built with tracing.
+        work_dir: keeps the log and the exchanged files; by default they are removed.
+
+    Raises:
+        HwgenError: the simulation itself failed, or the accelerator broke the AXI protocol.
+        ToolMissingError: see ``find_toolchain``.
+    """
+    began = time.perf_counter()
+    source = simulator_source(config, generate(config) if verilog is None else verilog, waves=waves is not None,
+                              memory_bytes=2 * image.stat().st_size + (32 << 20), threads=threads)
+    simulator = build_simulator(source, cache_dir=cache_dir)
+    build_seconds = time.perf_counter() - began
+    each = [warm] * len(inputs) if isinstance(warm, bool) else list(warm)
+    with ExitStack() as stack:
+        folder = work_dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hwgen-sim-")))
+        exchange = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hwgen-exchange-")))
+        tensors = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hwgen-tensors-")))
+        folder.mkdir(parents=True, exist_ok=True)
+        frames = []
+        for number, (tensor, frame_warm) in enumerate(zip(inputs, each, strict=True)):
+            path = exchange / f"input_{number}.npy"
+            np.save(path, tensor)
+            frames.append({"input": str(path), "warm": frame_warm})
+        job, result = folder / "job.json", folder / "result.json"
+        result.unlink(missing_ok=True)
+        job.write_text(json.dumps({
+            "image": str(image.resolve()), "frames": frames, "exchange": str(exchange), "folder": str(tensors),
+            "result": str(result.resolve()), "settings": (memory or MemoryTiming()).settings(), "watchdog": watchdog,
+            "minimum_version": minimum_version, "timeout_cycles": timeout_cycles, "check_config": check_config,
+            "fault": None if fault is None else {"where": fault.where, "offset": fault.offset}}))
+        run_cocotb(simulator, "hwgen_sim.bench_main", folder, seed=seed, waves=waves,
+                   plusargs=[f"+exchange={exchange}"],
+                   settings={"HWGEN_SIM_JOB": str(job.resolve()), "HWGEN_SIM_KEY": key.hex()})
+        values = json.loads(result.read_text())
+        outcomes = tuple(
+            Frame(output=None if frame["output"] is None else np.load(frame["output"]),
+                  dumps={name: np.load(path) for name, path in frame["dumps"].items()}, counters=frame["counters"],
+                  warm=frame["warm"], error=frame["error"], segment=frame["segment"], message=frame["message"],
+                  output_touched=frame["output_touched"])
+            for frame in values["frames"])
+    if values["violation"]:
+        raise HwgenError(f"the accelerator broke the AXI protocol (violation bits {values['violation']:#x})")
+    if values["bursts_open"]:
+        raise HwgenError(f"the accelerator left {values['bursts_open']} bus transfers open")
+    return SimulationResult(outcomes, values["cycles"], values["seconds"],
+                            f"Verilator {find_toolchain().verilator_version}", build_seconds, simulator.cached)
