@@ -55,7 +55,7 @@ def markdown() -> str:
     lines = [
         "# Registers", "",
         "Generated from `rtl_templates/shell/registers.rdl` by `python -m hwgen.handoff.registers`, do not edit.",
-        "32-bit registers behind an AXI4-Lite slave (`s_axil`, 4 KiB); every access answers OKAY, other addresses read 0.",
+        "32-bit registers behind an AXI4-Lite slave (`s_axil`, 4 KiB); every access answers OKAY.",
         "\"Idle\" fields keep their value when written while a frame is running.", "",
         "| offset | register | bits | field | access | reset | meaning |", "|---:|---|---:|---|---|---:|---|",
     ]
