@@ -96,9 +96,8 @@ def run(
             log.write("decompose", relative_error={name: round(value, 4) for name, value in errors.items()})
         if spec.teacher.weight > 0:
             soft = teacher_outputs(teacher_module, train, recipe, out_dir / "teacher_outputs.npy")
-    job = TrainJob(
-        module=module, recipe=recipe, train=train, probe=test.sample(PROBE_IMAGES, spec.seed), out_dir=out_dir, soft=soft
-    )
+    probe = test.sample(PROBE_IMAGES, spec.seed)
+    job = TrainJob(module=module, recipe=recipe, train=train, probe=probe, out_dir=out_dir, soft=soft)
     with training_bar(recipe.name, display) as on_step:
         train_loop(job, log, resume=resume, on_step=on_step)
     return finish(module, recipe, train, test, log)

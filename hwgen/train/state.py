@@ -70,7 +70,7 @@ def load_state(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, 
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         owner = state["recipe"]
-    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError) as error:
+    except (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, TypeError) as error:
         raise HwgenError("is no training state", where=str(path), hint=again) from error
     if owner != recipe:
         raise HwgenError("belongs to another version of the recipe", where=str(path), hint=again)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,8 @@ from hwgen.errors import HwgenError
 
 #: BatchNorm's step counters: not needed for inference, left out of files.
 _COUNTER = "num_batches_tracked"
+#: The one metadata key: safetensors writes several in random order, and equal checkpoints should be equal files.
+_KEY = "hwgen"
 
 
 def save_checkpoint(
@@ -33,12 +36,12 @@ def save_checkpoint(
         if not torch.isfinite(tensors[name]).all():
             raise HwgenError(f"tensor {name!r} holds values that {dtype} cannot, or NaN", where=str(path))
     temporary = path.with_name(f"{path.name}.part")
-    temporary.write_bytes(save(tensors, dict(metadata)))
+    temporary.write_bytes(save(tensors, {_KEY: json.dumps(dict(metadata), sort_keys=True)}))
     os.replace(temporary, path)
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """All tensors of a file as float32, and its metadata.
+    """All tensors of a file as float32, and the metadata given to ``save_checkpoint`` (empty for foreign files).
 
     Raises:
         HwgenError: the file does not exist or is no safetensors file.
@@ -47,9 +50,9 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise HwgenError(f"checkpoint {str(path)!r} does not exist")
     try:
         with safe_open(path, "pt") as file:
-            tensors = {name: file.get_tensor(name).to(torch.float32) for name in file.keys()}  # noqa: SIM118
-            return tensors, dict(file.metadata() or {})
-    except (SafetensorError, OSError) as error:
+            tensors = {name: file.get_tensor(name).to(torch.float32) for name in sorted(file.keys())}
+            return tensors, dict(json.loads((file.metadata() or {}).get(_KEY, "{}")))
+    except (SafetensorError, OSError, json.JSONDecodeError) as error:
         raise HwgenError(f"is no readable safetensors file: {error}", where=str(path)) from error
 
 

@@ -15,6 +15,9 @@ from hwgen.resources import models_dir
 from hwgen.tt.form import TtForm, parse_grouping
 from hwgen.zoo.fields import read_table
 
+#: A number of 0..1. (A name of its own, because a field below is called ``float``.)
+Share = float
+
 
 def _require(condition: bool, message: str) -> None:
     if not condition:
@@ -236,9 +239,9 @@ class EvaluationSpec:
 
     dataset: str = ""
     images: int = 0
-    float: float | None = None
-    compressed: float | None = None
-    int8: float | None = None
+    float: Share | None = None
+    compressed: Share | None = None
+    int8: Share | None = None
     command: str = ""
 
     def __post_init__(self) -> None:

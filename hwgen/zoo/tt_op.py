@@ -56,7 +56,7 @@ def apply_chain(
 
 
 @torch.library.custom_op("hwgen::tt_conv2d", mutates_args=())
-def tt_conv2d(
+def tt_conv2d(  # noqa: PLR0917 - a positional operator schema, which the front end reads by position
     x: Tensor, cores: list[Tensor], bias: Tensor | None, stride: list[int], padding: list[int], grouping: str
 ) -> Tensor:
     """Convolution of ``x`` [N, I, H, W] with a kernel in TT form; inference only.
@@ -73,7 +73,7 @@ def tt_conv2d(
 
 
 @tt_conv2d.register_fake
-def _(
+def _(  # noqa: PLR0917
     x: Tensor, cores: list[Tensor], bias: Tensor | None, stride: list[int], padding: list[int], grouping: str
 ) -> Tensor:
     out_channels, _, rows, columns = contract_cores(cores).shape

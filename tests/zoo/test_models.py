@@ -1,0 +1,54 @@
+"""The models that ship: their recipes are right, their checkpoints are theirs, the compression is what is promised."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+import torch
+
+from hwgen.zoo import build_module, list_recipes, load_recipe, new_module
+from hwgen.zoo.count import count_layers
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_recipe_builds_and_runs(name: str) -> None:
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    module = new_module(recipe).eval()
+    with torch.no_grad():
+        outputs = module(torch.zeros(1, *recipe.input.shape))
+    assert outputs.shape == (1, len(recipe.input.classes))
+
+
+@pytest.mark.parametrize("name", [name for name in list_recipes() if load_recipe(name).weights.file])
+def test_checkpoint_is_the_recorded_one(name: str) -> None:
+    recipe = load_recipe(name)
+    assert recipe.checkpoint is not None
+    content = recipe.checkpoint.read_bytes()
+    assert hashlib.sha256(content).hexdigest() == recipe.weights.sha256
+    assert recipe.weights.origin
+    assert recipe.weights.licence
+    assert recipe.evaluation.compressed is not None
+    built = build_module(recipe)
+    assert built.origin.metadata["model"] == name
+    assert float(built.origin.metadata["accuracy"]) == pytest.approx(recipe.evaluation.compressed, abs=1e-4)
+
+
+def test_resnet18_tt_keeps_its_budget() -> None:
+    dense, compressed = (
+        count_layers(new_module(load_recipe(name)).eval(), (3, 32, 32)) for name in ("resnet18", "resnet18_tt")
+    )
+    macs = [sum(layer.macs for layer in counts.values()) for counts in (dense, compressed)]
+    parameters = [sum(layer.parameters for layer in counts.values()) for counts in (dense, compressed)]
+    assert macs == [555_422_720, 138_777_600]
+    assert parameters == [11_169_162, 1_760_650]
+    assert macs[0] / macs[1] >= 4
+    assert parameters[0] / parameters[1] >= 5
+
+
+def test_resnet18_tt_ranks_fill_the_array() -> None:
+    recipe = load_recipe("resnet18_tt")
+    assert all(rank % recipe.tt.rank_multiple == 0 for layer in recipe.tt.layers for rank in layer.ranks)
+    assert recipe.checkpoint is not None
+    assert recipe.checkpoint.stat().st_size < 4_400_000
