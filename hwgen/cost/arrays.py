@@ -7,12 +7,12 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from hwgen.config.accelerator import AcceleratorConfig
+from hwgen.config.accelerator import AcceleratorConfig, RamStyle
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConfigTable:
-    """int64 [N] per field; names as in ``AcceleratorConfig``."""
+    """int64 [N] per field; names as in ``AcceleratorConfig``, ``act_ultra`` is 1 where activations lie in UltraRAM."""
 
     p_i: np.ndarray
     p_o: np.ndarray
@@ -23,6 +23,7 @@ class ConfigTable:
     weight_lines: np.ndarray
     axi_ports: np.ndarray
     program_words: np.ndarray
+    act_ultra: np.ndarray
 
     def __len__(self) -> int:
         return len(self.p_i)
@@ -54,10 +55,14 @@ class ConfigTable:
 
     def config(self, row: int, base: AcceleratorConfig) -> AcceleratorConfig:
         """Row as a configuration; what the table lacks is taken from ``base``."""
-        return base.replace(**{f.name: int(getattr(self, f.name)[row]) for f in fields(self)})
+        values = {f.name: int(getattr(self, f.name)[row]) for f in fields(self)}
+        ultra = bool(values.pop("act_ultra"))
+        return base.replace(**values, act_ram=RamStyle.ULTRA if ultra else RamStyle.BLOCK)
 
     @classmethod
     def of(cls, configs: Iterable[AcceleratorConfig]) -> ConfigTable:
         """A table of given configurations."""
         rows = list(configs)
-        return cls(**{f.name: np.array([getattr(c, f.name) for c in rows], np.int64) for f in fields(cls)})
+        own = {f.name: np.array([getattr(c, f.name) for c in rows], np.int64)
+               for f in fields(cls) if f.name != "act_ultra"}
+        return cls(**own, act_ultra=np.array([c.act_ram is RamStyle.ULTRA for c in rows], np.int64))

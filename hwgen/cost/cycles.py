@@ -25,6 +25,7 @@ class WorkCost:
         lines: of the weight stream.
         last_slots: issue slots of its last step (what remains when the last weights arrive).
         blocks, slots, steps: output blocks, issue slots per step, steps per output block (for hazards).
+        descriptors: compute descriptors that it takes.
     """
 
     cycles: np.ndarray
@@ -33,6 +34,7 @@ class WorkCost:
     blocks: np.ndarray
     slots: np.ndarray
     steps: np.ndarray
+    descriptors: np.ndarray
 
 
 def ceil_div(a: np.ndarray | int, b: np.ndarray | int) -> np.ndarray:
@@ -129,13 +131,14 @@ def _part(
     cycles = repeat * (many * tile_cycles(large) + (pieces - many) * tile_cycles(small))
     cycles = np.where(blocks > 0, cycles, 0.0)
     lines = blocks * (records + (0 if work.local else steps * tile))
-    return cycles, lines, large * unit * interval, blocks, large * unit, steps
+    return cycles, lines, large * unit * interval, blocks, large * unit, steps, np.where(blocks > 0, repeat * pieces, 0)
 
 
 def _finish(table: ConfigTable, parts: tuple[np.ndarray, ...]) -> WorkCost:
     columns = (np.broadcast_to(np.asarray(p, np.float64), (len(table),)) for p in parts)
-    cycles, lines, last, blocks, slots, steps = columns
-    return WorkCost(cycles=cycles, lines=lines, last_slots=last, blocks=blocks, slots=slots, steps=steps)
+    cycles, lines, last, blocks, slots, steps, descriptors = columns
+    return WorkCost(cycles=cycles, lines=lines, last_slots=last, blocks=blocks, slots=slots, steps=steps,
+                    descriptors=descriptors)
 
 
 def _pool_cost(work: Work, table: ConfigTable, constants: CycleConstants) -> WorkCost:
@@ -143,7 +146,7 @@ def _pool_cost(work: Work, table: ConfigTable, constants: CycleConstants) -> Wor
     slots = np.full(len(table), work.kernel[0] * work.kernel[1] * work.pixels)
     lines = blocks * table.param_lines
     cycles = blocks * np.maximum(slots, table.param_lines) + constants.descriptor
-    return _finish(table, (cycles, lines, slots, blocks, slots, np.ones(len(table))))
+    return _finish(table, (cycles, lines, slots, blocks, slots, np.ones(len(table)), np.ones(len(table))))
 
 
 def drains(before: WorkCost, words: np.ndarray, after: WorkCost, work: Work, latency: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -27,6 +27,7 @@ class NetworkCost:
         compute: of ``steady``, what the array's program takes.
         lines: of the weight stream.
         dram_bytes_cold, dram_bytes_steady: bytes that cross the memory ports per frame.
+        descriptors: compute descriptors of the program.
         choices: TT layer -> number of its variant, [N].
     """
 
@@ -36,6 +37,7 @@ class NetworkCost:
     lines: np.ndarray
     dram_bytes_cold: np.ndarray
     dram_bytes_steady: np.ndarray
+    descriptors: np.ndarray
     choices: dict[str, np.ndarray]
 
     def choice(self, network: NetworkWork, row: int) -> dict[str, TTChoice]:
@@ -45,24 +47,34 @@ class NetworkCost:
 
 @dataclass(frozen=True)
 class _Sequence:
-    """Operations in order: cycles, weight lines and slots of the last step; [operations, configurations]."""
+    """Operations in order: cycles, weight lines, slots of the last step, descriptors; [operations, configurations]."""
 
     cycles: np.ndarray
     lines: np.ndarray
     last: np.ndarray
+    descriptors: np.ndarray
 
     def take(self, row: np.ndarray) -> _Sequence:
         """The columns at ``row``."""
-        return _Sequence(self.cycles[:, row], self.lines[:, row], self.last[:, row])
+        return _Sequence(self.cycles[:, row], self.lines[:, row], self.last[:, row], self.descriptors[:, row])
 
 
 def network_cost(network: NetworkWork, table: ConfigTable, memory: MemoryModel, packing: DspPacking,
                  constants: CycleConstants = CYCLES) -> NetworkCost:
     """Predicted cost of ``network`` on every row of ``table``."""
+    distinct, back = table.unique((*_SHAPE, "weight_lines"))
+    cost = _distinct_cost(network, distinct, memory, packing, constants)
+    columns = {f.name: getattr(cost, f.name)[back] for f in fields(cost) if f.name != "choices"}
+    return NetworkCost(**columns, choices={name: number[back] for name, number in cost.choices.items()})
+
+
+def _distinct_cost(network: NetworkWork, table: ConfigTable, memory: MemoryModel, packing: DspPacking,
+                   constants: CycleConstants) -> NetworkCost:
     shapes, row = table.unique(_SHAPE)
     rate = np.minimum(shapes.axi_ports * 16.0, memory.bytes_per_cycle)
-    chosen = {name: _choose(variants, shapes, rate, constants) for name, variants in network.variants.items()}
-    sequence = _sequence(network, shapes, chosen, packing, constants)
+    costs = _Costs(shapes, constants)
+    chosen = {name: _choose(variants, costs, rate) for name, variants in network.variants.items()}
+    sequence = _sequence(network, costs, chosen, packing)
     input_bytes = _input_bytes(network, shapes)
     output_bytes = np.full(len(shapes), network.output_values * 4.0)
 
@@ -82,25 +94,44 @@ def network_cost(network: NetworkWork, table: ConfigTable, memory: MemoryModel, 
     ring = table.weight_lines.astype(np.float64)
     cold = finish + _flow(sequence, ring, per_line, ready + lead + landed, ready + lead + constants.verify)
     compute = sequence.cycles.sum(axis=0)
-    refill = finish + _flow(sequence, ring, per_line, start + landed, start + constants.verify)
-    steady = np.where(resident, start + landed + compute + finish, refill)
+    steady = start + landed + compute + finish
+    again = np.flatnonzero(~resident)
+    if again.size:
+        from_cycle = (start + landed)[again]
+        refill = _flow(sequence.take(again), ring[again], per_line[again], from_cycle, start + constants.verify)
+        steady[again] = finish[again] + refill
     stream = total_lines * table.line_bytes
     return NetworkCost(
         cold=cold, steady=steady, compute=compute, lines=total_lines,
         dram_bytes_cold=stream + program_bytes + input_bytes + output_bytes,
         dram_bytes_steady=np.where(resident, 0.0, stream) + input_bytes + output_bytes,
+        descriptors=sequence.descriptors.sum(axis=0),
         choices={name: number[row] for name, number in chosen.items()},
     )
 
 
-def _choose(
-    variants: tuple[Variant, ...], shapes: ConfigTable, rate: np.ndarray, constants: CycleConstants
-) -> np.ndarray:
+class _Costs:
+    """Costs of operations on one table; operations of equal size are worked out once."""
+
+    def __init__(self, shapes: ConfigTable, constants: CycleConstants) -> None:
+        self.shapes, self._constants = shapes, constants
+        self._known: dict[Work, WorkCost] = {}
+
+    def of(self, work: Work) -> WorkCost:
+        """Cost of ``work``."""
+        sizes = replace(work, name="", origin="", reads=(), writes="", macs=0)
+        if sizes not in self._known:
+            self._known[sizes] = work_cost(sizes, self.shapes, self._constants)
+        return self._known[sizes]
+
+
+def _choose(variants: tuple[Variant, ...], known: _Costs, rate: np.ndarray) -> np.ndarray:
     """The variant with the fewest cycles on every shape, counting its weights' transfer where that is longer."""
+    shapes = known.shapes
     best = np.zeros(len(shapes), np.int64)
     least = np.full(len(shapes), np.inf)
     for number, variant in enumerate(variants):
-        costs = [work_cost(w, shapes, constants) for w in variant.works]
+        costs = [known.of(w) for w in variant.works]
         compute = np.sum([c.cycles for c in costs], axis=0)
         transfer = np.sum([c.lines for c in costs], axis=0) * shapes.line_bytes / rate
         total = np.maximum(compute, transfer)
@@ -109,17 +140,19 @@ def _choose(
     return best
 
 
-def _sequence(network: NetworkWork, shapes: ConfigTable, chosen: dict[str, np.ndarray], packing: DspPacking,
-              constants: CycleConstants) -> _Sequence:
+def _sequence(
+    network: NetworkWork, known: _Costs, chosen: dict[str, np.ndarray], packing: DspPacking
+) -> _Sequence:
     """Every operation that any shape uses, with zero cost where another variant is chosen there."""
-    columns: tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]] = ([], [], [])
+    shapes = known.shapes
+    columns: tuple[list[np.ndarray], ...] = ([], [], [], [])
     latency = pipeline_latencies(shapes, packing).astype(np.float64)
     done: set[str] = set()
     before: tuple[Work, WorkCost] | None = None
 
     def add(work: Work, used: np.ndarray | None) -> None:
         nonlocal before
-        cost = work_cost(work, shapes, constants)
+        cost = known.of(work)
         cycles = cost.cycles
         if before is not None:
             wait = np.full(len(shapes), before[0].pool != work.pool)
@@ -127,7 +160,7 @@ def _sequence(network: NetworkWork, shapes: ConfigTable, chosen: dict[str, np.nd
                 wait = wait | drains(before[1], ceil_div(before[0].channels_out, shapes.p_i), cost, work, latency)
             cycles = cycles + wait * latency
         mask = 1.0 if used is None else used.astype(np.float64)
-        for column, values in zip(columns, (cycles, cost.lines, cost.last_slots), strict=True):
+        for column, values in zip(columns, (cycles, cost.lines, cost.last_slots, cost.descriptors), strict=True):
             column.append(values * mask)
         before = work, cost
 
@@ -167,6 +200,13 @@ def _flow(
         ring: lines of the ring; per_line: cycles that the transfer of a line takes.
         begin: cycle in which the first operation may start; load: in which the first line is there.
     """
+    streaming = sequence.lines.sum(axis=0) > ring
+    if streaming.any() and not streaming.all():
+        out = np.empty(len(ring))
+        load_rows = np.broadcast_to(load, ring.shape)
+        for part in (np.flatnonzero(streaming), np.flatnonzero(~streaming)):
+            out[part] = _flow(sequence.take(part), ring[part], per_line[part], begin[part], load_rows[part])
+        return out
     count, rows = len(sequence.cycles), np.arange(len(ring))
     end, loaded = np.broadcast_to(begin, ring.shape), np.broadcast_to(load, ring.shape)
     used = np.cumsum(sequence.lines, axis=0)

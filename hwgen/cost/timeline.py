@@ -19,6 +19,8 @@ from hwgen.isa.layout import ComputeFlag, LoadFlag, LoadKind
 from rtl_templates.engine.timing import ACCUMULATOR_REVISIT, pipeline_latency
 
 RAW_INTERVAL = 4
+#: beats of a full segment of the input
+INPUT_SEGMENT = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,10 +89,7 @@ class _Loader:
         self, frame: _Frame, segments: list[tuple[int, LoadKind, float, int]], begin: float,
     ) -> None:
         self.frame = frame
-        config, memory = frame.config, frame.memory
-        self.rate = min(config.axi_bytes, memory.bytes_per_cycle / config.axi_ports)
-        self.single = min(config.axi_bytes, memory.bytes_per_cycle)
-        self.channels = [begin] * config.axi_ports
+        self.channels = [begin] * frame.config.axi_ports
         self.segments, self.next, self.begin = segments, 0, begin
         self.line_ends: list[float] = []  # lines loaded behind each weight segment ...
         self.line_times: list[float] = []  # ... and when
@@ -109,11 +108,12 @@ class _Loader:
             start = max(start, frame.freed_at(self.lines + lines - frame.network.ring_lines))
         if progress:
             start = max(start, frame.progress_at(progress))
-        alone = len(self.segments) == 1
-        rate = self.single if alone else self.rate
+        memory, config = frame.memory, frame.config
+        active = 1 + sum(end > start for number, end in enumerate(self.channels) if number != channel)
+        rate = min(config.axi_bytes, memory.bytes_per_cycle / active)
         first = self.channels[channel] == self.begin or start > self.channels[channel]
-        lead = frame.memory.latency + constants.load_first if first else 0.0
-        end = start + lead + (beats + constants.line_overhead) * self.frame.config.axi_bytes / rate
+        lead = memory.latency + constants.load_first if first else 0.0
+        end = start + lead + (beats + constants.line_overhead) * config.axi_bytes / rate
         self.channels[channel] = end
         check = 0.0 if kind is LoadKind.INPUT else constants.verify
         self.retired = max(self.retired, end + check)
@@ -172,7 +172,8 @@ class _Frame:
 
     def _segments(self) -> list[tuple[int, LoadKind, float, int]]:
         line_beats = self.config.line_bytes // 16
-        out = [(self.network.input.bytes // 16, LoadKind.INPUT, 0.0, 0)]
+        left = self.network.input.bytes // 16
+        out = [(min(INPUT_SEGMENT, left - at), LoadKind.INPUT, 0.0, 0) for at in range(0, left, INPUT_SEGMENT)]
         for run in self.network.runs[1:]:
             if self.resident and run.flags >> LoadFlag.RESIDENT & 1:
                 continue

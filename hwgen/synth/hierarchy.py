@@ -58,11 +58,13 @@ class Design:
         if top not in self.text:
             raise HwgenError(f"module {top!r} is not in the design", exit_code=1)
         self.top = top
-        instance = re.compile(rf"^\s*({_NAME})\s+(?:#\s*\(.*?\)\s*)?({_NAME})\s*\(", re.M | re.S)
-        self.children = {
-            name: [m.group(1).lstrip("\\") for m in instance.finditer(text) if m.group(1).lstrip("\\") in self.text]
-            for name, text in self.text.items()
-        }
+        instance = re.compile(rf"^\s*({_NAME})\s+(#\s*\(.*?\)\s*)?({_NAME})\s*\(", re.M | re.S)
+        self.children: dict[str, list[str]] = {}
+        self.parametrised: set[str] = set()  # placed with parameters: never a part, its content depends on them
+        for name, text in self.text.items():
+            found = [(m.group(1).lstrip("\\"), m.group(2)) for m in instance.finditer(text)]
+            self.children[name] = [child for child, _ in found if child in self.text]
+            self.parametrised |= {child for child, parameters in found if parameters}
 
     @cached_property
     def content(self) -> dict[str, str]:
@@ -100,6 +102,8 @@ class Design:
     def parts(self) -> list[Part]:
         """The distinct parts, the top first."""
         def apart(name: str) -> bool:
+            if name in self.parametrised:
+                return False
             return self.placed[self.content[name]] > 1 or self._lines(name) >= LARGE
 
         found: dict[str, Part] = {}

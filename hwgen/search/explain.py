@@ -1,0 +1,75 @@
+"""Why the chosen configuration won, in sentences."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hwgen.search.objectives import Objective
+
+if TYPE_CHECKING:
+    from hwgen.search.search import Evaluated
+
+_LABELS = {
+    "p_i": "input channels per cycle", "p_o": "output channels per cycle", "acc_depth": "pixels per tile",
+    "axi_ports": "memory ports", "weight_lines": "lines of weight memory", "line_columns": "columns per line",
+}
+
+
+def explain(found: Evaluated, winner: int, aim: Objective, seconds: float) -> str:
+    """Text of several lines."""
+    table, board = found.table, found.board
+    values = aim.value(found.figures)
+    chosen = found.resources.row(winner)
+    lines = [
+        f"{len(table):,} configurations in {seconds:.2f} s, {int(found.fits.sum()):,} fit {board.name}.",
+        f"Chosen: {table.p_i[winner]} x {table.p_o[winner]} = {table.p_i[winner] * table.p_o[winner]:,} MACs a cycle, "
+        f"{table.axi_ports[winner]} ports, {table.acc_depth[winner]} pixels per tile, "
+        f"{table.weight_lines[winner]:,} weight lines of {table.line_bytes[winner]} bytes.",
+        f"It minimises {aim.text}; among candidates within {aim.tolerance:.1%} the one with the smallest share of DSP, "
+        "BRAM, LUT and FF was taken, then the one with most weight memory (UltraRAM serves nothing else).",
+        "Takes " + ", ".join(
+            f"{getattr(chosen, n):,.0f} of {v:,.0f} {n}" for n, v in board.resources.to_dict().items() if v) + ".",
+    ]
+    for field, label in _LABELS.items():
+        lines += _neighbours(found, winner, values, field, label)
+    return "\n".join(lines)
+
+
+def _neighbours(found: Evaluated, winner: int, values: np.ndarray, field: str, label: str) -> list[str]:
+    """The next smaller and larger value of one field with all others unchanged."""
+    table = found.table
+    same = np.ones(len(table), bool)
+    ratio = table.p_o == table.p_i * (table.p_o[winner] // table.p_i[winner])
+    free = {field, "act_words", "program_words"}
+    if field == "p_i":
+        free |= {"p_o", "line_columns", "weight_lines"}
+    for other in fields(table):
+        if other.name not in free:
+            column = getattr(table, other.name)
+            same &= column == column[winner]
+    if field == "p_i":
+        same &= ratio
+    out = []
+    column = getattr(table, field)
+    for step, beyond in (("fewer", column < column[winner]), ("more", column > column[winner])):
+        rows = np.flatnonzero(same & beyond)
+        if not rows.size:
+            continue
+        near = column[rows].max() if step == "fewer" else column[rows].min()
+        rows = rows[column[rows] == near]
+        feasible = rows[found.fits[rows]]
+        if feasible.size:
+            row = feasible[np.argmin(values[feasible])]
+            change = values[row] / values[winner] - 1
+            verdict = "the same" if abs(change) < 5e-5 else f"{change:+.2%}"
+            share = found.figures.share[row] / found.figures.share[winner] - 1
+            out.append(f"- {near:,} {label} ({step}): objective {verdict}, largest resource share {share:+.1%}.")
+        else:
+            short = found.resources.row(int(rows[0])).shortfall(found.board.resources)
+            if short:
+                out.append(f"- {near:,} {label} ({step}): does not fit, needs {short[1]:,.0f} {short[0]}, "
+                           f"{found.board.name} has {short[2]:,.0f}.")
+    return out

@@ -1,0 +1,50 @@
+"""What the search may minimise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwgen.config.names import unknown_name
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Of all configurations, [N] each: cycles, microjoule, largest share of a board resource (UltraRAM apart)."""
+
+    cold: np.ndarray
+    steady: np.ndarray
+    energy: np.ndarray
+    share: np.ndarray
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Args:
+        text: what is minimised, for the explanation.
+        value: figures -> [N].
+        tolerance: candidates within this share of the best count as equally good; the smallest of them is taken.
+    """
+
+    text: str
+    value: Callable[[Figures], np.ndarray]
+    tolerance: float
+
+
+OBJECTIVES: dict[str, Objective] = {
+    "latency": Objective("the mean of the cycles of a cold and of a following frame", lambda f: (f.cold + f.steady) / 2,
+                         0.001),
+    "throughput": Objective("the cycles of a following frame", lambda f: f.steady, 0.001),
+    "area": Objective("the largest share of DSP, BRAM, LUT or FF of the board, times the cycles of a following frame",
+                      lambda f: f.share * f.steady, 0.001),
+    "energy": Objective("the estimated energy of a following frame", lambda f: f.energy, 0.001),
+}
+
+
+def objective(name: str) -> Objective:
+    """By name; HwgenError with the nearest names otherwise."""
+    if name not in OBJECTIVES:
+        raise unknown_name("objective", name, OBJECTIVES)
+    return OBJECTIVES[name]

@@ -1,0 +1,170 @@
+"""The search: cost of every configuration at once, the Pareto front, the chosen point and why."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from hwgen.config.accelerator import AcceleratorConfig
+from hwgen.config.board import Board, Resources
+from hwgen.cost.arrays import ConfigTable
+from hwgen.cost.energy import energy_uj
+from hwgen.cost.network import NetworkCost, network_cost
+from hwgen.cost.resources import NAMES, ResourceTable, estimate
+from hwgen.cost.timeline import MemoryModel
+from hwgen.cost.work import network_work
+from hwgen.errors import HwgenError
+from hwgen.ir.nodes import Graph
+from hwgen.passes.plan import TTChoice
+from hwgen.search.activation import activation_words
+from hwgen.search.explain import explain
+from hwgen.search.objectives import Figures, Objective, objective
+from hwgen.search.pareto import pareto
+from hwgen.search.space import config_table
+
+#: entries of the front that are kept
+FRONT = 40
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """One configuration with its predicted figures."""
+
+    config: AcceleratorConfig
+    cold_cycles: int
+    steady_cycles: int
+    resources: Resources
+    absorbable: Resources
+    energy_uj: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {**asdict(self), "config": self.config.to_dict()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchResult:
+    """Args:
+        chosen: the winner; front: non-dominated candidates, fastest first.
+        choices: how every TT layer executes on the winner.
+        considered, feasible: numbers of configurations; seconds: the search took.
+        explanation: why the winner won, for people.
+    """
+
+    chosen: Candidate
+    front: tuple[Candidate, ...]
+    choices: dict[str, TTChoice]
+    considered: int
+    feasible: int
+    seconds: float
+    explanation: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            "chosen": self.chosen.to_dict(), "front": [c.to_dict() for c in self.front],
+            "choices": {n: {"execution": c.execution.value, "grouping": list(c.grouping or ())}
+                        for n, c in self.choices.items()},
+            "considered": self.considered, "feasible": self.feasible, "seconds": self.seconds,
+            "explanation": self.explanation,
+        }
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Everything the search knows of its configurations."""
+
+    table: ConfigTable
+    cost: NetworkCost
+    resources: ResourceTable
+    figures: Figures
+    fits: np.ndarray
+    board: Board
+    base: AcceleratorConfig
+
+    def candidate(self, row: int) -> Candidate:
+        """One row."""
+        return Candidate(
+            config=self.table.config(row, self.base), cold_cycles=round(float(self.cost.cold[row])),
+            steady_cycles=round(float(self.cost.steady[row])), resources=self.resources.row(row),
+            absorbable=self.resources.absorbable(row), energy_uj=round(float(self.figures.energy[row]), 2))
+
+
+def search(graph: Graph, board: Board, *, goal: str = "latency", base: AcceleratorConfig | None = None) -> SearchResult:
+    """The best configuration of the tensor engine for a float graph on a board.
+
+    Args:
+        goal: name of an objective.
+        base: fields that are not searched (crypto, key size).
+
+    Raises:
+        HwgenError: no configuration fits; names the binding resource, what is needed and what the board has.
+    """
+    aim = objective(goal)
+    base = (base or AcceleratorConfig()).replace(packing=board.packing, clock_mhz=board.clock_mhz)
+    network = network_work(graph)
+    start = time.perf_counter()
+    words = cache(lambda p_i: activation_words(network, p_i))
+    table = config_table(board, words)
+    cost = network_cost(network, table, MemoryModel.of(board), board.packing)
+    table = replace(table, program_words=_program_words(cost))
+    resources = estimate(table, board, key_bits=base.aes_key_bits)
+    found = Evaluated(table, cost, resources, _figures(cost, resources, board, network.macs),
+                      resources.fits(board.resources), board, base)
+    if not found.fits.any():
+        raise _infeasible(found)
+    feasible = np.flatnonzero(found.fits)
+    winner = _winner(found, feasible, aim)
+    values = np.stack([cost.cold, cost.steady, resources.dsp, resources.bram36, resources.lut, found.figures.energy])
+    front = feasible[pareto(values[:, feasible].T)]
+    front = front[np.argsort(aim.value(found.figures)[front])][:FRONT]
+    seconds = time.perf_counter() - start
+    return SearchResult(
+        chosen=found.candidate(winner), front=tuple(found.candidate(int(i)) for i in front),
+        choices=cost.choice(network, winner), considered=len(table), feasible=len(feasible), seconds=round(seconds, 4),
+        explanation=explain(found, winner, aim, seconds))
+
+
+def _program_words(cost: NetworkCost) -> np.ndarray:
+    """Program memory for the descriptors and an allowance for loads and stores, a power of two."""
+    words = 6 * cost.descriptors + 160
+    return np.maximum(1024, 2 ** np.ceil(np.log2(words)).astype(np.int64))
+
+
+def _figures(cost: NetworkCost, resources: ResourceTable, board: Board, macs: int) -> Figures:
+    have = board.resources.to_dict()
+    shares = [getattr(resources, n) / have[n] for n in NAMES if n != "uram" and have[n]]
+    energy = energy_uj(macs=macs, dram_bytes=cost.dram_bytes_steady, cycles=cost.steady, clock_mhz=board.clock_mhz,
+                       lut=resources.lut)
+    return Figures(cold=cost.cold, steady=cost.steady, energy=energy, share=np.max(shares, axis=0))
+
+
+def _winner(found: Evaluated, feasible: np.ndarray, aim: Objective) -> int:
+    """Best by the objective; within its tolerance the smallest, then the one with most weight memory."""
+    values = aim.value(found.figures)[feasible]
+    good = feasible[values <= values.min() * (1 + aim.tolerance)]
+    order = np.lexsort((values[np.searchsorted(feasible, good)], -found.table.weight_lines[good],
+                        np.round(found.figures.share[good], 4)))
+    return int(good[order[0]])
+
+
+def _infeasible(found: Evaluated) -> HwgenError:
+    """The error for a board that no configuration fits: the binding resource of the one that comes closest."""
+    ratios = np.stack([
+        np.where(getattr(found.resources, n) > getattr(found.board.resources, n),
+                 getattr(found.resources, n) / max(getattr(found.board.resources, n), 1e-9), 0) for n in NAMES])
+    closest = int(np.argmin(ratios.max(axis=0)))
+    need = found.resources.row(closest)
+    short = need.shortfall(found.board.resources)
+    assert short is not None
+    name, needed, available = short
+    label = {"bram36": "BRAM36", "dsp": "DSP", "uram": "URAM", "lut": "LUT", "ff": "FF"}[name]
+    config = found.table.config(closest, found.base)
+    return HwgenError(
+        f"no configuration fits: the one that comes closest ({config.p_i} x {config.p_o} array) needs {needed:,.0f} "
+        f"{label}, {found.board.name} has {available:,.0f} (short by {needed - available:,.0f})",
+        where=f"board {found.board.name}", hint="a larger board, or a smaller network or input")
