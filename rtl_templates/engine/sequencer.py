@@ -191,7 +191,7 @@ class Sequencer(wiring.Component):
             with m.If(emit_2):
                 m.d.sync += [dst.eq(dst_now + dst_jump), res.eq(res_now + res_jump), fresh.eq(0)]
 
-        read, tag = self.read, self.tag
+        read, tag = Signal(read_layout()), Signal(tag_layout(config))
         iy_3, ix_3 = Signal(COORD_BITS), Signal(COORD_BITS)
         ix_next = Signal(COORD_BITS)
         two_reads = Mux(is_pool, int(config.pair_mode), pair)
@@ -213,9 +213,11 @@ class Sequencer(wiring.Component):
         ]
         in_rows = iy_3 < held.height
         inside = Signal(2)
-        m.d.comb += [
-            inside.eq(Cat(in_rows & (ix_3 < held.width), in_rows & (Mux(pair & ~is_pool, ix_next, ix_3) < held.width))),
-            read.inside.eq(inside),
+        m.d.comb += inside.eq(Cat(in_rows & (ix_3 < held.width),
+                                  in_rows & (Mux(pair & ~is_pool, ix_next, ix_3) < held.width)))
+        # ---- stage 4: reads outside the map are not made; their addresses could fall into the residual's bank
+        m.d.sync += [
+            self.read.eq(read), self.read.inside.eq(inside), self.read.valid.eq(read.valid & inside), self.tag.eq(tag),
         ]
 
         # ---- descriptor control: fetch, wait, run, let the address stages finish with it, retire after the pipeline

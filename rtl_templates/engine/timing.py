@@ -6,7 +6,7 @@ Every delay line of the engine is derived from these, so they are the one place 
 from hwgen.config.accelerator import AcceleratorConfig
 
 #: address visible at the activation memory
-ADDRESS = 3
+ADDRESS = 4
 #: activation memory: request to data (bank input register, read, output register, select and mask register)
 MEMORY = 4
 #: activation word at the array's inputs (row 0)

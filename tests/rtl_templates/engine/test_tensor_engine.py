@@ -71,4 +71,5 @@ def test_convolution(simulator, tmp_path, case):
             "load_gap": 0.3 if case % 2 else 0.0}
     result = run(simulator, tmp_path, [part], ring_lines=2048)
     got = unpack_map(CONFIG, result["words"], 512, shape)
-    assert np.array_equal(got, expected)
+    wrong = np.argwhere(got != expected)
+    assert not len(wrong), f"{len(wrong)} of {got.size} differ, first at {wrong[:8].tolist()}: {got[tuple(wrong[0])]} for {expected[tuple(wrong[0])]}"
