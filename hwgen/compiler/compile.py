@@ -10,6 +10,7 @@ from hwgen.compiler.descriptor import Descriptor
 from hwgen.compiler.emit import Batch, Surroundings, emit_contract, emit_conv, emit_pool
 from hwgen.compiler.folding import Fold, find_fold
 from hwgen.compiler.hazards import mark_drains
+from hwgen.compiler.input_plan import InputPlan, cut_first_reader, plan_input
 from hwgen.compiler.lower import lower, spatial
 from hwgen.compiler.memory_plan import (
     START,
@@ -23,7 +24,7 @@ from hwgen.compiler.memory_plan import (
 from hwgen.compiler.operations import ContractOp, ConvOp, Kernel, Lowered, Tensor
 from hwgen.compiler.options import CompileOptions, Timing
 from hwgen.compiler.predict import descriptor_cycles, layer_infos
-from hwgen.compiler.program import InputLoad, Store, build_program
+from hwgen.compiler.program import Store, build_program
 from hwgen.compiler.prove import prove_widths
 from hwgen.compiler.result import CompiledNetwork
 from hwgen.compiler.shapes import Part, choose_parts, fixed_part
@@ -56,7 +57,7 @@ def _compile(graph: Graph, config: AcceleratorConfig, options: CompileOptions, f
     timing = options.timing or Timing.of(config)
     lowered = separate_banks(lower(graph, config, fold, options.pair))
     acc_bits = prove_widths(lowered, config)
-    parts = _choose(lowered, config, timing, options)
+    reader, parts = cut_first_reader(lowered, _choose(lowered, config, timing, options), config, options.input_pieces)
     dumped = _dumped(graph, lowered) if options.debug_dump else ()
     plan, late = _plan(lowered, config, parts, (lowered.output, *dumped))
 
@@ -79,27 +80,29 @@ def _compile(graph: Graph, config: AcceleratorConfig, options: CompileOptions, f
     stream_lines = spans[-1][1] if spans else 0
     resident = stream_lines <= ring.lines
 
-    inputs, input_layout = _input(graph, lowered, plan, config, fold)
+    inputs = plan_input(lowered, plan.places[lowered.input], parts, reader, config)
     readers = contraction_inputs(lowered)
     kernels = sorted(lowered.kernels.values(), key=lambda k: readers[k.first])
-    landed = {lowered.input: len(inputs)}
-    landed.update({k.first: len(inputs) + 1 + i for i, k in enumerate(kernels)})
-    descriptors = _waits(descriptors, lowered, landed)
+    landed = {k.first: len(inputs.loads) + 1 + i for i, k in enumerate(kernels)}
+    descriptors = _waits(descriptors, lowered, landed, inputs)
     before = {
         readers[k.first]: replace(_first_core(k, plan, config, options, lowered),
                                   wait_progress=_progress(descriptors, late.get(k.first)))
         for k in kernels
     }
     descriptors = mark_drains(descriptors, config, timing.pipeline_latency)
-    runs = weight_runs(batches, lowered.operations, before, ring, resident=resident, options=options, config=config)
+    early = inputs.reader if inputs.reader is not None and min(before, default=1) > 0 else None
+    runs = weight_runs(batches, lowered.operations, before, ring, resident=resident, options=options, config=config,
+                       early=early)
     stores, output, dumps, size = _outputs(graph, lowered, plan, config, finished=_finished(lowered, descriptors),
                                            dumped=dumped)
-    placed = build_program(inputs, runs, stores, descriptors, ring_lines=ring.lines, config=config,
-                           encrypt=options.encrypt_program)
+    placed = build_program(inputs.loads, runs, stores, descriptors, ring_lines=ring.lines, config=config,
+                           encrypt=options.encrypt_program, early_runs=int(early is not None))
     return CompiledNetwork(
         name=graph.name, labels=graph.labels, config=config, runs=placed, descriptors=tuple(descriptors),
-        input=input_layout, output=output, dumps=dumps, output_bytes=size, ring_lines=ring.lines,
-        stream_lines=stream_lines, resident=resident, act_used=plan.used, acc_bits=acc_bits,
+        input=_input_layout(graph, lowered, plan, config, fold), output=output, dumps=dumps,
+        output_bytes=size, ring_lines=ring.lines, stream_lines=stream_lines, resident=resident,
+        act_used=plan.used, acc_bits=acc_bits,
         issue_cycles=sum(descriptor_cycles(d, config, timing) for d in descriptors),
         layers=layer_infos(descriptors, lowered, config, timing),
     )
@@ -155,8 +158,9 @@ def _kernel_regions(lowered: Lowered, config: AcceleratorConfig) -> tuple[dict[s
     return {name: home.offset for name, home in found.homes.items()}, found.peak
 
 
-def _input(graph: Graph, lowered: Lowered, plan: MemoryPlan, config: AcceleratorConfig, fold: Fold | None,
-           ) -> tuple[list[InputLoad], InputLayout]:
+def _input_layout(
+    graph: Graph, lowered: Lowered, plan: MemoryPlan, config: AcceleratorConfig, fold: Fold | None
+) -> InputLayout:
     node = graph.input_node()
     assert isinstance(node, QInput)
     channels, height, width = spatial(node.shape, node.name)
@@ -166,15 +170,16 @@ def _input(graph: Graph, lowered: Lowered, plan: MemoryPlan, config: Accelerator
     geometry = {}
     if fold:
         geometry = {"kernel": fold.kernel, "stride": fold.stride, "padding": fold.padding, "dilation": fold.dilation}
-    layout = InputLayout(
+    return InputLayout(
         kind="folded" if fold else "plain", channels=channels, height=height, width=width, out_height=tensor.height,
         out_width=tensor.width, p_i=config.p_i, planes=tensor.layout.blocks, plane_stride=place.plane, scale=node.scale,
         bytes=16 * beats, **geometry,
     )
-    return [InputLoad(beats, 0, place.base)], layout
 
 
-def _waits(descriptors: Sequence[Descriptor], lowered: Lowered, landed: dict[str, int]) -> list[Descriptor]:
+def _waits(
+    descriptors: Sequence[Descriptor], lowered: Lowered, landed: dict[str, int], inputs: InputPlan
+) -> list[Descriptor]:
     """Descriptors with ``wait_act`` for tensors that are loaded, ``wait_progress`` for reconstructed kernels."""
     built: dict[str, int] = {}
     root = roots(lowered)
@@ -183,7 +188,10 @@ def _waits(descriptors: Sequence[Descriptor], lowered: Lowered, landed: dict[str
     for position, d in enumerate(descriptors):
         op = lowered.operations[d.operation]
         read = [op.src] + ([op.residual] if isinstance(op, ConvOp) and op.residual else [])
-        wait_act = max([wait_act] + [landed.get(root[name], 0) for name in read])
+        for name in read:
+            if name == lowered.input:
+                wait_act = max(wait_act, inputs.wait(d.operation, d.tile))
+            wait_act = max(wait_act, landed.get(root[name], 0))
         if isinstance(op, ContractOp) and op.last:
             built[op.kernel] = position + 1
         wait_progress = built[op.local] if isinstance(op, ConvOp) and op.local else 0

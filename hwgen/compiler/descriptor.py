@@ -23,6 +23,7 @@ class Descriptor:
         dst, res: (base, x, y, o stride, distance of the second word).
         lines: lines of the weight stream one output block takes.
         macs: logical multiply-accumulates (reports).
+        tile: number of its pixel tile within the map.
     """
 
     node: str
@@ -52,6 +53,7 @@ class Descriptor:
     wait_progress: int = 0
     lines: int = 0
     macs: int = 0
+    tile: int = 0
 
     @property
     def pool(self) -> bool:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from hwgen.compiler.descriptor import Descriptor
 from hwgen.compiler.operations import ContractOp, ConvOp, Kernel, PoolOp, Tensor
 from hwgen.compiler.shapes import Part, Window, block_lines, pair_possible
-from hwgen.compiler.tiling import Tile
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.errors import HwgenError
 from hwgen.isa.layout import ComputeFlag, Opcode
@@ -94,12 +93,12 @@ def emit_conv(
         first = part.first_word + block * part.block_words
         words = min(blocks * part.block_words, part.first_word + part.words - first)
         made = []
-        for tile in part.tiling.tiles:
+        for number in range(len(part.tiling.tiles)):
             made.append(_conv_tile(
-                index, op, part, tile, where, steps=steps, lines=lines, first_word=first, block=block, blocks=blocks,
+                index, op, part, number, where, steps=steps, lines=lines, first_word=first, block=block, blocks=blocks,
                 words=words,
                 tile_line=tile_line + block * tile_lines if op.local else 0,
-                macs=round(out_macs * words * tile.rows * tile.columns),
+                macs=round(out_macs * words * part.tiling.tiles[number].rows * part.tiling.tiles[number].columns),
             ))
         yield Batch(tuple(made), index, first * config.p_i, columns, blocks,
                     Window(part.window.base + block * part.window.step, part.window.step, part.window.count),
@@ -107,12 +106,12 @@ def emit_conv(
 
 
 def _conv_tile(
-    index: int, op: ConvOp, part: Part, tile: Tile, where: Surroundings, *, steps: int, lines: int, first_word: int,
+    index: int, op: ConvOp, part: Part, number: int, where: Surroundings, *, steps: int, lines: int, first_word: int,
     block: int, blocks: int, words: int, tile_line: int, macs: int,
 ) -> Descriptor:
     config, src, out_width = where.config, where.tensors[op.src], where.tensors[op.dst].width
     source, target = where.places[op.src], where.places[op.dst]
-    window = part.window
+    tile, window = part.tiling.tiles[number], part.window
     stride_y, stride_x = op.stride
     per_slot = 2 if part.pair else 1
     step_x = 2 if part.pair else stride_x
@@ -152,7 +151,7 @@ def _conv_tile(
         height=height, width=width,
         dst=(target.base + out_word * target.plane + pixel, per_slot, width_out, word_step * target.plane, second),
         res=res, last_words=int(part.block_words == 2 and words % 2 == 0), lo=op.records.lo, hi=op.records.hi,
-        tile_line=tile_line, steps=steps, lines=lines, macs=macs,
+        tile_line=tile_line, steps=steps, lines=lines, macs=macs, tile=number,
     )
 
 

@@ -140,7 +140,7 @@ class _Builder:
         local = None
         if isinstance(kernel, ReconstructedKernel):
             weight = contract_offline(kernel)
-            if self.pair and node.requantise is not None:
+            if self.pair:
                 local = self._kernel(node, kernel, source, layout)
         else:
             weight = kernel
@@ -170,7 +170,7 @@ class _Builder:
         return name == next(iter(self.tensors))
 
     def _kernel(self, node: ir.QConv2d, kernel: ReconstructedKernel, source: Tensor, layout: ChannelLayout) -> str:
-        wide = node.stride[1] != 1 or layout.blocks % 2 == 0
+        wide = node.requantise is None or node.stride[1] != 1 or layout.blocks % 2 == 0
         columns = self.config.p_o if wide else self.config.p_o // 2
         described, tensors, contractions = lower_kernel(node, kernel, src=source.layout, dst=layout,
                                                          columns=columns)

@@ -42,6 +42,7 @@ class CompileOptions:
         pair: use the two-pixel shape.
         segment_log2: log2 of a full weight segment in 16-byte beats.
         ramp: (beats, segment_log2) of the first weight runs, in small segments so that work starts early.
+        input_pieces: pieces in which the frame's input is loaded, so that the first convolution starts with the first.
         timing: None: ``Timing.of(config)``.
     """
 
@@ -52,4 +53,5 @@ class CompileOptions:
     pair: bool = True
     segment_log2: int = 10
     ramp: tuple[tuple[int, int], ...] = field(default=((1536, 7), (3072, 8)))
+    input_pieces: int = 4
     timing: Timing | None = None

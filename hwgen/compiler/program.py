@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from hwgen.compiler.descriptor import Descriptor
+from hwgen.compiler.input_plan import InputLoad
 from hwgen.compiler.stream import Run
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.errors import HwgenError
@@ -14,15 +15,8 @@ from hwgen.isa.layout import ISA_VERSION, LoadFlag, LoadKind, Opcode
 
 #: 2 KiB: segments of the program, and with it the first ones of a frame
 PROGRAM_SEGMENT_LOG2 = 7
-
-
-@dataclass(frozen=True)
-class InputLoad:
-    """A part of the frame's input: ``beats`` from ``offset`` on to activation word ``dest``."""
-
-    beats: int
-    offset: int
-    dest: int
+#: the input is dealt to the ports in pieces of 1 KiB (it has no tags)
+INPUT_SEGMENT_LOG2 = 6
 
 
 @dataclass(frozen=True)
@@ -37,9 +31,12 @@ class Store:
 
 def build_program(
     inputs: Sequence[InputLoad], runs: Sequence[Run], stores: Sequence[Store], descriptors: Sequence[Descriptor],
-    *, ring_lines: int, config: AcceleratorConfig, encrypt: bool,
+    *, ring_lines: int, config: AcceleratorConfig, encrypt: bool, early_runs: int,
 ) -> tuple[Run, ...]:
     """All runs of the image with offsets and indices; the first carries the program.
+
+    Args:
+        early_runs: runs that are loaded between the first piece of the input and the rest of it.
 
     Raises:
         HwgenError: the program exceeds program memory, or a field its width.
@@ -61,13 +58,10 @@ def build_program(
         offset += run.stored_beats
         index += run.segments
     text = [_header(compute_at, load_at, store_at, ring_lines)]
-    for load in inputs:
-        text.append(isa.encode(isa.LOAD_FIELDS, {
-            "kind": LoadKind.INPUT, "segment_log2": 10, "beats": load.beats, "offset": load.offset, "dest": load.dest}))
-    for run in placed[1:]:
-        text.append(isa.encode(isa.LOAD_FIELDS, {
-            "kind": run.kind, "flags": run.flags, "segment_log2": run.segment_log2, "wait_progress": run.wait_progress,
-            "beats": run.beats, "offset": run.offset, "dest": run.dest, "index": run.index}))
+    text += [_input_load(load) for load in inputs[:1]]
+    text += [_run_load(run) for run in placed[1:1 + early_runs]]
+    text += [_input_load(load) for load in inputs[1:]]
+    text += [_run_load(run) for run in placed[1 + early_runs:]]
     text.append(isa.encode(isa.LOAD_FIELDS, {"flags": 1 << LoadFlag.END}))
     for position, store in enumerate(stores or [Store(0, 0, 0, 0)]):
         text.append(isa.encode(isa.STORE_FIELDS, {
@@ -79,6 +73,18 @@ def build_program(
     assert len(payload) == words * isa.WORD_BYTES
     placed[0] = replace(placed[0], payload=payload)
     return tuple(placed)
+
+
+def _input_load(load: InputLoad) -> bytes:
+    return isa.encode(isa.LOAD_FIELDS, {
+        "kind": LoadKind.INPUT, "segment_log2": INPUT_SEGMENT_LOG2, "beats": load.beats, "offset": load.offset,
+        "dest": load.dest})
+
+
+def _run_load(run: Run) -> bytes:
+    return isa.encode(isa.LOAD_FIELDS, {
+        "kind": run.kind, "flags": run.flags, "segment_log2": run.segment_log2, "wait_progress": run.wait_progress,
+        "beats": run.beats, "offset": run.offset, "dest": run.dest, "index": run.index})
 
 
 def _header(compute_at: int, load_at: int, store_at: int, ring_lines: int) -> bytes:

@@ -121,13 +121,14 @@ def place_batches(batches: Sequence[Batch], ring: Ring) -> tuple[list[Descriptor
 
 def weight_runs(
     batches: Sequence[Batch], operations: Sequence[Operation], before: Mapping[int, Run], ring: Ring, *,
-    resident: bool, options: CompileOptions, config: AcceleratorConfig,
+    resident: bool, options: CompileOptions, config: AcceleratorConfig, early: int | None,
 ) -> list[Run]:
     """Load runs in program order (without the input).
 
     Args:
         before: operation index -> activation run that has to be loaded before the operation's weights.
         resident: the whole stream stays in the ring between frames.
+        early: the weights up to this operation form a run of their own.
     """
     runs: list[Run] = []
     flags = (1 << LoadFlag.RESIDENT) if resident else 0
@@ -161,8 +162,11 @@ def weight_runs(
     for batch in batches:
         node = batch.descriptors[0].node
         secret = options.encrypt is None or node in options.encrypt
-        if secret != encrypted or (batch.operation in before and batch.operation not in done):
+        begins = batch.operation in before and batch.operation not in done
+        if secret != encrypted or begins or (early is not None and batch.operation > early):
             flush()
+        if early is not None and batch.operation > early:
+            early = None
         encrypted = secret
         if batch.operation in before and batch.operation not in done:
             runs.append(before[batch.operation])
