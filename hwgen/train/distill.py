@@ -18,7 +18,7 @@ def teacher_outputs(teacher: nn.Module, dataset: Dataset, recipe: Recipe, cache:
     """Outputs of the teacher for every image, float16 [views, N, classes]; view 1 is the mirrored image.
 
     There are two views if the recipe mirrors images, else one. Shifts are left out: the teacher sees the image where it
-    is. ``cache`` (.npy) is read if it exists and has the right shape, else written.
+    is. ``cache`` (.npy, named after the teacher's content) is read if it exists and has the right shape, else written.
     """
     flip = recipe.train is not None and recipe.train.augment.flip
     bfloat16 = recipe.train is not None and recipe.train.precision == "bfloat16"

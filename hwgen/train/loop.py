@@ -101,22 +101,24 @@ def train_loop(job: TrainJob, log: JsonLog, *, resume: bool = True, on_step: Ste
             epoch, first = divmod(progress.step, schedule.steps_per_epoch)
             order = np.random.default_rng([job.spec.seed, epoch]).permutation(len(job.train))
             module.train()
+            if first == 0:
+                progress.start_epoch()
             for index in range(first, schedule.steps_per_epoch):
                 _step(job, optimizer, progress, order, epoch)
                 if on_step:
                     on_step(summary(job, progress, epoch))
+                if index + 1 == schedule.steps_per_epoch:
+                    accuracy = evaluate(module, job.probe, job.recipe.input)
+                    done = summary(job, progress, epoch)
+                    log.write("epoch", **done, probe_accuracy=round(accuracy, 4), probe_images=len(job.probe))
+                elif progress.step % job.save_every == 0:
+                    log.write("step", **summary(job, progress, epoch))
+                elif not interrupted.is_set():
+                    continue
+                save_state(state, module, optimizer, progress, recipe_hash)
                 if interrupted.is_set():
-                    save_state(state, module, optimizer, progress, recipe_hash)
                     log.write("interrupted", **summary(job, progress, epoch))
                     raise KeyboardInterrupt
-                if progress.step % job.save_every == 0 and index + 1 < schedule.steps_per_epoch:
-                    save_state(state, module, optimizer, progress, recipe_hash)
-                    log.write("step", **summary(job, progress, epoch))
-            accuracy = evaluate(module, job.probe, job.recipe.input)
-            done = summary(job, progress, epoch)
-            log.write("epoch", **done, probe_accuracy=round(accuracy, 4), probe_images=len(job.probe))
-            progress.start_epoch()
-            save_state(state, module, optimizer, progress, recipe_hash)
     set_tt_execution(module, "dense")
 
 

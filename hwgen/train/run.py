@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,7 +96,8 @@ def run(
         if not state.exists():
             log.write("decompose", relative_error={name: round(value, 4) for name, value in errors.items()})
         if spec.teacher.weight > 0:
-            soft = teacher_outputs(teacher_module, train, recipe, out_dir / "teacher_outputs.npy")
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            soft = teacher_outputs(teacher_module, train, recipe, out_dir / f"teacher_outputs-{digest[:12]}.npy")
     probe = test.sample(PROBE_IMAGES, spec.seed)
     job = TrainJob(module=module, recipe=recipe, train=train, probe=probe, out_dir=out_dir, soft=soft)
     with training_bar(recipe.name, display) as on_step:

@@ -276,7 +276,7 @@ class Recipe:
         """Hash of what decides the function and its training: input, network, tt, train (without its texts)."""
         parts = {key: value for key, value in asdict(self).items() if key in ("input", "network", "tt", "train")}
         if self.train and self.train.teacher:
-            parts["train"]["teacher"].pop("origin")
+            parts["train"]["teacher"]["origin"] = ""
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
