@@ -1,10 +1,11 @@
 """The one place that holds keys: master key in, per-image key material out, nothing readable over a bus."""
 
-from amaranth.hdl import Module
+from amaranth.hdl import Cat, Module, ResetInserter, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl_templates.crypto.interfaces import KeyBus, KeyWord, rounds_of
+from rtl_templates.crypto.key_derivation import KeyDerivation
 
 
 class KeyManager(wiring.Component):
@@ -16,16 +17,18 @@ class KeyManager(wiring.Component):
     Members:
         key_write: one word of the master key per transfer, always ready; ignored (not stored) while ``locked``.
             The first word written after a commit or zeroise drops the old key and everything derived from it.
-        key_commit: strobe; the words written are the master key from now on. Ignored while ``locked``.
+        key_commit: strobe; the words written are the master key from now on. Ignored while ``locked`` or while a word
+            of the key has not been written.
         lock: strobe; no key can be written until reset. Zeroise still works.
         zeroise: strobe or level; clears the master key and everything derived from it in one cycle.
-        start: strobe; derives the key of the image named by ``salt``, ``image_id`` and ``version``. Ready at once (next
-            cycle) if neither these nor the master key changed since the last derivation. Ignored while ``busy``.
+        start: strobe; derives the key of the image named by ``salt``, ``image_id`` and ``version`` within ``latency``
+            cycles. If neither these nor the master key changed since the last derivation, nothing happens: ``keys``
+            stay valid. Ignored while ``busy``.
         salt: 16 bytes of the image header.
         image_id: 8 bytes of the image header.
         version: of the image header, authenticated with each segment.
         keys: key material for the segment units; ``keys.valid`` is the "ready" of this component.
-        busy: a derivation is running.
+        busy: a derivation is running, from the cycle after ``start``.
         key_loaded: a master key has been committed.
         locked: the lock is set.
         no_key: strobe; ``start`` came without a committed key, nothing was started.
@@ -37,6 +40,7 @@ class KeyManager(wiring.Component):
     def __init__(self, *, key_bits: int = 128) -> None:
         rounds_of(key_bits)
         self.key_bits = key_bits
+        self.derivation = KeyDerivation(key_bits=key_bits)
         super().__init__({
             "key_write": In(stream.Signature(KeyWord, always_ready=True)),
             "key_commit": In(1),
@@ -53,5 +57,53 @@ class KeyManager(wiring.Component):
             "no_key": Out(1),
         })
 
+    @property
+    def latency(self) -> int:
+        """Cycles from ``start`` to ``keys.valid`` when a key has to be derived."""
+        return self.derivation.latency + 1
+
     def elaborate(self, platform: object) -> Module:
-        raise NotImplementedError
+        m = Module()
+        wipe = Signal()
+        m.submodules.derivation = derivation = ResetInserter(wipe)(self.derivation)
+        words = self.key_bits // 32
+        master = Signal(self.key_bits)
+        written = Signal(words)
+        salt = Signal(128)
+        identity = Signal(64 + 32)
+        begin = Signal()
+        unchanged = Signal()
+        write = Signal()
+
+        m.d.comb += [
+            write.eq(self.key_write.valid & ~self.locked & (self.key_write.p.index < words)),
+            wipe.eq(self.zeroise | (write & self.key_loaded)),
+            unchanged.eq((self.salt == salt) & (Cat(self.image_id, self.version) == identity)),
+            derivation.start.eq(begin),
+            derivation.master.eq(master),
+            derivation.salt.eq(salt),
+            # first block of associated data: image id, version, 4 zero bytes
+            derivation.aad.eq(identity),
+            self.busy.eq(begin | derivation.busy),
+            self.keys.valid.eq(derivation.valid & ~begin),
+            self.keys.round_keys.eq(derivation.round_keys),
+            self.keys.h_powers.eq(derivation.h_powers),
+            self.keys.aad_base.eq(derivation.aad_base),
+            self.keys.image_id.eq(identity[:64]),
+        ]
+        m.d.sync += [begin.eq(0), self.no_key.eq(self.start & ~self.key_loaded)]
+        with m.If(self.start & self.key_loaded & ~self.busy & ~(derivation.valid & unchanged)):
+            m.d.sync += [salt.eq(self.salt), identity.eq(Cat(self.image_id, self.version)), begin.eq(1)]
+        with m.If(self.key_commit & ~self.locked & written.all()):
+            m.d.sync += self.key_loaded.eq(1)
+        with m.If(self.lock):
+            m.d.sync += self.locked.eq(1)
+        with m.If(wipe):
+            m.d.sync += [
+                master.eq(0), written.eq(0), salt.eq(0), identity.eq(0), begin.eq(0), self.key_loaded.eq(0),
+            ]
+        with m.If(write & ~self.zeroise):
+            for i in range(words):
+                with m.If(self.key_write.p.index == i):
+                    m.d.sync += [master[32 * i:32 * i + 32].eq(self.key_write.p.data), written[i].eq(1)]
+        return m

@@ -1,0 +1,12 @@
+"""Encryption of model images: keys, sealed segments, and the choice of what is encrypted (``docs/security.md``)."""
+
+from hwgen.seal.image import SealedImage, seal_image
+from hwgen.seal.keys import Key, derive_image_key, generate_key, load_key, load_or_generate_key
+from hwgen.seal.segments import FLAG_ENCRYPTED, SEGMENT_BYTES, TAG_BYTES, Segment, open_segment, seal_segment
+from hwgen.seal.select import select_encrypted
+
+__all__ = [
+    "FLAG_ENCRYPTED", "SEGMENT_BYTES", "TAG_BYTES", "Key", "SealedImage", "Segment", "derive_image_key",
+    "generate_key", "load_key", "load_or_generate_key", "open_segment", "seal_image", "seal_segment",
+    "select_encrypted",
+]
