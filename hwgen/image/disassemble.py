@@ -7,16 +7,17 @@ from typing import Any
 
 from hwgen.errors import HwgenError
 from hwgen.image.reader import Image
-from hwgen.image.sealer import Sealer
+from hwgen.image.sealing import Opener, opener_for
 from hwgen.isa import layout as isa
 from hwgen.isa.layout import ComputeFlag, LoadFlag, LoadKind, Opcode
 
 
-def describe_image(image: Image, sealer: Sealer | None = None) -> dict[str, Any]:
+def describe_image(image: Image, opener: Opener | None = None) -> dict[str, Any]:
     """JSON-ready description.
 
     Args:
-        sealer: opens segments; without it an encrypted program is left out (a plain one is shown unverified).
+        opener: opens segments (``opener_for``); without it an encrypted program is left out, a plain one is shown
+            unverified.
 
     Raises:
         HwgenError: a tag does not match.
@@ -40,29 +41,29 @@ def describe_image(image: Image, sealer: Sealer | None = None) -> dict[str, Any]
             "segments": r.segments}) for r in image.runs],
         "program": None,
     }
-    program = program_of(image, sealer)
+    program = program_of(image, opener)
     if program is not None:
         out["program"] = describe_program(program)
     return out
 
 
-def program_of(image: Image, sealer: Sealer | None) -> bytes | None:
-    """Plaintext program, verified if ``sealer`` is given; None when it is encrypted and there is no sealer."""
+def program_of(image: Image, opener: Opener | None) -> bytes | None:
+    """Plaintext program, verified if ``opener`` is given; None when it is encrypted and there is no opener."""
     run = image.runs[0]
-    if sealer is None and run.flags >> LoadFlag.ENCRYPTED & 1:
+    if opener is None and run.flags >> LoadFlag.ENCRYPTED & 1:
         return None
     parts = []
     for segment in image.segments():
         if segment.run is run:
-            parts.append(segment.open(sealer) if sealer else segment.stored[:-16])
+            parts.append(segment.open(opener or opener_for(image.header, None)))
     return b"".join(parts)
 
 
-def verify_segments(image: Image, sealer: Sealer) -> int:
+def verify_segments(image: Image, opener: Opener) -> int:
     """Open every segment; the number of segments. HwgenError names the first one whose tag does not match."""
     count = 0
     for segment in image.segments():
-        segment.open(sealer)
+        segment.open(opener)
         count += 1
     return count
 
