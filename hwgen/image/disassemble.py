@@ -7,16 +7,16 @@ from typing import Any
 
 from hwgen.errors import HwgenError
 from hwgen.image.reader import Image
-from hwgen.image.sealing import Opener, opener_for
+from hwgen.image.sealer import Sealer, Unsealed
 from hwgen.isa import layout as isa
 from hwgen.isa.layout import ComputeFlag, LoadFlag, LoadKind, Opcode
 
 
-def describe_image(image: Image, opener: Opener | None = None) -> dict[str, Any]:
+def describe_image(image: Image, sealer: Sealer | None = None) -> dict[str, Any]:
     """JSON-ready description.
 
     Args:
-        opener: opens segments (``opener_for``); without it an encrypted program is left out, a plain one is shown
+        sealer: opens segments (``ImageSealer.for_header``); without it an encrypted program is left out, a plain one is shown
             unverified.
 
     Raises:
@@ -41,29 +41,29 @@ def describe_image(image: Image, opener: Opener | None = None) -> dict[str, Any]
             "segments": r.segments}) for r in image.runs],
         "program": None,
     }
-    program = program_of(image, opener)
+    program = program_of(image, sealer)
     if program is not None:
         out["program"] = describe_program(program)
     return out
 
 
-def program_of(image: Image, opener: Opener | None) -> bytes | None:
-    """Plaintext program, verified if ``opener`` is given; None when it is encrypted and there is no opener."""
+def program_of(image: Image, sealer: Sealer | None) -> bytes | None:
+    """Plaintext program, verified if ``sealer`` is given; None when it is encrypted and there is no sealer."""
     run = image.runs[0]
-    if opener is None and run.flags >> LoadFlag.ENCRYPTED & 1:
+    if sealer is None and run.flags >> LoadFlag.ENCRYPTED & 1:
         return None
     parts = []
     for segment in image.segments():
         if segment.run is run:
-            parts.append(segment.open(opener or opener_for(image.header, None)))
+            parts.append(segment.open(sealer or Unsealed()))
     return b"".join(parts)
 
 
-def verify_segments(image: Image, opener: Opener) -> int:
+def verify_segments(image: Image, sealer: Sealer) -> int:
     """Open every segment; the number of segments. HwgenError names the first one whose tag does not match."""
     count = 0
     for segment in image.segments():
-        segment.open(opener)
+        segment.open(sealer)
         count += 1
     return count
 

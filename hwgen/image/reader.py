@@ -13,7 +13,7 @@ from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.errors import HwgenError
 from hwgen.image.io_layout import InputLayout, OutputLayout
 from hwgen.image.layout import TAG_BYTES, ImageHeader, config_fingerprint, parse_header
-from hwgen.image.sealing import Opener, associated_flags
+from hwgen.image.sealer import Sealer, associated_flags
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ class Segment:
     run: ImageRun
     stored: bytes = field(repr=False)
 
-    def open(self, opener: Opener) -> bytes:
+    def open(self, sealer: Sealer) -> bytes:
         """Plaintext; HwgenError when the tag does not match."""
-        return opener(self.index, self.run.dest, associated_flags(self.run.kind, self.run.flags), self.stored)
+        return sealer.open(self.index, self.run.dest, associated_flags(self.run.kind, self.run.flags), self.stored)
 
 
 @dataclass(frozen=True)

@@ -1,22 +1,53 @@
-"""Between the compiler's runs and the crypto: segments with their associated data, sealed and opened."""
+"""Seals and opens the segments of an image with AES-GCM (``hwgen.seal``)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from hwgen.compiler.result import CompiledNetwork
 from hwgen.config.accelerator import Crypto
 from hwgen.errors import HwgenError
-from hwgen.image.layout import TAG_BYTES, ImageHeader
-from hwgen.seal import Key, SealedImage, Segment, derive_image_key, open_segment, seal_image
+from hwgen.image.layout import ImageHeader
+from hwgen.image.sealer import Sealer, Unsealed, associated_flags
+from hwgen.seal import Key, Segment, derive_image_key, open_segment, seal_segment
+from hwgen.seal.image import image_id, image_salt
 
-#: (index, dest, associated flags, stored payload and tag) -> plaintext; HwgenError when the tag does not match
-Opener = Callable[[int, int, int, bytes], bytes]
 
+@dataclass(frozen=True)
+class ImageSealer:
+    """A ``Sealer`` under one image's key."""
 
-def associated_flags(kind: int, flags: int) -> int:
-    """The byte of associated data that the load unit forms: load flags in bits 0..5, kind in bits 6 and 7."""
-    return flags | kind << 6
+    key: Key = field(repr=False)
+    salt: bytes
+    image_id: bytes
+    version: int
+
+    @classmethod
+    def for_network(cls, network: CompiledNetwork, master: Key, version: int = 0) -> ImageSealer:
+        """The sealer of a new image: salt and identity follow from its contents, so builds are reproducible.
+
+        Raises:
+            HwgenError: the key's size is not that of the configuration.
+        """
+        if master.bits != network.config.aes_key_bits:
+            raise HwgenError(f"a key of {master.bits} bits", where="seal", allowed=f"{network.config.aes_key_bits} bits")
+        salt = image_salt(master, version, network_segments(network))
+        return cls(derive_image_key(master, salt), salt, image_id(salt), version)
+
+    @classmethod
+    def for_header(cls, header: ImageHeader, master: Key) -> ImageSealer:
+        """The sealer that opens an existing image."""
+        return cls(derive_image_key(master, header.salt), header.salt, header.image_id, header.version)
+
+    def seal(self, index: int, dest: int, flags: int, payload: bytes) -> bytes:
+        """Stored payload and tag."""
+        segment = Segment(index=index, dest=dest, flags=flags, payload=payload)
+        return seal_segment(self.key, self.image_id, self.version, segment)
+
+    def open(self, index: int, dest: int, flags: int, stored: bytes) -> bytes:
+        """Plaintext; HwgenError when the tag does not match."""
+        return open_segment(self.key, self.image_id, self.version, index=index, dest=dest, flags=flags,
+                            sealed=stored).payload
 
 
 def network_segments(network: CompiledNetwork) -> tuple[Segment, ...]:
@@ -26,34 +57,14 @@ def network_segments(network: CompiledNetwork) -> tuple[Segment, ...]:
         for run in network.runs for number, chunk in enumerate(run.chunks()))
 
 
-def seal_network(network: CompiledNetwork, key: Key | None, version: int = 0) -> SealedImage:
-    """Seal all segments.
-
-    Args:
-        key: master key; None only for engines without crypto (``Crypto.BYPASS``): plaintext and tags of zeros.
+def sealer_for(network: CompiledNetwork, master: Key | None, version: int = 0) -> Sealer:
+    """``ImageSealer``, or for engines without crypto (``Crypto.BYPASS``) ``Unsealed``.
 
     Raises:
-        HwgenError: no key, or one of the wrong size for the configuration.
+        HwgenError: no key for an engine with crypto, or one of the wrong size.
     """
-    segments = network_segments(network)
-    if key is None:
-        if network.config.crypto != Crypto.BYPASS:
-            raise HwgenError("no key for an engine with a crypto unit", where="seal")
-        bodies = tuple(segment.payload + bytes(TAG_BYTES) for segment in segments)
-        return SealedImage(salt=bytes(16), image_id=bytes(8), version=version, bodies=bodies)
-    if network.config.crypto != Crypto.BYPASS and key.bits != network.config.aes_key_bits:
-        raise HwgenError(f"a key of {key.bits} bits", where="seal", allowed=f"{network.config.aes_key_bits} bits")
-    return seal_image(key, version, segments)
-
-
-def opener_for(header: ImageHeader, key: Key | None) -> Opener:
-    """Opens the segments of an image; without a key it takes plaintext as it is and checks nothing."""
-    if key is None:
-        return lambda index, dest, flags, stored: stored[:-TAG_BYTES]
-    image_key = derive_image_key(key, header.salt)
-
-    def open_one(index: int, dest: int, flags: int, stored: bytes) -> bytes:
-        return open_segment(image_key, header.image_id, header.version, index=index, dest=dest, flags=flags,
-                            sealed=stored).payload
-
-    return open_one
+    if network.config.crypto == Crypto.BYPASS:
+        return Unsealed()
+    if master is None:
+        raise HwgenError("no key for an engine with a crypto unit", where="seal")
+    return ImageSealer.for_network(network, master, version)

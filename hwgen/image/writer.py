@@ -10,25 +10,29 @@ from pathlib import Path
 
 from hwgen.compiler.result import CompiledNetwork
 from hwgen.image.layout import DEBUG_FLAG, FIXED_BYTES, PAYLOAD_ALIGN, ImageHeader, config_fingerprint, pack_header
+from hwgen.image.sealer import Sealer, associated_flags
 from hwgen.isa.layout import ISA_VERSION
-from hwgen.seal import SealedImage
 
 
-def build_image(network: CompiledNetwork, sealed: SealedImage) -> bytes:
-    """The whole file: header, metadata, sealed segments (``hwgen.image.sealing.seal_network``)."""
-    payload = b"".join(sealed.bodies)
-    assert len(payload) == 16 * network.payload_beats
+def build_image(network: CompiledNetwork, sealer: Sealer) -> bytes:
+    """The whole file: header, metadata, sealed segments (``hwgen.image.sealing.sealer_for`` makes a sealer)."""
+    payload = bytearray()
+    for run in network.runs:
+        assert len(payload) == 16 * run.offset
+        flags = associated_flags(run.kind, run.flags)
+        for number, chunk in enumerate(run.chunks()):
+            payload += sealer.seal(run.index + number, run.dest, flags, chunk)
     metadata = json.dumps(_metadata(network), separators=(",", ":")).encode()
     program = network.runs[0]
     header = ImageHeader(
         isa_version=ISA_VERSION, image_flags=DEBUG_FLAG if network.dumps else 0,
-        header_bytes=-(-(FIXED_BYTES + len(metadata)) // PAYLOAD_ALIGN) * PAYLOAD_ALIGN, image_id=sealed.image_id,
-        version=sealed.version, salt=sealed.salt, config_fingerprint=config_fingerprint(network.config),
+        header_bytes=-(-(FIXED_BYTES + len(metadata)) // PAYLOAD_ALIGN) * PAYLOAD_ALIGN, image_id=sealer.image_id,
+        version=sealer.version, salt=sealer.salt, config_fingerprint=config_fingerprint(network.config),
         program_offset=program.offset, program_beats=program.beats, program_flags=program.flags,
         program_segment_log2=program.segment_log2, program_index=program.index, segments=network.segments,
         payload_beats=len(payload) // 16, metadata_bytes=len(metadata), payload_crc=zlib.crc32(payload),
     )
-    return pack_header(header, metadata) + payload
+    return pack_header(header, metadata) + bytes(payload)
 
 
 def write_image(path: Path, image: bytes) -> None:

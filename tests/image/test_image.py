@@ -18,7 +18,8 @@ from hwgen.golden.execute import run
 from hwgen.image.disassemble import describe_image, image_text, program_of, verify_segments
 from hwgen.image.layout import FIXED_BYTES
 from hwgen.image.reader import parse_image, read_image
-from hwgen.image.sealing import opener_for, seal_network
+from hwgen.image.sealer import Unsealed
+from hwgen.image.sealing import ImageSealer, sealer_for
 from hwgen.image.writer import build_image, write_image
 from hwgen.seal import Key
 from tests.helpers.buffers import pack_input, unpack_output
@@ -30,7 +31,7 @@ KEY = Key(bytes(range(16)))
 
 def seal(network) -> bytes:
     """Image file of a network under the test key."""
-    return build_image(network, seal_network(network, KEY, 7))
+    return build_image(network, sealer_for(network, KEY, 7))
 
 
 @pytest.fixture(scope="module")
@@ -49,21 +50,21 @@ def test_read_back(network, tmp_path):
     assert [p.name for p in path.parent.iterdir()] == ["model.img"]
     image = read_image(path)
     assert image.input == network.input and image.output == network.output and image.config == network.config
-    sealed = seal_network(network, KEY, 7)
+    sealed = ImageSealer.for_network(network, KEY, 7)
     assert (image.header.image_id, image.header.version, image.header.salt) == (sealed.image_id, 7, sealed.salt)
     assert image.header.header_bytes % 4096 == 0 and image.header.segments == network.segments
-    opener = opener_for(image.header, KEY)
-    opened = [segment.open(opener) for segment in image.segments()]
+    sealer = ImageSealer.for_header(image.header, KEY)
+    opened = [segment.open(sealer) for segment in image.segments()]
     assert opened == [chunk for r in network.runs for chunk in r.chunks()]
-    assert verify_segments(image, opener) == network.segments
+    assert verify_segments(image, sealer) == network.segments
 
 
 def test_frame_from_the_file(graph, network):
     image = parse_image(seal(network))
-    opener = opener_for(image.header, KEY)
-    program = program_of(image, opener)
+    sealer = ImageSealer.for_header(image.header, KEY)
+    program = program_of(image, sealer)
     assert program is not None
-    machine = Machine(image.config, program, [s.open(opener) for s in image.segments()], latency=1,
+    machine = Machine(image.config, program, [s.open(sealer) for s in image.segments()], latency=1,
                       output_bytes=image.metadata["output_bytes"])
     pixels = random_image(np.random.default_rng(2), graph)
     output = unpack_output(image.output, machine.frame(pack_input(image.input, pixels[0])).output)
@@ -72,7 +73,7 @@ def test_frame_from_the_file(graph, network):
 
 def test_description(network):
     image = parse_image(seal(network))
-    with_key, without = describe_image(image, opener_for(image.header, KEY)), describe_image(image)
+    with_key, without = describe_image(image, ImageSealer.for_header(image.header, KEY)), describe_image(image)
     json.dumps(with_key)
     assert without["program"] is None and "give the key" in image_text(without)
     assert len(with_key["program"]["compute"]) == len(network.descriptors)
@@ -91,7 +92,7 @@ def test_layer_names_stay_out_of_the_header(network):
 def test_debug_image_says_so(graph):
     network = compile_network(graph, config_for(16, 32), CompileOptions(debug_dump=True))
     image = parse_image(seal(network))
-    assert image.header.debug and "DEBUG" in image_text(describe_image(image, opener_for(image.header, KEY)))
+    assert image.header.debug and "DEBUG" in image_text(describe_image(image, ImageSealer.for_header(image.header, KEY)))
     assert image.dumps == network.dumps
 
 
@@ -114,7 +115,7 @@ def test_damaged_files(network, damage, text):
 def test_wrong_key_names_the_segment(network):
     image = parse_image(seal(network))
     with pytest.raises(HwgenError, match="segment 0: authentication failed"):
-        verify_segments(image, opener_for(image.header, Key(bytes(16))))
+        verify_segments(image, ImageSealer.for_header(image.header, Key(bytes(16))))
 
 
 def test_moved_segment_is_found(graph):
@@ -127,20 +128,20 @@ def test_moved_segment_is_found(graph):
     payload[at:at + size], payload[at + size:at + 2 * size] = payload[at + size:at + 2 * size], payload[at:at + size]
     swapped = dataclasses.replace(image, payload=bytes(payload))
     with pytest.raises(HwgenError, match=f"segment {run.index}: authentication failed"):
-        verify_segments(swapped, opener_for(image.header, KEY))
+        verify_segments(swapped, ImageSealer.for_header(image.header, KEY))
 
 
 def test_key_of_another_size(network):
     with pytest.raises(HwgenError, match="256 bits"):
-        seal_network(network, Key(bytes(32)))
+        sealer_for(network, Key(bytes(32)))
     with pytest.raises(HwgenError, match="no key"):
-        seal_network(network, None)
+        sealer_for(network, None)
 
 
 def test_bypass_needs_no_key(graph):
     network = compile_network(graph, config_for(16, 32, crypto=Crypto.BYPASS))
-    image = parse_image(build_image(network, seal_network(network, None)))
-    assert program_of(image, opener_for(image.header, None)) == network.program
+    image = parse_image(build_image(network, sealer_for(network, None)))
+    assert program_of(image, Unsealed()) == network.program
 
 
 def test_plain_layers_are_readable_and_encrypted_ones_are_not(network):
