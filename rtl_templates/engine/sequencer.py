@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.isa.layout import ACT_ADDR_BITS, COORD_BITS, LOOPS, ComputeFlag, Opcode
 from rtl_templates.engine.descriptor import compute_layout
-from rtl_templates.engine.timing import ACCUMULATOR_REVISIT, pipeline_latency
+from rtl_templates.engine.timing import ACCUMULATOR_REVISIT, ADDRESS, array_output, pipeline_latency
 
 RAW_INTERVAL = 4
 
@@ -226,8 +226,14 @@ class Sequencer(wiring.Component):
             m.d.sync += drain.eq(latency)
         with m.Elif(drain != 0):
             m.d.sync += drain.eq(drain - 1)
-        drained = Signal()
-        m.d.sync += drained.eq((drain <= 1) & ~issue)
+        drained, residual_read = Signal(), Signal()
+        m.d.sync += [
+            drained.eq((drain <= 1) & ~issue),
+            # the residual of the last pixel is read long after its activations; the next descriptor's reads must not
+            # come upon it in the same bank
+            residual_read.eq((drain <= latency - (array_output(config) - 2 - ADDRESS)) & ~issue),
+        ]
+        last_had_residual = Signal()
         last_was_pool = Signal()
 
         retire = Signal()
@@ -242,7 +248,7 @@ class Sequencer(wiring.Component):
             with m.State("FETCH"):
                 with m.If(self.descriptors.valid):
                     m.d.comb += self.descriptors.ready.eq(1)
-                    m.d.sync += held.eq(new)
+                    m.d.sync += [held.eq(new), last_had_residual.eq(residual)]
                     with m.If(new.opcode == Opcode.END):
                         m.next = "END"
                     with m.Else():
@@ -259,7 +265,7 @@ class Sequencer(wiring.Component):
                 act_missing = self.act_loaded < held.wait_act
                 with m.If(act_missing):
                     m.d.comb += self.stall_act.eq(1)
-                with m.Elif(must_drain & ~drained):
+                with m.Elif((must_drain & ~drained) | (last_had_residual & ~residual_read)):
                     m.d.comb += self.stall_drain.eq(1)
                 with m.Else():
                     m.d.sync += running.eq(1)
