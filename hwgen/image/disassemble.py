@@ -16,8 +16,8 @@ def describe_image(image: Image, sealer: Sealer | None = None) -> dict[str, Any]
     """JSON-ready description.
 
     Args:
-        sealer: opens segments (``ImageSealer.for_header``); without it an encrypted program is left out, a plain one is shown
-            unverified.
+        sealer: opens segments (``ImageSealer.for_header``); without it an encrypted program is left out,
+            a plain one is shown unverified.
 
     Raises:
         HwgenError: a tag does not match.

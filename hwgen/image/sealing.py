@@ -30,7 +30,8 @@ class ImageSealer:
             HwgenError: the key's size is not that of the configuration.
         """
         if master.bits != network.config.aes_key_bits:
-            raise HwgenError(f"a key of {master.bits} bits", where="seal", allowed=f"{network.config.aes_key_bits} bits")
+            allowed = f"{network.config.aes_key_bits} bits"
+            raise HwgenError(f"a key of {master.bits} bits", where="seal", allowed=allowed)
         salt = image_salt(master, version, network_segments(network))
         return cls(derive_image_key(master, salt), salt, image_id(salt), version)
 
