@@ -34,6 +34,13 @@ class TTChoice:
     execution: TTExecution
     grouping: Grouping | None = None
 
+    def __post_init__(self) -> None:
+        try:
+            object.__setattr__(self, "execution", TTExecution(self.execution))
+        except ValueError as error:
+            allowed = ", ".join(e.value for e in TTExecution)
+            raise HwgenError(f"unknown execution {self.execution!r}", where="plan", allowed=allowed) from error
+
 
 def plan(
     graph: Graph, choices: Mapping[str, TTChoice | TTExecution] | None = None,
@@ -59,9 +66,8 @@ def plan(
         if isinstance(node, ir.TTConv2d | ir.TTLinear):
             own = node.execution if node.execution is not TTExecution.AUTO else default
             choice = choices.get(node.name, own)
-            if not isinstance(choice, TTChoice):
-                choice = TTChoice(choice)
-            nodes.append(_decide(node, choice, cost, graph[node.inputs[0]].shape))
+            decided = choice if isinstance(choice, TTChoice) else TTChoice(choice)
+            nodes.append(_decide(node, decided, cost, graph[node.inputs[0]].shape))
         else:
             nodes.append(node)
     return verify(rebuild(graph, nodes), Stage.PLANNED)

@@ -90,6 +90,13 @@ def test_refusals(grouping, choice, message):
         plan(graph_of(train(grouping)), {"tt": choice})
 
 
+def test_executions_by_their_text():
+    planned = plan(graph_of(train("I|HW|O")), default="reconstruct")  # type: ignore[arg-type]
+    assert planned["tt"].execution is TTExecution.RECONSTRUCT  # type: ignore[attr-defined]
+    with pytest.raises(HwgenError, match=r"unknown execution 'fast'\n  allowed: auto, chain"):
+        plan(graph_of(train()), {"tt": "fast"})  # type: ignore[dict-item]
+
+
 def test_unknown_layer_is_named_with_the_known_ones():
     with pytest.raises(HwgenError, match=r"(?s)no tensor-train layer named 'conv9'.*allowed: tt, fc"):
         plan(graph_of(train()), {"conv9": TTExecution.CHAIN})
