@@ -15,12 +15,12 @@ _PATCH_BYTES = 4 << 20
 def reconstruct(kernel: ReconstructedKernel) -> np.ndarray:
     """The int8 kernel [O, I, Kh, Kw]: cores contracted from the output end, requantised after every step."""
     out, channels, kernel_h, kernel_w = kernel.shape
-    product = kernel.first.astype(np.int64)  # [rows, r]
+    product = kernel.first  # [rows, r]
     for step in kernel.steps:
-        core = step.core.astype(np.int64).reshape(step.core.shape[0], -1)
-        product = requantise(product @ core, step.requantise).astype(np.int64)
-        product = product.reshape(-1, step.core.shape[-1])
-    return product.reshape(out, kernel_h, kernel_w, channels).transpose(0, 3, 1, 2).astype(np.int8)
+        core = step.core.astype(np.float64).reshape(step.core.shape[0], -1)
+        acc = product.astype(np.float64) @ core  # int8 sums over a rank are far below 2^53: exact in float64
+        product = requantise(acc, step.requantise).reshape(-1, step.core.shape[-1])
+    return np.ascontiguousarray(product.reshape(out, kernel_h, kernel_w, channels).transpose(0, 3, 1, 2))
 
 
 def conv2d(

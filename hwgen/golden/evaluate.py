@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwgen.golden.execute import quantise_input, run
+from hwgen.golden.execute import expand_kernels, quantise_input, run
 from hwgen.ir.nodes import Graph, QConv2d, QInput
 
 
@@ -47,6 +47,7 @@ def evaluate(
         batch: images at a time.
         progress: called with (images done, images in all).
     """
+    graph = expand_kernels(graph)
     source = graph.input_node()
     assert isinstance(source, QInput)
     predictions = np.empty(len(images), np.int64)

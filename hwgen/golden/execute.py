@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection
 
 import numpy as np
@@ -20,6 +21,16 @@ def quantise_input(image: np.ndarray, scale: float) -> np.ndarray:
 def run(graph: Graph, images: np.ndarray) -> np.ndarray:
     """The output tensor for int8 ``images`` [N, C, H, W]: int32 (raw) or int8 [N, *output shape]."""
     return run_all(graph, images, keep=(graph.output,))[graph.output]
+
+
+def expand_kernels(graph: Graph) -> Graph:
+    """``graph`` with every on-chip reconstructed kernel replaced by its int8 values, for repeated runs."""
+    nodes = tuple(
+        dataclasses.replace(node, weight=conv.reconstruct(node.weight))
+        if isinstance(node, ir.QConv2d) and isinstance(node.weight, ir.ReconstructedKernel) else node
+        for node in graph.nodes
+    )
+    return dataclasses.replace(graph, nodes=nodes)
 
 
 def run_all(graph: Graph, images: np.ndarray, keep: Collection[str] | None = None) -> dict[str, np.ndarray]:

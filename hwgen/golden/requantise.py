@@ -14,7 +14,7 @@ def requantise(acc: np.ndarray, parameters: Requantise, residual: np.ndarray | N
     """``clamp((acc*M + res*R + 2^(S-1)) >> S, lo, hi)``, channels last.
 
     Args:
-        acc: integers [..., C], |acc| < 2^31.
+        acc: integers [..., C] of any dtype (floating point holding integers too), |acc| < 2^31.
         parameters: M, R, S per channel and the clamp.
         residual: int8 [..., C] or None.
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from hwgen.golden import pool, quantise_input, run, run_all
+from hwgen.golden import expand_kernels, pool, quantise_input, run, run_all
 from hwgen.golden.conv import reconstruct
 from hwgen.golden.evaluate import evaluate, logits
 from hwgen.ir import nodes as ir
@@ -142,6 +142,19 @@ def test_reconstruction_step_by_step(split):
         else:
             expected = step(first[o], steps[0].core[:, ky, kx, i], q, (ky * kw + kx) * channels + i)
         assert kernel[o, i, ky, kx] == expected
+
+
+def test_expanding_kernels_changes_nothing():
+    kernel = ReconstructedKernel(first=int8(4, 3), shape=(4, 3, 9, 7), steps=(
+        ContractionStep(core=int8(3, 9, 7, 3), requantise=parameters(189, lo=-127)),))
+    nodes = (ir.QInput(name="x", inputs=(), shape=(3, 9, 7), scale=0.05),
+             ir.QConv2d(name="y", inputs=("x",), shape=(4, 1, 1), weight=kernel, bias=np.zeros(4, np.int32),
+                        requantise=None, scale=1.0, raw_scale=np.ones(4)))
+    graph = verify(Graph(name="n", nodes=nodes, output="y"), Stage.QUANTISED)
+    expanded = expand_kernels(graph)
+    assert isinstance(expanded["y"].weight, np.ndarray)  # type: ignore[attr-defined]
+    x = RNG.integers(-128, 128, (2, 3, 9, 7), dtype=np.int8)
+    assert (run(graph, x) == run(verify(expanded, Stage.QUANTISED), x)).all()
 
 
 def test_evaluation_counts_and_reports_progress():
