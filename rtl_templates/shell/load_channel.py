@@ -143,7 +143,7 @@ class LoadChannel(wiring.Component):
         verified, landed = Signal(range(2 * QUEUE + 4)), Signal(range(2 * QUEUE + 4))
         passed, landed_past, taking = Signal(), Signal(), Signal()
         m.d.comb += [
-            passed.eq(checked & unit.status.p.ok),
+            passed.eq(checked & unit.status.p.ok & ~self.failed),  # nothing passes behind a wrong tag
             taking.eq(self.ack & self.done),
         ]
         m.d.sync += self.done.eq((verified > taking) & (landed > taking))

@@ -56,7 +56,9 @@ class RegisterFile(wiring.Component):
     def __init__(self) -> None:
         super().__init__({
             "bus": Out(wiring.Signature(lite_members())),
-            "values": Out(values_layout()),
+            "values": Out(values_layout(), init={
+                register.signal(field): field.reset for register in register_map() if not register.external
+                for field in register.fields if field.writable}),
             "inputs": In(inputs_layout()),
             "external": Out(external_layout()),
             "locked": In(1),

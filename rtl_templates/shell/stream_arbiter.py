@@ -13,17 +13,19 @@ class StreamArbiter(wiring.Component):
 
     Members:
         i: In(stream) × ``inputs``; o: Out(stream).
+
+    Raises:
+        ValueError: fewer than two inputs.
     """
 
     def __init__(self, *, shape: object, inputs: int) -> None:
+        if inputs < 2:
+            raise ValueError(f"inputs must be at least 2, not {inputs!r}")
         self.shape, self.inputs = shape, inputs
         super().__init__({"i": In(stream.Signature(shape)).array(inputs), "o": Out(stream.Signature(shape))})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        if self.inputs == 1:
-            wiring.connect(m, wiring.flipped(self.i[0]), wiring.flipped(self.o))
-            return m
         grant = Signal(range(self.inputs))
         following = Signal(range(self.inputs))
         taken = Signal()

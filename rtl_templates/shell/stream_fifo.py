@@ -10,7 +10,7 @@ class StreamFifo(wiring.Component):
 
     Args:
         shape: payload.
-        depth: entries.
+        depth: entries; at least 3 for a transfer in every cycle.
 
     Members:
         i: In(stream), o: Out(stream).
