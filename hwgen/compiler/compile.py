@@ -104,7 +104,7 @@ def _compile(graph: Graph, config: AcceleratorConfig, options: CompileOptions, f
         output_bytes=size, ring_lines=ring.lines, stream_lines=stream_lines, resident=resident,
         act_used=plan.used, acc_bits=acc_bits,
         issue_cycles=sum(descriptor_cycles(d, config, timing) for d in descriptors),
-        layers=layer_infos(descriptors, lowered, config, timing),
+        layers=layer_infos(descriptors, lowered, config, timing, runs),
     )
 
 

@@ -8,8 +8,9 @@ from hwgen.compiler.descriptor import Descriptor
 from hwgen.compiler.operations import Lowered
 from hwgen.compiler.options import Timing
 from hwgen.compiler.result import LayerInfo
+from hwgen.compiler.stream import Run
 from hwgen.config.accelerator import AcceleratorConfig
-from hwgen.isa.layout import ComputeFlag
+from hwgen.isa.layout import ComputeFlag, LoadKind
 
 
 def descriptor_cycles(d: Descriptor, config: AcceleratorConfig, timing: Timing) -> int:
@@ -24,23 +25,29 @@ def descriptor_cycles(d: Descriptor, config: AcceleratorConfig, timing: Timing) 
     return d.blocks * ((d.steps - 1) * step + max(step, tile + records)) + wait
 
 
-def layer_infos(descriptors: Sequence[Descriptor], lowered: Lowered, config: AcceleratorConfig, timing: Timing,
-                ) -> tuple[LayerInfo, ...]:
-    """One entry per graph node that computes, in program order."""
+def layer_infos(
+    descriptors: Sequence[Descriptor], lowered: Lowered, config: AcceleratorConfig, timing: Timing, runs: Sequence[Run]
+) -> tuple[LayerInfo, ...]:
+    """One entry per graph node that computes, in program order; ``runs`` for the first cores."""
     members: dict[str, list[int]] = {}
     for position, d in enumerate(descriptors):
         members.setdefault(d.node, []).append(position)
     macs: dict[str, int] = {}
     for op in lowered.operations:
         macs[op.node] = macs.get(op.node, 0) + getattr(op, "macs", 0)
+    cores: dict[str, int] = {}
+    for run in runs:
+        if run.kind == LoadKind.ACTIVATIONS:
+            cores[run.nodes[0]] = cores.get(run.nodes[0], 0) + len(run.payload)
     out = []
     for node, indices in members.items():
         mine = [descriptors[i] for i in indices]
         kinds = {"pool" if d.pool else "pair" if ComputeFlag.PAIR in d.flags else "normal" for d in mine}
+        lines = sum(d.lines * d.blocks for d in mine if ComputeFlag.RELEASE in d.flags)
         out.append(LayerInfo(
             node=node, descriptors=tuple(indices), macs=macs[node], slots=sum(d.slots for d in mine),
             cycles=sum(descriptor_cycles(d, config, timing) for d in mine),
-            lines=sum(d.lines * d.blocks for d in mine if ComputeFlag.RELEASE in d.flags),
+            lines=lines, bytes=lines * config.line_bytes + cores.get(node, 0),
             shape="+".join(sorted(kinds)), drains=sum(ComputeFlag.DRAIN in d.flags for d in mine),
         ))
     return tuple(out)

@@ -17,9 +17,10 @@ def contract_offline(kernel: ReconstructedKernel) -> np.ndarray:
     out, channels, kernel_h, kernel_w = kernel.shape
     running = np.asarray(kernel.first, np.int64).reshape(out, -1)
     for step in kernel.steps:
-        matrix = np.asarray(step.core, np.int64).reshape(step.core.shape[0], -1)
+        matrix = step.core.reshape(step.core.shape[0], -1).astype(np.float64)
         q = step.requantise
-        total = (running @ matrix) * q.multiplier + (np.int64(1) << (q.shift - 1))
+        product = (running.astype(np.float64) @ matrix).astype(np.int64)  # far below 2^53: exact
+        total = product * q.multiplier + (np.int64(1) << (q.shift - 1))
         running = np.clip(total >> q.shift, q.lo, q.hi).reshape(-1, step.core.shape[-1])
     return running.reshape(out, kernel_h, kernel_w, channels).transpose(0, 3, 1, 2).astype(np.int8)
 

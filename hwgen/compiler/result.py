@@ -17,13 +17,12 @@ class LayerInfo:
 
     Args:
         node: its name.
-        first: index of its first compute descriptor (its descriptors need not be adjacent when it has a reconstructed
-            kernel; ``descriptors`` lists all).
-        descriptors: indices of its compute descriptors.
+        descriptors: indices of its compute descriptors (those of a reconstructed kernel stand earlier in the program).
         macs: logical multiply-accumulates.
         slots: issue slots.
         cycles: predicted cycles, waits for DRAIN included.
         lines: lines of the weight stream.
+        bytes: of the image's payload: lines of the stream and first cores.
         shape: "normal", "pair", "normal+pair" or "pool".
         drains: descriptors that wait for the pipeline.
     """
@@ -34,6 +33,7 @@ class LayerInfo:
     slots: int
     cycles: int
     lines: int
+    bytes: int
     shape: str
     drains: int
 
@@ -88,6 +88,11 @@ class CompiledNetwork:
     def segments(self) -> int:
         """Number of segments."""
         return sum(run.segments for run in self.runs)
+
+    @property
+    def layer_bytes(self) -> dict[str, int]:
+        """Payload bytes per graph node in program order: what ``hwgen.seal.select_encrypted`` chooses from."""
+        return {layer.node: layer.bytes for layer in self.layers}
 
     @property
     def bytes_encrypted(self) -> int:

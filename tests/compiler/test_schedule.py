@@ -103,6 +103,36 @@ def test_reconstruction_precedes_the_producer_of_its_consumers_input():
     assert used and all(d.wait_progress == max(written) + 1 for d in used)
 
 
+def test_first_core_comes_later_when_memory_is_short():
+    rng = np.random.default_rng(1)
+    builder = GraphBuilder(rng, (16, 16, 16))
+    x = builder.conv("input", 32, (3, 3))
+    for stride in (1, 2, 2):
+        x = builder.conv(x, 32, (3, 3), (stride, stride))
+    builder.conv(builder.conv(x, 32, (1, 1)), 512, (1, 1), reconstruct=True)
+    graph = builder.graph()
+    waits = {}
+    for act_words in (1024, 2048):
+        network = check(graph, config_for(16, 32, act_words=act_words), random_image(rng, graph, 2))
+        waits[act_words] = [run.wait_progress for run in network.runs if run.kind == LoadKind.ACTIVATIONS]
+    assert waits[1024][0] > 0 and waits[2048] == [0]
+
+
+def test_layer_bytes_add_up():
+    rng = np.random.default_rng(10)
+    builder = GraphBuilder(rng, (16, 8, 8))
+    builder.conv(builder.conv("input", 32, (3, 3)), 32, (3, 3), reconstruct=True)
+    network = compile_network(builder.graph(), config_for(16, 32))
+    assert sum(network.layer_bytes.values()) == sum(len(run.payload) for run in network.runs[1:])
+
+
+def test_first_layer_starts_with_the_first_rows():
+    graph = small_resnet(np.random.default_rng(11), (64,), 32)
+    network = compile_network(graph, AcceleratorConfig(acc_bits=29))
+    waits = [d.wait_act for d in network.descriptors]
+    assert waits[:4] == [1, 2, 3, 4] and set(waits[4:]) == {4}
+
+
 def test_compilation_is_reproducible():
     graph = small_resnet(np.random.default_rng(8), (16, 32), 8)
     one, two = (compile_network(graph, config_for(8, 16)) for _ in range(2))
