@@ -12,8 +12,8 @@ from rtl_templates.memory.ram import Ram
 class Accumulator(wiring.Component):
     """acc[row] = (first ? 0 : acc[row]) + sums, for p_o columns; the sum leaves one cycle after the column sums.
 
-    The same row may be visited again ``timing.ACCUMULATOR_REVISIT`` cycles later at the earliest. Overflow is impossible:
-    the compiler proves acc_bits from the weights.
+    The same row may be visited again ``timing.ACCUMULATOR_REVISIT`` cycles later at the earliest. Overflow is
+    impossible: the compiler proves acc_bits from the weights.
 
     Members:
         read_row: In, row of the pixel whose sums arrive two cycles later.

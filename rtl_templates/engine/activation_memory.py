@@ -20,9 +20,10 @@ def request_layout() -> data.StructLayout:
 class ActivationMemory(wiring.Component):
     """Word address = bank·act_words + offset; the lowest bit selects the sub-bank.
 
-    Data follow a request after ``timing.MEMORY`` - 1 cycles (the last register, with the padding mask, is the engine's).
-    The array's reads come first, then the post-processor's residual reads (never in the same sub-bank by the planner's rules),
-    then the store unit's, which wait for a free sub-bank. Results come first on the write side, loads wait.
+    Data follow a request after ``timing.MEMORY`` - 1 cycles (the last register, with the padding mask, is the
+    engine's). The array's reads come first, then the post-processor's residual reads (never in the same sub-bank by the
+    planner's rules), then the store unit's, which wait for a free sub-bank. Results come first on the write side,
+    loads wait.
 
     Members:
         source: In(request), word0/word1: Out: array reads.

@@ -16,9 +16,9 @@ def sum_bits(config: AcceleratorConfig) -> int:
 class ColumnGroup(wiring.Component):
     """``line_columns`` output channels times ``p_i`` rows.
 
-    Row i belongs to position ``i % chain`` of its multiplier chain and takes all its inputs ``i % chain`` cycles late (the
-    array skews them), so that a chain is a cascade of multiply-add registers. Packed chains carry two columns in one
-    multiplier: value = odd·2^spacing + even; the even column's borrow has been taken from the odd weight before
+    Row i belongs to position ``i % chain`` of its multiplier chain and takes all its inputs ``i % chain`` cycles late
+    (the array skews them), so that a chain is a cascade of multiply-add registers. Packed chains carry two columns in
+    one multiplier: value = odd·2^spacing + even; the even column's borrow has been taken from the odd weight before
     (``Array``), and is given back when the sums are unpacked (Xilinx WP486).
 
     Members:
@@ -94,17 +94,17 @@ class ColumnGroup(wiring.Component):
                     column_terms[first].append(unpacked)
         width = sum_bits(config)
         for column, terms in enumerate(column_terms):
-            level = 0
-            while len(terms) > 1:
+            level, nodes = 0, terms
+            while len(nodes) > 1:
                 added = []
-                for i in range(0, len(terms), 2):
+                for i in range(0, len(nodes), 2):
                     node = Signal(signed(width), name=f"tree_{column}_{level}_{i}")
-                    m.d.sync += node.eq(sum(terms[i:i + 2]))
+                    m.d.sync += node.eq(sum(nodes[i:i + 2]))
                     added.append(node)
-                terms = added
+                nodes = added
                 level += 1
             assert level == reduction_levels(config)
-            m.d.comb += self.sums.word_select(column, width).eq(terms[0])
+            m.d.comb += self.sums.word_select(column, width).eq(nodes[0])
         return m
 
 

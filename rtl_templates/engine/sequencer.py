@@ -207,7 +207,8 @@ class Sequencer(wiring.Component):
             tag.second.eq(Mux(pair, 1, (~last_block_2 | held.last_words) if config.pair_mode else 0)),
             tag.raw.eq(flags[ComputeFlag.RAW]), tag.residual.eq(residual),
             tag.to_weights.eq(flags[ComputeFlag.TO_WEIGHTS]),
-            tag.dst.eq(dst_now), tag.dst_second.eq(dst_now + Mux(pair, 1, held.dst_plane)), tag.plane.eq(held.dst_plane),
+            tag.dst.eq(dst_now), tag.dst_second.eq(dst_now + Mux(pair, 1, held.dst_plane)),
+            tag.plane.eq(held.dst_plane),
             tag.res.eq(res_now), tag.res_second.eq(res_now + Mux(pair, 1, held.res_plane)),
             tag.lo.eq(held.lo), tag.hi.eq(held.hi),
         ]
@@ -238,27 +239,29 @@ class Sequencer(wiring.Component):
 
         retire = Signal()
         retire_delay = Array([Signal(name=f"retire_{i}") for i in range(latency)])
-        m.d.sync += [retire_delay[0].eq(retire), *(retire_delay[i + 1].eq(retire_delay[i]) for i in range(latency - 1))]
+        m.d.sync += retire_delay[0].eq(retire)
+        m.d.sync += [retire_delay[i + 1].eq(retire_delay[i]) for i in range(latency - 1)]
         with m.If(retire_delay[latency - 1]):
             m.d.sync += self.progress.eq(self.progress + 1)
 
         settle = Signal(2)
         new = self.descriptors.payload
         with m.FSM(name="control"):
-            with m.State("FETCH"):
-                with m.If(self.descriptors.valid):
-                    m.d.comb += self.descriptors.ready.eq(1)
-                    m.d.sync += [held.eq(new), last_had_residual.eq(residual)]
-                    with m.If(new.opcode == Opcode.END):
-                        m.next = "END"
-                    with m.Else():
-                        m.next = "PREPARE"
+            with m.State("FETCH"), m.If(self.descriptors.valid):
+                m.d.comb += self.descriptors.ready.eq(1)
+                m.d.sync += [held.eq(new), last_had_residual.eq(residual)]
+                with m.If(new.opcode == Opcode.END):
+                    m.next = "END"
+                with m.Else():
+                    m.next = "PREPARE"
             with m.State("PREPARE"):
                 for k in range(LOOPS):
                     m.d.sync += [rest[k].eq(limit[k]), at_last[k].eq(limit[k] == 0), single[k].eq(limit[k] == 0),
                                  at_first[k].eq(1)]
-                m.d.sync += [step_start.eq(1), block_start.eq(1), opening.eq(1), fresh.eq(1), is_pool.eq(held.opcode != Opcode.CONV),
-                             last_was_pool.eq(is_pool)]
+                m.d.sync += [
+                    step_start.eq(1), block_start.eq(1), opening.eq(1), fresh.eq(1),
+                    is_pool.eq(held.opcode != Opcode.CONV), last_was_pool.eq(is_pool),
+                ]
                 m.next = "WAIT"
             with m.State("WAIT"):
                 must_drain = flags[ComputeFlag.DRAIN] | flags[ComputeFlag.RAW] | (last_was_pool != is_pool)

@@ -14,7 +14,7 @@ from rtl_templates.engine.descriptor import DESCRIPTOR_BITS, compute_layout
 from rtl_templates.engine.pool import Pool
 from rtl_templates.engine.post_processor import PostProcessor
 from rtl_templates.engine.sequencer import PadMode, Sequencer, read_layout, tag_layout
-from rtl_templates.engine.timing import ADDRESS, ARRAY_INPUT, MEMORY, array_output, pool_output
+from rtl_templates.engine.timing import ADDRESS, MEMORY, array_output, pool_output
 from rtl_templates.engine.weight_fetch import WeightFetch
 from rtl_templates.engine.weight_memory import READ_LATENCY, WeightMemory
 
@@ -45,7 +45,8 @@ class TensorEngine(wiring.Component):
         self.post = PostProcessor(config=config)
         super().__init__({
             "descriptors": In(stream.Signature(DESCRIPTOR_BITS)),
-            "weight_write": In(stream.Signature(data.StructLayout({"line": LINE_BITS, "data": config.line_bytes * 8}))),
+            "weight_write": In(stream.Signature(data.StructLayout({
+                "line": LINE_BITS, "data": config.line_bytes * 8}))),
             "act_write": In(stream.Signature(data.StructLayout({"addr": ACT_ADDR_BITS, "data": word}))),
             "act_read": In(stream.Signature(data.StructLayout({"addr": ACT_ADDR_BITS}))),
             "act_data": Out(data.StructLayout({"valid": 1, "data": word})),
@@ -60,7 +61,7 @@ class TensorEngine(wiring.Component):
         })
 
     def submodules(self) -> dict[str, wiring.Component]:
-        """Components that are placed by name and must be converted to Verilog beside this one (with ``ram_verilog``)."""
+        """Components that are placed by name and must be converted to Verilog beside this one."""
         return {**self.array.submodules(), **self.post.submodules()}
 
     def elaborate(self, platform: object) -> Module:
@@ -157,11 +158,11 @@ class TensorEngine(wiring.Component):
         live_a = delay(m, conv_live, 2, "live_a")
         m.d.comb += [
             accumulator.sums.eq(array.sums),
-            accumulator.valid.eq(live_a & ~tag_a.emit), accumulator.first.eq(tag_a.first), accumulator.row.eq(tag_a.row),
+            accumulator.valid.eq(live_a & ~tag_a.emit), accumulator.first.eq(tag_a.first),
+            accumulator.row.eq(tag_a.row),
         ]
 
         # ---- pooling: the two words are the lanes of an output block
-        assert ARRAY_INPUT == pool_output()
         m.d.comb += [
             pool.valid.eq(at_array.pool), pool.first.eq(tag_a.first), pool.maximum.eq(at_array.maximum),
             pool.word.eq(Cat(first_word, second_word)[:config.p_o * 8]),

@@ -13,8 +13,8 @@ from rtl_templates.engine.timing import PARAMETER_SLOTS
 class WeightFetch(wiring.Component):
     """One line per cycle; the next tile starts the cycle after the array took the last one.
 
-    With the array's activation path one cycle longer than its line path (``timing``), ``tile_ready`` may be raised in the
-    cycle before the last line is read, and a tile can be swapped every ``lines_per_tile`` cycles.
+    With the array's activation path one cycle longer than its line path (``timing``), ``tile_ready`` may be raised in
+    the cycle before the last line is read, and a tile can be swapped every ``lines_per_tile`` cycles.
 
     Members:
         descriptors: stream In, decoded compute descriptor; taken when the previous one's lines are all read.

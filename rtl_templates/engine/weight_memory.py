@@ -58,11 +58,12 @@ class WeightMemory(wiring.Component):
             first = self.granule_valid[0] & (position == column)
             second = self.granule_valid[1] & (position == column - 1) if column else 0
             m.d.comb += enable[column].eq(first | second)
-            words.append(Mux(granule, Mux(self.granule_addr[0] ^ (column & 1), self.granule_data1, self.granule_data0),
-                             self.write.payload.data.word_select(column, config.p_i * 8)))
+            result = Mux(self.granule_addr[0] ^ (column & 1), self.granule_data1, self.granule_data0)
+            words.append(Mux(granule, result, self.write.payload.data.word_select(column, config.p_i * 8)))
         m.d.sync += [
             lines.write_addr.eq(Mux(granule, self.granule_addr[columns_bits:], self.write.payload.line)),
             lines.write_data.eq(Cat(*words)),
-            lines.write_en.eq(Mux(granule, enable, (self.write.valid & self.write.ready).replicate(config.line_columns))),
+            lines.write_en.eq(Mux(granule, enable,
+                                  (self.write.valid & self.write.ready).replicate(config.line_columns))),
         ]
         return m

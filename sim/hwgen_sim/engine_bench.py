@@ -1,7 +1,9 @@
 """cocotb module: runs compute descriptors on a bare ``TensorEngine``, for component tests.
 
-The job (JSON file named by the setting HWGEN_ENGINE_JOB): ``weights`` {line: hex}, ``activations`` {addr: hex}, ``descriptors`` [hex],
-``ring_lines``, ``reads`` [addr]; the result is written to the job's ``result``: ``words`` {addr: hex}, ``counters``, ``cycles``.
+The job is a JSON file named by the setting HWGEN_ENGINE_JOB: ``ring_lines``, ``seed``, ``result`` (path) and ``parts``;
+each part has ``weights`` {line: hex}, ``activations`` {addr: hex}, ``descriptors`` [hex], ``reads`` [addr] and
+``load_gap``, the chance per cycle that the next line is not yet loaded. The result has ``words`` {addr: hex} and
+``counters``.
 """
 
 import json
@@ -81,7 +83,7 @@ async def run(dut) -> None:
                 break
             assert cycles < 200000, "the engine does not finish"
         await sender
-        results["counters"] = {name: int(getattr(dut, "counters").value) >> (32 * i) & 0xFFFFFFFF
+        results["counters"] = {name: int(dut.counters.value) >> (32 * i) & 0xFFFFFFFF
                                for i, name in enumerate(COUNTERS)}
         for addr in part["reads"]:
             reader = cocotb.start_soon(_send(dut, "act_read", [addr], random.Random(1)))
