@@ -45,19 +45,12 @@ class AesIterative(wiring.Component):
     def _following(self, m: Module, window: Signal, rcon: Signal, odd: Signal) -> Value:
         """The four words of the key schedule after those in ``window`` (FIPS 197, section 5.2)."""
         words = [window[32 * i:32 * i + 32] for i in range(self.key_bits // 32)]
-        if self.key_bits == 128:
-            rotated, add = words[-1].rotate_right(8), rcon
-        else:  # every other time neither rotation nor round constant
-            rotated = Mux(odd, words[-1], words[-1].rotate_right(8))
-            add = rcon & ~odd.replicate(8)
-        source = Signal(32, name="schedule_in")
-        mixed = Signal(32, name="schedule_sub")
-        m.d.comb += [
-            source.eq(rotated),
-            mixed.eq(Cat(sub_byte(source[8 * r:8 * r + 8]) for r in range(4))),
-        ]
+        substituted = Signal(32, name="schedule_sub")
+        m.d.comb += substituted.eq(Cat(sub_byte(words[-1][8 * r:8 * r + 8]) for r in range(4)))
+        rotated = substituted.rotate_right(8) ^ rcon
         result = []
-        previous: Value = mixed ^ add
+        # with 256 bits, every other time neither rotated nor with a round constant
+        previous: Value = rotated if self.key_bits == 128 else Mux(odd, substituted, rotated)
         for word in words[:4]:
             previous = previous ^ word
             result.append(previous)
@@ -74,20 +67,23 @@ class AesIterative(wiring.Component):
 
         shifted = shift_rows(sub_columns(m, columns(state)))
         mixed = Cat(mix_column(m, column, name=f"mix_{c}") for c, column in enumerate(shifted))
-        first = Signal()
-        last = Signal()
+        first = Signal()  # only AddRoundKey
+        last = Signal()  # no MixColumns
+        middle = Signal()
         m.d.comb += [self.round_key.eq(window[:128]), self.round_key_valid.eq(~self.ready)]
         with m.If(self.ready), m.If(self.start):
             m.d.sync += [
-                self.ready.eq(0), first.eq(1), last.eq(0), step.eq(0),
+                self.ready.eq(0), first.eq(1), last.eq(0), middle.eq(0), step.eq(0),
                 window.eq(self.key), rcon.eq(1), odd.eq(0),
             ]
         with m.Else():
             m.d.sync += [
-                state.eq(Mux(first, self.block, Mux(last, Cat(shifted), mixed)) ^ window[:128]),
+                state.eq((self.block & first.replicate(128)) ^ (Cat(shifted) & last.replicate(128))
+                         ^ (mixed & middle.replicate(128)) ^ window[:128]),
                 window.eq(Cat(window[128:], following)),
                 first.eq(0),
                 last.eq(step == self.rounds - 1),
+                middle.eq(step != self.rounds - 1),
                 step.eq(step + 1),
                 odd.eq(~odd),
                 self.ready.eq(last),

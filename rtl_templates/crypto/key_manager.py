@@ -42,7 +42,7 @@ class KeyManager(wiring.Component):
         self.key_bits = key_bits
         self.derivation = KeyDerivation(key_bits=key_bits)
         super().__init__({
-            "key_write": In(stream.Signature(KeyWord, always_ready=True)),
+            "key_write": In(stream.Signature(KeyWord)),
             "key_commit": In(1),
             "lock": In(1),
             "zeroise": In(1),
@@ -76,6 +76,7 @@ class KeyManager(wiring.Component):
         write = Signal()
 
         m.d.comb += [
+            self.key_write.ready.eq(1),
             write.eq(self.key_write.valid & ~self.locked & (self.key_write.p.index < words)),
             wipe.eq(self.zeroise | (write & self.key_loaded)),
             unchanged.eq((self.salt == salt) & (Cat(self.image_id, self.version) == identity)),
