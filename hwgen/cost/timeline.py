@@ -15,12 +15,10 @@ from hwgen.compiler.result import CompiledNetwork
 from hwgen.config.accelerator import AcceleratorConfig, Crypto
 from hwgen.config.board import Board
 from hwgen.cost.constants import CYCLES, CycleConstants
-from hwgen.isa.layout import ComputeFlag, LoadFlag, LoadKind
+from hwgen.isa.layout import LOAD_FIELDS, LOAD_WORDS, WORD_BYTES, ComputeFlag, LoadFlag, LoadKind, decode
 from rtl_templates.engine.timing import ACCUMULATOR_REVISIT, pipeline_latency
 
 RAW_INTERVAL = 4
-#: beats of a full segment of the input
-INPUT_SEGMENT = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,20 +75,43 @@ def predict(network: CompiledNetwork, memory: MemoryModel, constants: CycleConst
                       steady=_Frame(network, memory, constants, warm=True).run())
 
 
+def load_program(program: bytes) -> list[dict[str, int]]:
+    """Load descriptors of a program image, in order."""
+    at = int.from_bytes(program[2:4], "little")
+    size = LOAD_WORDS * WORD_BYTES
+    out: list[dict[str, int]] = []
+    while True:
+        load = decode(LOAD_FIELDS, program[at * WORD_BYTES:at * WORD_BYTES + size])
+        if load["flags"] >> LoadFlag.END & 1:
+            return out
+        out.append(load)
+        at += LOAD_WORDS
+
+
+@dataclass(frozen=True)
+class _Segment:
+    """A segment in load order: ``lines`` of the weight stream or 0; ``ends`` the run it belongs to."""
+
+    beats: int
+    kind: LoadKind
+    lines: float
+    wait_progress: int
+    ends: bool
+
+
 class _Loader:
     """Load unit and channels: when the weight lines arrive. Segments are worked out as the compute side asks for them.
 
     Args:
-        segments: (beats, kind, lines or 0, waits for progress) in load order.
+        segments: in load order.
         begin: cycle of the first burst.
     """
 
-    def __init__(
-        self, frame: _Frame, segments: list[tuple[int, LoadKind, float, int]], begin: float,
-    ) -> None:
+    def __init__(self, frame: _Frame, segments: list[_Segment], begin: float) -> None:
         self.frame = frame
         self.channels = [begin] * frame.config.axi_ports
         self.segments, self.next, self.begin = segments, 0, begin
+        self.dealt = 0  # segments given to channels
         self.line_ends: list[float] = []  # lines loaded behind each weight segment ...
         self.line_times: list[float] = []  # ... and when
         self.act_times: list[float] = []  # when each activation run has landed
@@ -99,9 +120,14 @@ class _Loader:
         self.bytes = 0
 
     def _advance(self) -> None:
-        beats, kind, lines, progress = self.segments[self.next]
-        channel = self.next % len(self.channels)
+        segment = self.segments[self.next]
         self.next += 1
+        if not segment.beats:  # skipped, in order
+            self.act_times.append(self.retired)
+            return
+        beats, kind, lines, progress = segment.beats, segment.kind, segment.lines, segment.wait_progress
+        channel = self.dealt % len(self.channels)
+        self.dealt += 1
         constants, frame = self.frame.constants, self.frame
         start = self.channels[channel]
         if kind is LoadKind.WEIGHTS:
@@ -122,26 +148,21 @@ class _Loader:
             self.bytes += beats * 16
             self.line_ends.append(self.lines)
             self.line_times.append(self.retired)
+        elif segment.ends:
+            self.act_times.append(self.retired)
 
     def line_time(self, lines: float) -> float:
         """When ``lines`` lines of the stream are there."""
         while not self.line_ends or self.line_ends[-1] < lines:
             if self.next >= len(self.segments):
                 return self.retired
-            self._advance_one()
+            self._advance()
         return self.line_times[bisect_left(self.line_ends, lines)]
 
-    def _advance_one(self) -> None:
-        kind = self.segments[self.next][1]
-        self._advance()
-        if kind in (LoadKind.INPUT, LoadKind.ACTIVATIONS) and (
-                self.next >= len(self.segments) or self.segments[self.next][1] is not kind):
-            self.act_times.append(self.retired)
-
     def act_time(self, count: int) -> float:
-        """When ``count`` activation runs (the input is the first) have landed."""
+        """When ``count`` runs of input or activations have landed."""
         while len(self.act_times) < count and self.next < len(self.segments):
-            self._advance_one()
+            self._advance()
         return self.act_times[count - 1] if len(self.act_times) >= count else self.retired
 
 
@@ -170,18 +191,20 @@ class _Frame:
             return 0.0
         return self.retire_times[min(count, len(self.retire_times)) - 1]
 
-    def _segments(self) -> list[tuple[int, LoadKind, float, int]]:
+    def _segments(self) -> list[_Segment]:
         line_beats = self.config.line_bytes // 16
-        left = self.network.input.bytes // 16
-        out = [(min(INPUT_SEGMENT, left - at), LoadKind.INPUT, 0.0, 0) for at in range(0, left, INPUT_SEGMENT)]
-        for run in self.network.runs[1:]:
-            if self.resident and run.flags >> LoadFlag.RESIDENT & 1:
+        out: list[_Segment] = []
+        for load in load_program(self.network.program):
+            kind = LoadKind(load["kind"])
+            if self.resident and load["flags"] >> LoadFlag.RESIDENT & 1:
+                if kind is LoadKind.ACTIVATIONS:
+                    out.append(_Segment(0, kind, 0.0, 0, True))
                 continue
-            full = 1 << run.segment_log2
-            for at in range(0, run.beats, full):
-                beats = min(full, run.beats - at)
-                lines = beats / line_beats if run.kind is LoadKind.WEIGHTS else 0.0
-                out.append((beats, run.kind, lines, run.wait_progress))
+            full = 1 << load["segment_log2"]
+            for at in range(0, load["beats"], full):
+                beats = min(full, load["beats"] - at)
+                lines = beats / line_beats if kind is LoadKind.WEIGHTS else 0.0
+                out.append(_Segment(beats, kind, lines, load["wait_progress"], at + full >= load["beats"]))
         return out
 
     def _program(self) -> float:
@@ -215,7 +238,7 @@ class _Frame:
                 earliest = max(earliest, issue_free - c.descriptor + self.latency + c.drain)
             was_pool = d.pool
             if d.wait_act:
-                earliest = max(earliest, loader.act_time(1) if self.resident else loader.act_time(d.wait_act))
+                earliest = max(earliest, loader.act_time(d.wait_act))
             start, waited = None, 0.0
             sequence = float(d.weight_seq)
             issue = earliest

@@ -24,11 +24,15 @@ _CLASSES: dict[str, type] = {
 }
 
 
-def save_graph(graph: Graph, path: Path) -> None:
-    """Write ``graph``; equal graphs give equal bytes."""
+def save_graph(graph: Graph, path: Path, *, recipe: str = "") -> None:
+    """Write ``graph``; equal graphs give equal bytes.
+
+    Args:
+        recipe: name or path of the recipe that says how its images are prepared, where there is one.
+    """
     arrays: dict[str, np.ndarray] = {}
     structure = {
-        "name": graph.name, "output": graph.output, "labels": list(graph.labels),
+        "name": graph.name, "output": graph.output, "labels": list(graph.labels), "recipe": recipe,
         "nodes": [_encode(n, arrays) for n in graph.nodes],
     }
     path.write_bytes(save(arrays, metadata={_FORMAT: json.dumps(structure, sort_keys=True)}))
@@ -36,19 +40,30 @@ def save_graph(graph: Graph, path: Path) -> None:
 
 def load_graph(path: Path) -> Graph:
     """Read a graph written by ``save_graph``; HwgenError when the file is something else."""
+    structure, arrays = _read(path)
+    try:
+        return Graph(
+            name=structure["name"], output=structure["output"], labels=tuple(structure["labels"]),
+            nodes=tuple(_decode(n, arrays) for n in structure["nodes"]),
+        )
+    except (KeyError, TypeError, StopIteration) as error:
+        raise HwgenError(f"is damaged: {error!r}", where=str(path), hint="make it again") from error
+
+
+def graph_recipe(path: Path) -> str:
+    """The recipe stored with a graph; "" if there is none."""
+    return _read(path)[0].get("recipe", "")
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     try:
         with safe_open(str(path), framework="numpy") as file:
             text = (file.metadata() or {}).get(_FORMAT)
             if text is None:
                 raise HwgenError("is not a graph file of this version", where=str(path), hint="build again")
-            structure = json.loads(text)
-            arrays = {name: file.get_tensor(name) for name in list(file.keys())}
-    except (OSError, SafetensorError) as error:
+            return json.loads(text), {name: file.get_tensor(name) for name in list(file.keys())}
+    except (OSError, SafetensorError, ValueError) as error:
         raise HwgenError(f"cannot be read: {error}", where=str(path)) from error
-    return Graph(
-        name=structure["name"], output=structure["output"], labels=tuple(structure["labels"]),
-        nodes=tuple(_decode(n, arrays) for n in structure["nodes"]),
-    )
 
 
 def _encode(value: Any, arrays: dict[str, np.ndarray]) -> Any:

@@ -19,8 +19,9 @@ class BuildRequest:
         weights: checkpoint used instead of the recipe's (.safetensors).
         data: folder with the data set in its public layout; without it, recorded evaluation and sample images.
         config: JSON file with an accelerator configuration; without it, the search chooses.
+        compress: decompose dense convolutions by TT-SVD until the network has so many times fewer MACs; 0: as it is.
         objective: what the search optimises (see ``hwgen.search.objectives``).
-        encrypt: "all", "none", a fraction such as "0.5", or names of layers separated by commas.
+        encrypt: "all", "none", a fraction such as "0.5", or layer names separated by commas; "": as the recipe says.
         key_file: root key, 16 or 32 bytes in hexadecimal; without it, a development key is generated beside ``out``.
         frames: images of the proof, at least 2.
         seed: of the choice of images and of the simulation's initial state.
@@ -38,8 +39,9 @@ class BuildRequest:
     weights: Path | None = None
     data: Path | None = None
     config: Path | None = None
+    compress: float = 0.0
     objective: str = "latency"
-    encrypt: str = "all"
+    encrypt: str = ""
     key_file: Path | None = None
     frames: int = 2
     seed: int = 1

@@ -74,7 +74,16 @@ class BuildStore:
                 raise HwgenError("another build is at work in this directory", where=str(self.root),
                                  hint="wait for it, or choose another --out") from error
             shutil.rmtree(self.root / _WORK, ignore_errors=True)
-            yield
+            try:
+                yield
+            finally:
+                self._remove_if_empty()
+
+    def _remove_if_empty(self) -> None:
+        """A build that failed in its first step leaves nothing behind."""
+        if [p.name for p in self.root.iterdir()] == [".lock"]:
+            (self.root / ".lock").unlink()
+            self.root.rmdir()
 
     @contextmanager
     def writing(self, step: str) -> Iterator[Path]:

@@ -1,0 +1,36 @@
+"""Turn errors into messages and exit codes: no traceback for the user's mistakes, one for ours."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import typer
+from rich.markup import escape
+
+from hwgen.cli.console import err
+from hwgen.errors import HwgenError
+
+#: Exit codes (docs/cli.md). 1 is left to Python: an error of hwgen itself, with a traceback.
+OK, INTERNAL, BAD_INPUT, NOT_PROVEN, TOOL_MISSING, REFUSED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def guarded(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorator of every command."""
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except HwgenError as error:
+            err.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            err.print("[bold red]interrupted[/]")
+            raise typer.Exit(INTERRUPTED) from None
+
+    return run

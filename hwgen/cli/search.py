@@ -1,0 +1,58 @@
+"""``hwgen search``: the Pareto front for a model and a board, and why the chosen point won."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hwgen.cli.console import err, out, print_json, table
+from hwgen.cli.guard import guarded
+
+NAME = "search"
+EXAMPLES = (
+    "Examples:  hwgen search --model resnet18_tt --board zcu104   |   "
+    "hwgen search --model net.onnx --board pynq-z2 --objective area --json"
+)
+
+
+@guarded
+def command(
+    model: Annotated[str, typer.Option("--model", "-m", help="Model name, recipe (.toml) or ONNX file (.onnx).")],
+    board: Annotated[str, typer.Option("--board", "-b", help="Board name or board file (.toml).")],
+    objective: Annotated[str, typer.Option(help="latency, throughput, area or energy.")] = "latency",
+    weights: Annotated[Path | None, typer.Option(help="Checkpoint instead of the recipe's.")] = None,
+    points: Annotated[int, typer.Option(help="Points of the front to print.")] = 12,
+    save: Annotated[Path | None, typer.Option(help="Write the chosen configuration for 'build --config'.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
+) -> None:
+    """Search the accelerator configuration. All figures are predicted (cycles) or estimated (resources, energy)."""
+    from hwgen.config.board import load_board
+    from hwgen.pipeline.request import BuildRequest
+    from hwgen.pipeline.source import model_source
+    from hwgen.pipeline.steps.frontend import read_model
+    from hwgen.pipeline.store import write_json
+    from hwgen.search import search
+
+    target = load_board(board)
+    source = model_source(BuildRequest(model=model, board=board, out=Path(), weights=weights))
+    with err.status("reading the model"):
+        graph, _ = read_model(source, weights)
+    result = search(graph, target, goal=objective)
+    if save is not None:
+        write_json(save, result.chosen.config.to_dict())
+    if json:
+        print_json(result.to_dict())
+        return
+    right = ("array", "tile", "weight KiB", "ports", "cold", "steady", "DSP", "BRAM36", "URAM", "LUT", "uJ")
+    rows = []
+    for c in result.front[:points]:
+        r, f = c.resources, c.config
+        rows.append(("*" if f == result.chosen.config else "", f"{f.p_i}x{f.p_o}", f.acc_depth,
+                     f.weight_lines * f.line_bytes // 1024, f.axi_ports, f"{c.cold_cycles:,}", f"{c.steady_cycles:,}",
+                     f"{r.dsp:,.0f}", f"{r.bram36:,.1f}", f"{r.uram:,.0f}", f"{r.lut:,.0f}", f"{c.energy_uj:,.0f}"))
+    out.print(table(f"{source.name} on {target.name}: {len(result.front)} points of the front, best first",
+                    ("", *right), rows, right=right))
+    out.print()
+    out.print(result.explanation, markup=False, soft_wrap=True)

@@ -1,0 +1,44 @@
+"""``hwgen train``: make a checkpoint from a recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hwgen.cli.console import out, print_json
+from hwgen.cli.guard import guarded
+
+NAME = "train"
+EXAMPLES = (
+    "Examples:  hwgen train --model resnet18_tt --data ~/data --out train/resnet18_tt   |   "
+    "hwgen train --model my.toml --data ~/data --teacher resnet18.safetensors"
+)
+
+
+@guarded
+def command(
+    model: Annotated[str, typer.Option("--model", "-m", help="Model name or recipe (.toml) with a [train] section.")],
+    data: Annotated[Path, typer.Option(help="Folder that holds the data set in its public layout.")],
+    out_dir: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for checkpoint, log and state "
+                                                                     "[train/MODEL].")] = None,
+    teacher: Annotated[Path | None, typer.Option(help="Checkpoint of the recipe's teacher; trained first if missing.")]
+    = None,
+    threads: Annotated[int | None, typer.Option(help="Threads of torch.")] = None,
+    restart: Annotated[bool, typer.Option("--restart", help="Start over instead of resuming.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Machine-readable result.")] = False,
+) -> None:
+    """Train a model. Ctrl-C saves the state; the same command resumes."""
+    from hwgen.train import run
+    from hwgen.zoo.recipe import load_recipe
+
+    recipe = load_recipe(model)
+    folder = out_dir or Path("train") / recipe.name
+    result = run(recipe, data, folder, teacher=teacher, resume=not restart, threads=threads, display=not json)
+    if json:
+        print_json({"checkpoint": str(result.checkpoint), "log": str(result.log), "accuracy": result.accuracy,
+                    "images": result.images})
+    else:
+        share = f"{100 * result.accuracy:.2f} % of {result.images:,} test images"
+        out.print(f"{result.checkpoint}: {share} (float32, measured)")

@@ -1,0 +1,104 @@
+"""The build: its steps in order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+from hwgen.config.board import load_board
+from hwgen.pipeline.request import BuildRequest
+from hwgen.pipeline.reverify import save_request
+from hwgen.pipeline.runner import Run, StepEvent, run_pipeline
+from hwgen.pipeline.source import model_source
+from hwgen.pipeline.step import Step
+from hwgen.pipeline.steps import (
+    compile as compile_step,
+)
+from hwgen.pipeline.steps import (
+    compress,
+    evaluate,
+    frontend,
+    handoff,
+    plan,
+    quantise,
+    report,
+    rtl,
+    seal,
+    search,
+    synth,
+    vectors,
+    verify,
+)
+from hwgen.pipeline.store import write_bytes, write_json, write_text
+from hwgen.report.figures import read_json
+
+#: what ``hwgen build`` does, in this order
+STEPS: tuple[Step, ...] = (
+    frontend.STEP, compress.STEP, search.STEP, plan.STEP, quantise.STEP, evaluate.STEP, compile_step.STEP, seal.STEP,
+    rtl.STEP, vectors.STEP, verify.STEP, synth.STEP, report.STEP, handoff.STEP,
+)
+
+
+class Watcher(Protocol):
+    """Is told what happens."""
+
+    def event(self, event: StepEvent) -> None:
+        """A step has begun or ended."""
+        ...
+
+    def detail(self, text: str) -> None:
+        """What the running step is doing."""
+        ...
+
+
+def build_directory(model: str, board: str) -> Path:
+    """``build/<model>-<board>`` below the current directory."""
+    return Path("build") / f"{Path(model).stem}-{Path(board).stem}"
+
+
+def default_cache() -> Path:
+    """Compiled simulators and synthesised modules of all builds."""
+    from hwgen_sim.cache import default_cache_dir
+
+    return default_cache_dir()
+
+
+def build(
+    request: BuildRequest, watcher: Watcher, *, cache: Path | None = None, first: str | None = None,
+    last: str | None = None,
+) -> dict[str, Any] | None:
+    """Run the build; model and board are checked before anything is written.
+
+    Returns:
+        The report; None if the build stops before it is made (``last``).
+    """
+    model_source(request)
+    load_board(request.board)
+    run = Run(cache=cache or default_cache(), first=first, last=last, observer=watcher.event, progress=watcher.detail)
+    records = run_pipeline(STEPS, request, run)
+    save_request(request)
+    if handoff.STEP.name not in records:
+        return None
+    values = read_json(request.out / report.STEP.name / report.JSON)
+    values["steps"] = {name: record.seconds for name, record in records.items()}
+    publish(request.out, values)
+    return values
+
+
+def publish(out: Path, values: dict[str, Any]) -> None:
+    """Put what people look for first at the top of the build directory, each file at once or not at all."""
+    write_json(out / report.JSON, values)
+    write_bytes(out / report.HTML, (out / report.STEP.name / report.HTML).read_bytes())
+    write_bytes(out / handoff.ARCHIVE, (out / handoff.STEP.name / handoff.ARCHIVE).read_bytes())
+    write_text(out / "README.md", _README)
+
+
+_README = """# Build directory of hwgen
+
+- `report.html`, `report.json`: all figures
+- `handoff.zip`: for the FPGA engineer (unpacked: `handoff/files`); its own README says what to do
+- one folder per step of the build with its result and `step.json` (inputs' hash, seconds, summary)
+
+`hwgen build` with the same options reuses every step whose inputs have not changed; `--from STEP` runs a step again.
+No key is in here: a development key lies beside this directory.
+"""

@@ -1,0 +1,72 @@
+"""The model that a build starts from: a recipe of the zoo, a recipe file, an ONNX file, or a graph file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hwgen.errors import HwgenError
+from hwgen.pipeline.fingerprint import hash_file
+from hwgen.pipeline.graphfile import graph_recipe
+from hwgen.pipeline.request import BuildRequest
+from hwgen.zoo.recipe import EncryptSpec, EvaluationSpec, QuantizeSpec, Recipe, load_recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSource:
+    """Args:
+        name: of the model.
+        recipe: says how images are prepared; None for an ONNX file.
+        file: ONNX file, or graph file of ``hwgen compress``; None for a recipe.
+    """
+
+    name: str
+    recipe: Recipe | None
+    file: Path | None
+
+    @property
+    def quantize(self) -> QuantizeSpec:
+        """Calibration settings."""
+        return self.recipe.quantize if self.recipe else QuantizeSpec()
+
+    @property
+    def encrypt(self) -> EncryptSpec:
+        """Default selection of what is encrypted."""
+        return self.recipe.encrypt if self.recipe else EncryptSpec()
+
+    @property
+    def evaluation(self) -> EvaluationSpec:
+        """Recorded accuracies; none for a network that has been changed since."""
+        return self.recipe.evaluation if self.recipe and self.file is None else EvaluationSpec()
+
+
+def model_source(request: BuildRequest) -> ModelSource:
+    """Find the model of a request.
+
+    Raises:
+        HwgenError: unknown model, missing file, or weights for an ONNX file (which has its own).
+    """
+    if request.model.endswith((".onnx", ".safetensors")):
+        path = Path(request.model)
+        if not path.is_file():
+            raise HwgenError(f"model file {request.model!r} does not exist")
+        if request.weights is not None:
+            raise HwgenError(f"{path.name} has its own weights", where="--weights", allowed="recipes only")
+        recipe = graph_recipe(path) if path.suffix == ".safetensors" else ""
+        return ModelSource(name=path.stem, recipe=load_recipe(recipe) if recipe else None, file=path)
+    recipe = load_recipe(request.model)
+    return ModelSource(name=recipe.name, recipe=recipe, file=None)
+
+
+def source_inputs(request: BuildRequest) -> dict[str, Any]:
+    """What decides the model, for the fingerprint of a step."""
+    source = model_source(request)
+    if source.file is not None:
+        return {"file": hash_file(source.file)}
+    assert source.recipe is not None
+    checkpoint = request.weights or source.recipe.checkpoint
+    return {
+        "recipe": hash_file(source.recipe.path),
+        "checkpoint": hash_file(checkpoint) if checkpoint is not None and checkpoint.is_file() else "",
+    }

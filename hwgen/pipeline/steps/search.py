@@ -1,0 +1,109 @@
+"""Step ``search``: the accelerator configuration and how every TT layer executes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hwgen.config.accelerator import AcceleratorConfig
+from hwgen.config.board import Board, load_board
+from hwgen.cost.arrays import ConfigTable
+from hwgen.cost.network import network_cost
+from hwgen.cost.resources import estimate
+from hwgen.cost.timeline import MemoryModel
+from hwgen.cost.work import network_work
+from hwgen.errors import HwgenError
+from hwgen.ir.nodes import Graph, TTExecution
+from hwgen.passes.plan import TTChoice
+from hwgen.pipeline.fingerprint import hash_file
+from hwgen.pipeline.graphfile import load_graph
+from hwgen.pipeline.request import BuildRequest
+from hwgen.pipeline.step import Step, StepContext
+from hwgen.pipeline.steps.frontend import GRAPH
+from hwgen.pipeline.store import write_json
+from hwgen.search import SearchResult, search
+
+CONFIG, RESULT = "config.json", "search.json"
+
+
+def run(context: StepContext) -> dict[str, Any]:
+    """Write configuration, choices, front and explanation."""
+    request = context.request
+    graph, board = load_graph(context.results["compress"] / GRAPH), load_board(request.board)
+    if request.config is None:
+        result = search(graph, board, goal=request.objective)
+        config, values = result.chosen.config, result.to_dict()
+        text = f"{config.p_i} x {config.p_o} array, {config.axi_ports} ports, {config.weight_lines:,} weight lines; " \
+               f"best of {result.considered:,} in {result.seconds:.2f} s"
+        (context.out / "explanation.txt").write_text(_story(result) + "\n", encoding="utf-8")
+    else:
+        config = read_config(request.config)
+        values = fixed(graph, board, config)
+        text = f"{config.p_i} x {config.p_o} array, as given in {request.config.name}"
+    write_json(context.out / CONFIG, config.to_dict())
+    write_json(context.out / RESULT, values)
+    return {"text": text, "config": config.to_dict()}
+
+
+def read_config(path: Path) -> AcceleratorConfig:
+    """Configuration from a JSON file; HwgenError names file and field."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise HwgenError(f"is no readable JSON file: {error}", where=str(path)) from error
+    if not isinstance(values, dict):
+        raise HwgenError("must hold one object", where=str(path))
+    try:
+        return AcceleratorConfig.from_dict(values)
+    except HwgenError as error:
+        raise HwgenError(error.what, where=f"{path}: {error.where}", allowed=error.allowed, hint=error.hint) from error
+
+
+def fixed(graph: Graph, board: Board, config: AcceleratorConfig) -> dict[str, Any]:
+    """The result of a search with one candidate; HwgenError if the board is too small for it."""
+    table = ConfigTable.of([config])
+    resources = estimate(table, board, key_bits=config.aes_key_bits)
+    short = resources.row(0).shortfall(board.resources)
+    if short is not None:
+        name, needed, available = short
+        raise HwgenError(f"needs {needed:,.0f} {name.upper()}, {board.name} has {available:,.0f} (short by "
+                         f"{needed - available:,.0f})", where=f"board {board.name}",
+                         hint="a smaller configuration, or let the search choose (leave --config out)")
+    network = network_work(graph)
+    cost = network_cost(network, table, MemoryModel.of(board), config.packing)
+    chosen = {"config": config.to_dict(), "cold_cycles": round(float(cost.cold[0])),
+              "steady_cycles": round(float(cost.steady[0])), "resources": resources.row(0).to_dict(),
+              "absorbable": resources.absorbable(0).to_dict(), "energy_uj": None}
+    choices = {n: {"execution": c.execution.value, "grouping": list(c.grouping or ())}
+               for n, c in cost.choice(network, 0).items()}
+    return {"chosen": chosen, "front": [chosen], "choices": choices, "considered": 1, "feasible": 1, "seconds": 0.0,
+            "explanation": "The configuration was given by the user."}
+
+
+def load_config(folder: Path) -> AcceleratorConfig:
+    """The configuration that this step wrote."""
+    return AcceleratorConfig.from_dict(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
+
+
+def load_choices(folder: Path) -> dict[str, TTChoice]:
+    """How the TT layers execute."""
+    values = json.loads((folder / RESULT).read_text(encoding="utf-8"))["choices"]
+    return {n: TTChoice(TTExecution(c["execution"]), tuple(c["grouping"]) or None) for n, c in values.items()}
+
+
+def _story(result: SearchResult) -> str:
+    return result.explanation
+
+
+def inputs(request: BuildRequest) -> dict[str, Any]:
+    """Everything that decides the result besides the graph."""
+    board = load_board(request.board)
+    return {"board": board.to_dict(), "objective": request.objective,
+            "config": hash_file(request.config) if request.config else ""}
+
+
+STEP = Step(
+    name="search", title="searching the accelerator", needs=("compress",), inputs=inputs, run=run,
+    code=("hwgen.search", "hwgen.cost", "hwgen.config", "hwgen.passes", "hwgen.pipeline.steps.search"),
+)

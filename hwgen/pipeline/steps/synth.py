@@ -1,0 +1,37 @@
+"""Step ``synth``: resources and logic depth of every module by Yosys (on request, it takes minutes)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hwgen.config.board import load_board
+from hwgen.pipeline.request import BuildRequest
+from hwgen.pipeline.step import Step, StepContext
+from hwgen.pipeline.steps.rtl import TOP, VERILOG
+from hwgen.pipeline.store import write_json
+from hwgen.synth.design import synthesise_design
+
+REPORT = "synthesis.json"
+
+
+def run(context: StepContext) -> dict[str, Any]:
+    """Write what every module takes."""
+    board = load_board(context.request.board)
+    verilog = (context.results["rtl"] / VERILOG).read_text(encoding="utf-8")
+    report = synthesise_design(verilog, TOP, board.family, cache=context.cache, uram=board.resources.uram > 0,
+                               progress=context.progress)
+    write_json(context.out / REPORT, report.to_dict())
+    raw = ", ".join(f"{v:,.0f} {k}" for k, v in report.raw.to_dict().items() if v)
+    return {"text": f"{raw}; at most {report.levels} levels of logic", "levels": report.levels}
+
+
+def inputs(request: BuildRequest) -> dict[str, Any]:
+    """The device family."""
+    board = load_board(request.board)
+    return {"family": board.family, "uram": board.resources.uram > 0}
+
+
+STEP = Step(
+    name="synth", title="synthesising", needs=("rtl",), inputs=inputs, run=run, code=("hwgen.synth",),
+    wanted=lambda request: request.synthesise,
+)

@@ -1,0 +1,1 @@
+"""report.json and the self-contained report.html of a build."""

@@ -1,0 +1,164 @@
+"""The figures of a build: report.json, from what the steps have written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+from hwgen.config.accelerator import AcceleratorConfig
+from hwgen.config.board import Board
+from hwgen.cost.limit import limit_cycles
+
+#: version of report.json
+FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """What the report is made from.
+
+    Args:
+        model: name of the model; board: of the build.
+        compress, search, accuracy, program, sealing, layers, frames: what the steps wrote.
+        proof: of the verification; None when it did not run.
+        synthesis: None when it did not run.
+        steps: step -> seconds.
+    """
+
+    model: str
+    board: Board
+    compress: dict[str, Any]
+    search: dict[str, Any]
+    config: AcceleratorConfig
+    accuracy: dict[str, Any]
+    program: dict[str, Any]
+    sealing: dict[str, Any]
+    layers: list[dict[str, Any]]
+    frames: dict[str, Any]
+    proof: dict[str, Any] | None
+    synthesis: dict[str, Any] | None
+    steps: dict[str, float]
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file of an earlier step."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def make_report(s: Sources) -> dict[str, Any]:
+    """All figures; groups say whether they are simulated, predicted, estimated, measured or recorded."""
+    program, config, board = s.program, s.config, s.board
+    cycles = _cycles(s)
+    cold = cycles["measured"] or cycles["predicted"]
+    steady = cycles["measured_steady"] or cycles["predicted_steady"]
+    hertz = config.clock_mhz * 1e6
+    chosen = s.search["chosen"]
+    return {
+        "format": FORMAT,
+        "model": s.model,
+        "board": board.name,
+        "config": config.to_dict(),
+        "source": "simulated" if s.proof else "predicted",
+        "network": {k: s.compress[k] for k in ("parameters", "macs", "dense_parameters", "dense_macs")},
+        "accuracy": s.accuracy,
+        "cycles": cycles,
+        "latency_ms": cold / hertz * 1e3,
+        "latency_steady_ms": steady / hertz * 1e3,
+        "throughput_fps": hertz / steady,
+        "energy_uj": {"estimated": chosen.get("energy_uj"), "source": "estimated, order of magnitude"},
+        "resources": {
+            "estimated": chosen["resources"],
+            "estimated_absorbable": chosen["absorbable"],
+            "synthesised": s.synthesis["raw"] if s.synthesis else None,
+            "synthesised_absorbable": s.synthesis["absorbable"] if s.synthesis else None,
+            "levels": s.synthesis["levels"] if s.synthesis else None,
+            "modules": _modules(s.synthesis),
+            "available": board.resources.to_dict(),
+        },
+        "encryption": {
+            "bytes_encrypted": s.sealing["bytes_encrypted"], "bytes_total": s.sealing["bytes_total"],
+            "cycles_added": s.proof["cycles_added"] if s.proof else None,
+            "segments": s.sealing["segments"], "layers": program["encrypted"],
+        },
+        "verification": _verification(s),
+        "memory": {
+            "bytes_per_cycle": board.bytes_per_cycle, "latency_cycles": board.latency_cycles,
+            "image_bytes": program["payload_bytes"], "input_bytes": program["input_bytes"],
+            "output_bytes": program["output_bytes"],
+        },
+        "search": {k: s.search[k] for k in ("considered", "feasible", "seconds", "explanation", "front")},
+        "layers": _layers(s),
+        "timeline": program["predicted"]["cold"],
+        "steps": s.steps,
+    }
+
+
+def _cycles(s: Sources) -> dict[str, Any]:
+    program, config, board = s.program, s.config, s.board
+    macs = s.compress["macs"]
+    ideal = ceil(macs / config.macs_per_cycle)
+    moved = program["payload_bytes"] + program["input_bytes"] + program["output_bytes"]
+    roofline = max(ideal, ceil(moved / board.bytes_per_cycle))
+    measured = s.proof["cycles"][0] if s.proof else None
+    steady = s.proof["cycles"][1] if s.proof else None
+    predicted, following = (program["predicted"][k]["cycles"] for k in ("cold", "steady"))
+    work = [(layer["macs"] / config.macs_per_cycle, layer["lines"] * config.line_bytes) for layer in program["layers"]]
+    limit = limit_cycles(work, min(board.bytes_per_cycle, 16 * config.axi_ports),
+                         program["ring_lines"] * config.line_bytes)
+    return {
+        "measured": measured, "measured_steady": steady, "predicted": predicted, "predicted_steady": following,
+        "ideal": ideal, "roofline": roofline, "limit": round(limit),
+        "mac_efficiency": ideal / (measured or predicted), "mac_efficiency_steady": ideal / (steady or following),
+        "roofline_efficiency": roofline / (measured or predicted), "roofline_limit": roofline / max(limit, roofline),
+        "prediction_error": predicted / measured - 1 if measured else None,
+        "prediction_error_steady": following / steady - 1 if steady else None,
+        "source": "simulated, hardware counters" if measured else "predicted",
+        "definitions": {
+            "measured": "start-register write to interrupt, first frame: program, keys and weights are fetched",
+            "measured_steady": "the following frame of the same series",
+            "ideal": "MACs of the network divided by MACs per cycle of the array",
+            "roofline": "the larger of ideal and image + input + output bytes divided by bytes per cycle",
+            "limit": "what the configuration cannot beat: ideal compute while weights stream through its buffer",
+        },
+        "counters": s.proof["counters"] if s.proof else None,
+    }
+
+
+def _verification(s: Sources) -> dict[str, Any]:
+    names = ("bit_exact", "frames", "mismatches", "elements_compared", "simulator", "seconds")
+    if s.proof is None:
+        return {**dict.fromkeys(names), "frames": 0, "elements_compared": 0, "images": s.frames["origin"],
+                "tensors": s.frames["tensors"]}
+    return {**{n: s.proof[n] for n in names}, "images": s.proof["images"], "tensors": s.frames["tensors"],
+            "simulator_cached": s.proof["simulator_cached"], "build_seconds": s.proof["build_seconds"]}
+
+
+def _layers(s: Sources) -> list[dict[str, Any]]:
+    """One row per layer: work, predicted time in the cold frame, ideal time, bytes, noise."""
+    quality = {q["name"]: q for q in s.layers}
+    spans: dict[str, list[dict[str, Any]]] = {}
+    for span in s.program["predicted"]["cold"]["spans"]:
+        spans.setdefault(span["node"], []).append(span)
+    encrypted = set(s.program["encrypted"])
+    rows = []
+    for layer in s.program["layers"]:
+        name, own = layer["node"], spans.get(layer["node"], [])
+        rows.append({
+            "name": name, "macs": layer["macs"], "shape": layer["shape"], "descriptors": len(layer["descriptors"]),
+            "cycles": sum(p["end"] - p["start"] + p["wait_other"] for p in own),
+            "wait_weights": sum(p["wait_weights"] for p in own), "ideal": layer["macs"] / s.config.macs_per_cycle,
+            "bytes": layer["lines"] * s.config.line_bytes, "encrypted": name in encrypted,
+            "sqnr_db": quality.get(name, {}).get("sqnr_db"),
+        })
+    return rows
+
+
+def _modules(synthesis: Mapping[str, Any] | None) -> list[dict[str, Any]] | None:
+    if synthesis is None:
+        return None
+    keys = ("name", "count", "dsp", "bram36", "uram", "lut", "ff", "absorbable_lut", "absorbable_ff", "levels", "path")
+    return [{k: part[k] for k in keys} for part in synthesis["parts"]]

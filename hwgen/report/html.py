@@ -1,0 +1,26 @@
+"""report.html: one file, nothing fetched from anywhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from hwgen.report.plots import PLOTS
+
+
+def render(report: dict[str, Any]) -> str:
+    """HTML text of a report."""
+    environment = Environment(loader=PackageLoader("hwgen.report", "templates"), autoescape=select_autoescape(),
+                              undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"thousands": _thousands, "percent": _percent}
+    plots = {name: draw(report) for name, draw in PLOTS.items()}
+    return environment.get_template("report.html.j2").render(r=report, plots=plots)
+
+
+def _thousands(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}"
+
+
+def _percent(value: float | None, digits: int = 1) -> str:
+    return "–" if value is None else f"{100 * value:.{digits}f} %"

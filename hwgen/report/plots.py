@@ -1,0 +1,136 @@
+"""The report's plots as SVG text."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+_BLUE, _GREY, _RED, _GREEN = "#2b6cb0", "#a0aec0", "#c53030", "#2f855a"
+
+
+def _svg(figure: Figure) -> str:
+    stream = io.StringIO()
+    with rc_context({"svg.hashsalt": "hwgen", "svg.fonttype": "none"}):
+        figure.savefig(stream, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
+    text = stream.getvalue()
+    return re.sub(r"^.*?(?=<svg)", "", text, flags=re.S)
+
+
+def layers(report: dict[str, Any]) -> str:
+    """Cycles per layer, predicted and ideal."""
+    rows = report["layers"]
+    figure = Figure(figsize=(10, 3.2))
+    axes = figure.subplots()
+    places = range(len(rows))
+    axes.bar(places, [r["cycles"] for r in rows], color=_BLUE, label="predicted (cold frame)")
+    axes.bar(places, [r["ideal"] for r in rows], color=_GREEN, width=0.4, label="ideal: MACs / MACs per cycle")
+    axes.bar(places, [r["wait_weights"] for r in rows], color=_RED, label="of it waiting for weights")
+    axes.set_xticks(list(places), [r["name"] for r in rows], rotation=90, fontsize=5)
+    axes.set_ylabel("cycles")
+    axes.legend(fontsize=7)
+    return _svg(figure)
+
+
+def roofline(report: dict[str, Any]) -> str:
+    """Layers in the plane of MACs per byte and MACs per cycle, under the two roofs."""
+    config, per_cycle = report["config"], report["memory"]["bytes_per_cycle"]
+    peak = config["p_i"] * config["p_o"]
+    points = [(r["macs"] / r["bytes"], r["macs"] / r["cycles"]) for r in report["layers"]
+              if r["macs"] and r["bytes"] and r["cycles"]]
+    figure = Figure(figsize=(5, 3.2))
+    axes = figure.subplots()
+    if points:
+        low, high = min(p[0] for p in points) / 2, max(max(p[0] for p in points) * 2, 2 * peak / per_cycle)
+        ridge = peak / per_cycle
+        axes.plot([low, ridge, high], [low * per_cycle, peak, peak], color=_GREY)
+        axes.scatter([p[0] for p in points], [p[1] for p in points], s=10, color=_BLUE, label="layers (predicted)")
+        total = report["network"]["macs"]
+        moved = sum(report["memory"][k] for k in ("image_bytes", "input_bytes", "output_bytes"))
+        cycles = report["cycles"]["measured"] or report["cycles"]["predicted"]
+        axes.scatter([total / moved], [total / cycles], marker="*", s=80, color=_RED,
+                     label=f"network, cold ({report['source']})")
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.legend(fontsize=7)
+    axes.set_xlabel("MACs per byte from memory")
+    axes.set_ylabel("MACs per cycle")
+    return _svg(figure)
+
+
+def timeline(report: dict[str, Any]) -> str:
+    """The cold frame: what computes when, and how far the weights are."""
+    line = report["timeline"]
+    figure = Figure(figsize=(10, 2.4))
+    axes = figure.subplots()
+    for number, span in enumerate(line["spans"]):
+        axes.barh(0, span["end"] - span["start"], left=span["start"], height=0.8,
+                  color=_BLUE if number % 2 else "#63b3ed")
+    for span in line["spans"]:
+        if span["wait_weights"] > 0:
+            axes.barh(0, min(span["wait_weights"], span["end"] - span["start"]), left=span["start"], height=0.3,
+                      color=_RED)
+    axes.set_yticks([0], ["compute"])
+    axes.set_xlim(0, line["cycles"])
+    axes.set_xlabel("cycles since the start (predicted, cold frame; red: waiting for weights)")
+    if line["loaded"]:
+        right = axes.twinx()
+        right.plot([t for t, _ in line["loaded"]], [n / 1e6 for _, n in line["loaded"]], color=_GREEN)
+        right.set_ylabel("weights loaded, MB", fontsize=7)
+    return _svg(figure)
+
+
+def pareto(report: dict[str, Any]) -> str:
+    """The front of the search, and the chosen point."""
+    figure = Figure(figsize=(5, 3.2))
+    axes = figure.subplots()
+    front = report["search"]["front"]
+    axes.scatter([c["resources"]["lut"] for c in front], [(c["cold_cycles"] + c["steady_cycles"]) / 2 for c in front],
+                 s=12, color=_GREY, label="front (predicted)")
+    chosen = report["resources"]["estimated"]
+    cycles = report["cycles"]
+    axes.scatter([chosen["lut"]], [(cycles["predicted"] + cycles["predicted_steady"]) / 2], marker="*", s=90,
+                 color=_RED, label="chosen")
+    axes.set_xlabel("LUT (estimated)")
+    axes.set_ylabel("cycles, mean of cold and following")
+    axes.set_yscale("log")
+    axes.legend(fontsize=7)
+    return _svg(figure)
+
+
+def resources(report: dict[str, Any]) -> str:
+    """Shares of the board."""
+    table = report["resources"]
+    names = [n for n, v in table["available"].items() if v]
+    figure = Figure(figsize=(5, 2.4))
+    axes = figure.subplots()
+    places = list(range(len(names)))
+    for kind, offset, colour in (("estimated", 0.2, _BLUE), ("synthesised", -0.2, _GREEN)):
+        if table[kind]:
+            shares = [100 * table[kind][n] / table["available"][n] for n in names]
+            axes.barh([p + offset for p in places], shares, height=0.35, color=colour, label=kind)
+    axes.set_yticks(places, [n.upper() for n in names])
+    axes.set_xlabel("% of the board")
+    axes.legend(fontsize=7)
+    return _svg(figure)
+
+
+def encryption(report: dict[str, Any]) -> str:
+    """Encrypted and plain bytes per layer."""
+    figure = Figure(figsize=(10, 1.8))
+    axes = figure.subplots()
+    left = 0
+    for row in report["layers"]:
+        colour = _RED if row["encrypted"] else _GREY
+        axes.barh(0, row["bytes"], left=left, color=colour, edgecolor="white", linewidth=0.4)
+        left += row["bytes"]
+    axes.set_yticks([])
+    axes.set_xlabel("bytes of the weight stream, layer by layer (red: encrypted; all are authenticated)")
+    return _svg(figure)
+
+
+PLOTS = {"layers": layers, "roofline": roofline, "timeline": timeline, "pareto": pareto, "resources": resources,
+         "encryption": encryption}

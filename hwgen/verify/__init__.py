@@ -1,0 +1,1 @@
+"""The proof: the simulated hardware against the golden model, every element with ``==``."""

@@ -1,0 +1,129 @@
+"""Run the frames on the simulated hardware and compare."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwgen.config.accelerator import AcceleratorConfig
+from hwgen.config.board import Board
+from hwgen.errors import HwgenError
+from hwgen.verify.compare import Comparison, compare
+from hwgen_sim.simulate import MemoryTiming, SimulationResult, run_job
+from rtl_templates.shell.error_codes import ErrorCode
+
+#: exit code when the simulated hardware itself refused the image or the key
+REFUSED = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A simulation.
+
+    Args:
+        config, verilog: the hardware.
+        image: file; key: root key's bytes, b"" for hardware without crypto.
+        inputs: int8 [N, C, H, W].
+        memory: of the board.
+        seed: of the random initial state.
+        waves: FST file to write.
+        cache: folder of compiled simulators.
+    """
+
+    config: AcceleratorConfig
+    verilog: str
+    image: Path
+    key: bytes
+    inputs: np.ndarray
+    memory: MemoryTiming
+    seed: int
+    cache: Path
+    waves: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """Args:
+        comparison: of all elements; frames: that ran.
+        counters: of the hardware, per frame.
+        simulator: name and version; seconds: of everything, building the simulator included; cached: it was not built.
+    """
+
+    comparison: Comparison
+    frames: int
+    counters: tuple[dict[str, int], ...]
+    simulator: str
+    seconds: float
+    build_seconds: float
+    cached: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {
+            "bit_exact": self.comparison.mismatches == 0, "frames": self.frames,
+            "mismatches": self.comparison.mismatches, "elements_compared": self.comparison.elements,
+            "first_mismatch": self.comparison.first, "simulator": self.simulator, "seconds": round(self.seconds, 2),
+            "build_seconds": round(self.build_seconds, 2), "simulator_cached": self.cached,
+            "counters": list(self.counters),
+        }
+
+
+def memory_timing(board: Board) -> MemoryTiming:
+    """The simulated memory of a board."""
+    return MemoryTiming(bytes_per_cycle=Fraction(board.bytes_per_cycle).limit_denominator(1000),
+                        read_latency=board.latency_cycles)
+
+
+def simulate(job: Job) -> SimulationResult:
+    """Run the frames, the first one cold.
+
+    Raises:
+        HwgenError: the hardware ended a frame with an error (exit code 5); the code is named.
+    """
+    result = run_job(job.config, job.image, list(job.inputs), key=job.key, verilog=job.verilog, memory=job.memory,
+                     seed=job.seed, waves=job.waves, cache_dir=job.cache)
+    for number, frame in enumerate(result.frames):
+        if frame.error:
+            raise hardware_error(number, frame.error, frame.segment, frame.message, touched=frame.output_touched)
+    return result
+
+
+def hardware_error(frame: int, code: int, segment: int, message: str, *, touched: bool) -> HwgenError:
+    """The error for a frame that the hardware refused."""
+    try:
+        name = ErrorCode(code).name
+    except ValueError:
+        name = "no answer"
+    written = "some output was written" if touched else "no output was written"
+    place = f", segment {segment}" if name == "TAG" else ""
+    hint = {"TAG": "the image was changed, or was sealed under another key (--key-file)",
+            "NO_KEY": "give the key with --key-file", "VERSION": "the image is older than the hardware accepts"}
+    return HwgenError(f"the hardware stopped with error {code} ({name}{place}); {written}" + (
+        f"; {message}" if message else ""), where=f"frame {frame}", hint=hint.get(name, ""), exit_code=REFUSED)
+
+
+def prove(job: Job, expected: Sequence[dict[str, np.ndarray]], output: str,
+          spoil: Callable[[np.ndarray], np.ndarray] = lambda tensor: tensor) -> Proof:
+    """Simulate and compare.
+
+    Args:
+        expected: per frame, tensors by name.
+        output: name of the output tensor.
+        spoil: applied to the hardware's outputs before they are compared (tests of the checker).
+    """
+    began = time.perf_counter()
+    result = simulate(job)
+    actual = []
+    for frame in result.frames:
+        assert frame.output is not None
+        actual.append({**frame.dumps, output: spoil(frame.output)})
+    return Proof(
+        comparison=compare(expected, actual), frames=len(result.frames), simulator=result.simulator,
+        counters=tuple(f.counters for f in result.frames), seconds=time.perf_counter() - began,
+        build_seconds=result.build_seconds, cached=result.cached)
