@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,11 @@ from hwgen.ir.nodes import Graph
 from hwgen.pipeline.graphfile import load_graph
 from hwgen.pipeline.images import data_images
 from hwgen.pipeline.request import BuildRequest
-from hwgen.pipeline.source import model_source
+from hwgen.pipeline.source import ModelSource, model_source
 from hwgen.pipeline.step import Step, StepContext
 from hwgen.pipeline.steps.plan import PLANNED
 from hwgen.pipeline.steps.quantise import QUANTISED
-from hwgen.pipeline.store import write_json
+from hwgen.pipeline.store import RECORD, write_json
 
 ACCURACY = "accuracy.json"
 
@@ -22,11 +23,8 @@ ACCURACY = "accuracy.json"
 def run(context: StepContext) -> dict[str, Any]:
     """Write the accuracies."""
     request, source = context.request, model_source(context.request)
-    recorded = source.evaluation
-    values: dict[str, Any] = {
-        "dataset": recorded.dataset, "images": recorded.images, "float": recorded.float,
-        "compressed": recorded.compressed, "int8": recorded.int8, "source": "recorded",
-    }
+    kind = json.loads((context.results["quantise"] / RECORD).read_text(encoding="utf-8"))["summary"]["kind"]
+    values = recorded_values(request, source, kind)
     if request.data is not None and source.recipe is not None:
         graph = load_graph(context.results["quantise"] / QUANTISED)
         images = data_images(source, request.data, "test", count=request.evaluate_images, seed=0)
@@ -36,10 +34,27 @@ def run(context: StepContext) -> dict[str, Any]:
             "dataset": source.recipe.input.dataset, "images": len(images), "source": "measured",
             "compressed": _float_accuracy(planned, images.pixels, images.labels, context),
             "int8": _integer_accuracy(graph, images.pixels, images.labels, context),
-            "float_source": "recorded",
+            "note": "float: recorded", "float": source.evaluation.float,
         }
     write_json(context.out / ACCURACY, values)
     return {"text": _text(values), **values}
+
+
+def recorded_values(request: BuildRequest, source: ModelSource, calibration: str) -> dict[str, Any]:
+    """What the recipe records; nothing if this build uses other weights, or another form of the network.
+
+    Args:
+        calibration: "measured", "recorded" or "sample"; with sample images the integer network is not the one whose
+            accuracy was recorded.
+    """
+    if request.weights or request.compress or source.file is not None:
+        return {"dataset": "", "images": 0, "float": None, "compressed": None, "int8": None, "source": "not measured",
+                "note": "give --data to measure"}
+    recorded = source.evaluation
+    note = "int8 was recorded with calibration on real images, this build was calibrated on sample images"
+    return {"dataset": recorded.dataset, "images": recorded.images, "float": recorded.float,
+            "compressed": recorded.compressed, "int8": recorded.int8, "source": "recorded",
+            "note": note if calibration == "sample" and recorded.int8 is not None else ""}
 
 
 def _text(values: dict[str, Any]) -> str:

@@ -1,0 +1,131 @@
+"""The whole build on a very small network: every step's result, reuse, keys, nothing half-written."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hwgen.errors import HwgenError
+from hwgen.handoff.secrets import find_key
+from hwgen.image.reader import read_image
+from hwgen.pipeline.build import STEPS
+from tests.helpers.small_build import build_small, small_onnx
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("built")
+    build_small(folder)
+    return folder
+
+
+def test_all_steps_leave_a_result(built: Path) -> None:
+    for step in STEPS:
+        record = built / "build" / step.name / "step.json"
+        assert record.is_file() == (step.name not in ("verify", "synth")), step.name
+    assert not (built / "build" / ".work").exists()
+
+
+def test_top_of_the_build_directory(built: Path) -> None:
+    names = {p.name for p in (built / "build").iterdir() if p.is_file()}
+    assert {"README.md", "report.html", "report.json", "handoff.zip"} <= names
+
+
+def test_report_has_the_promised_keys(built: Path) -> None:
+    report = json.loads((built / "build" / "report.json").read_text())
+    for group, keys in {
+        "network": "parameters macs dense_parameters dense_macs",
+        "accuracy": "dataset images float compressed int8",
+        "cycles": "measured measured_steady predicted ideal roofline mac_efficiency mac_efficiency_steady "
+                  "roofline_efficiency",
+        "resources": "estimated synthesised available",
+        "encryption": "bytes_encrypted bytes_total cycles_added",
+        "verification": "bit_exact frames mismatches elements_compared simulator seconds",
+    }.items():
+        assert set(keys.split()) <= set(report[group]), group
+    assert {"model", "board", "config", "latency_ms", "throughput_fps", "steps"} <= set(report)
+    assert report["source"] == "predicted"
+    assert report["cycles"]["measured"] is None
+    assert report["verification"]["bit_exact"] is None
+
+
+def test_html_is_self_contained(built: Path) -> None:
+    text = (built / "build" / "report.html").read_text()
+    assert "<svg" in text
+    assert "src=" not in text
+    assert "http" not in text.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
+        "http://creativecommons.org", "").replace("https://matplotlib.org", "")
+
+
+def test_key_lies_beside_the_build_and_nowhere_in_it(built: Path) -> None:
+    path = built / "build.development.key"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    key = bytes.fromhex(path.read_text())
+    files = [p for p in (built / "build").rglob("*") if p.is_file()]
+    assert len(files) > 30
+    assert find_key(key, files) == []
+
+
+def test_second_build_reuses_everything(built: Path) -> None:
+    events: list[tuple[str, str]] = []
+    build_small(built, events)
+    assert {state for name, state in events} == {"reused", "skipped"}
+
+
+def test_image_is_encrypted_and_reproducible(built: Path, tmp_path: Path) -> None:
+    image = read_image(built / "build" / "seal" / "model.img")
+    assert all(run.flags & 1 for run in image.runs)
+    key = built / "build.development.key"
+    build_small(tmp_path, last="seal", model=str(built / "small.onnx"), key_file=key)
+    assert (tmp_path / "build/seal/model.img").read_bytes() == (built / "build/seal/model.img").read_bytes()
+
+
+def test_vectors_agree_with_the_golden_model(built: Path) -> None:
+    inputs = np.load(built / "build/vectors/inputs.npy")
+    assert inputs.shape == (2, 3, 8, 8)
+    assert inputs.dtype == np.int8
+    assert not np.array_equal(inputs[0], inputs[1])
+
+
+@pytest.mark.parametrize(("encrypt", "share"), [("none", 0.0), ("conv", 0.5), ("all", 1.0)])
+def test_selection_of_encrypted_layers(tmp_path: Path, encrypt: str, share: float) -> None:
+    summary = build_small(tmp_path, last="seal", encrypt=encrypt)["seal"].summary
+    measured = summary["bytes_encrypted"] / summary["bytes_total"]
+    assert measured == share if share in (0.0, 1.0) else 0 < measured < 1
+
+
+def test_unknown_layer_to_encrypt(tmp_path: Path) -> None:
+    with pytest.raises(HwgenError, match="no layer is called 'convv'"):
+        build_small(tmp_path, last="seal", encrypt="convv")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"nan": True}, "NaN"),
+        ({"op": "Softplus"}, "Softplus"),
+        ({"batch": "N"}, None),
+    ],
+)
+def test_bad_onnx_leaves_nothing(tmp_path: Path, options: dict[str, object], message: str | None) -> None:
+    small_onnx(tmp_path / "small.onnx", **options)  # pyright: ignore[reportArgumentType]
+    if message is None:  # a free batch size is no dynamic shape of the network
+        build_small(tmp_path, last="frontend")
+        return
+    with pytest.raises(HwgenError, match=message):
+        build_small(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["small.onnx"]
+
+
+def test_truncated_onnx_leaves_nothing(tmp_path: Path) -> None:
+    path = small_onnx(tmp_path / "small.onnx")
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(HwgenError) as error:
+        build_small(tmp_path)
+    assert error.value.exit_code == 2
+    assert "small.onnx" in str(error.value)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["small.onnx"]
