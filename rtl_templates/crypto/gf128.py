@@ -24,9 +24,11 @@ def to_block(poly: Value) -> Value:
     return to_poly(poly)
 
 
-def reduce(product: Value) -> Value:
+def reduce(m: Module, product: Value, name: str = "product") -> Value:
     """A polynomial of degree below 256 modulo the field polynomial."""
-    bits = [[product[i]] if i < len(product) else [] for i in range(2 * WIDTH)]
+    whole = Signal(len(product), name=name)
+    m.d.comb += whole.eq(product)
+    bits = [[whole[i]] if i < len(whole) else [] for i in range(2 * WIDTH)]
     for i in range(2 * WIDTH - 1, WIDTH - 1, -1):
         for tap in TAPS:
             bits[i - WIDTH + tap] += bits[i]

@@ -92,7 +92,7 @@ class Ghash(wiring.Component):
             return stored
 
         product = Signal(128)
-        m.d.sync += product.eq(reduce(combine(m, multiply(m, operand, power, levels=self.levels).map(register))))
+        m.d.sync += product.eq(reduce(m, combine(m, multiply(m, operand, power, levels=self.levels).map(register))))
 
         # stage 4: back to the lane, or to the sum of the last products
         out_lane = Signal(range(LANES))

@@ -34,11 +34,14 @@ def _block(value: bytes) -> Const:
     return Const(int.from_bytes(value, "little"), 128)
 
 
-def _doubled(block: Value) -> Value:
-    """CMAC's multiplication by x (SP 800-38B, section 6.1): blocks are big-endian there."""
+def _second_subkey(m: Module, block: Signal) -> Value:
+    """CMAC's subkey K2, the encrypted zero block times x^2 (SP 800-38B, section 6.1); blocks are big-endian there."""
     number = Cat(block[8 * i:8 * i + 8] for i in reversed(range(16)))
-    shifted = Cat(Const(0, 1), number[:127]) ^ Mux(number[127], 0x87, 0)
-    return Cat(shifted[8 * i:8 * i + 8] for i in reversed(range(16)))
+    for power in (1, 2):
+        doubled = Signal(128, name=f"subkey_{power}")
+        m.d.comb += doubled.eq(Cat(Const(0, 1), number[:127]) ^ Mux(number[127], 0x87, 0))
+        number = doubled
+    return Cat(number[8 * i:8 * i + 8] for i in reversed(range(16)))
 
 
 class KeyDerivation(wiring.Component):
@@ -113,7 +116,7 @@ class KeyDerivation(wiring.Component):
         powers = Signal(128 * H_POWERS)
         base = Signal(128)
         m.d.comb += [
-            result.eq(reduce(Cat(Const(0, DIGIT), partial)) ^ reduce(times_digit(h, factor[-DIGIT:]))),
+            result.eq(reduce(m, Cat(Const(0, DIGIT), partial) ^ times_digit(h, factor[-DIGIT:]))),
             self.h_powers.eq(Cat(to_block(powers[128 * i:128 * i + 128]) for i in range(H_POWERS))),
             self.aad_base.eq(to_block(base)),
         ]
@@ -125,7 +128,7 @@ class KeyDerivation(wiring.Component):
             with m.Case(_Phase.SUBKEY), m.If(aes.ready):
                 m.d.comb += aes.start.eq(1)
                 # the last block of the message is shorter than 16 bytes: second subkey
-                m.d.sync += [subkey.eq(_doubled(_doubled(aes.o))), phase.eq(_Phase.MAC_1)]
+                m.d.sync += [subkey.eq(_second_subkey(m, aes.o)), phase.eq(_Phase.MAC_1)]
             with m.Case(_Phase.MAC_1), m.If(aes.ready):
                 m.d.comb += aes.start.eq(1)
                 m.d.sync += phase.eq(_Phase.MAC_2)
