@@ -42,7 +42,7 @@ class FrameControl(wiring.Component):
         warm: Out(1), this frame skips what is resident.
         finished: In(1), engine, loads and stores are done and the results are in memory.
         read_error, write_error, tag_error: In(1); tag_index: In(32).
-        abort: Out(1); quiet: In(1), no burst is open and the segment units are idle.
+        abort: Out(1); quiet: In(1), no burst is open.
         scrub: Out(1), pulse; scrubbing: In(1).
         busy, resident, stuck: Out(1); done, failed: Out(1), pulses; error_code: Out(8), error_segment: Out(32).
         cycles, program_cycles: Out(32): of the frame; until the fetchers started.

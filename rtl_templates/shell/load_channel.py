@@ -54,7 +54,7 @@ class LoadChannel(wiring.Component):
         ring_lines: In. keys: In(KeyBus).
         axi: Out(AXI4 read master); bus_error, beat: Out(1), pulses.
         abort: In(1), while high: everything is dropped, the segment unit is flushed, open bursts are read to their end.
-        idle: Out(1), nothing is in progress and no burst open.
+        idle: Out(1), no burst is open or waiting. (The segment unit erases itself and takes headers when that is done.)
     """
 
     def __init__(self, *, config: AcceleratorConfig) -> None:
@@ -160,8 +160,8 @@ class LoadChannel(wiring.Component):
         m.d.comb += [
             self.bus_error.eq(master.error), self.beat.eq(master.beat),
         ]
-        m.d.sync += self.idle.eq(master.idle & unit.idle & ~feeding & ~packer.active & ~abort)
+        m.d.sync += self.idle.eq(master.idle)
         with m.If(abort):
             m.d.sync += [feeding.eq(0), unchecked.eq(0), verified.eq(0), landed.eq(0), self.done.eq(0),
-                         self.failed.eq(0), self.idle.eq(master.idle & unit.idle)]
+                         self.failed.eq(0)]
         return m

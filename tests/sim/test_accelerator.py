@@ -1,0 +1,67 @@
+"""The whole accelerator: frames, wrong tags, bus errors, resets in mid-frame, through the shipped driver."""
+
+import dataclasses
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hwgen.compiler import compile_network
+from hwgen.config.accelerator import AcceleratorConfig
+from hwgen.golden.execute import run_all
+from hwgen.image.sealing import sealer_for
+from hwgen.image.writer import build_image
+from hwgen.seal import Key
+from hwgen_sim.bench import simulator_source
+from hwgen_sim.runner import build_simulator, run_cocotb
+from rtl_templates.verilog import generate
+from tests.helpers.random_graphs import random_image, small_resnet
+
+HERE = Path(__file__).parent
+KEY = bytes(range(1, 17))
+CONFIG = AcceleratorConfig(p_i=8, p_o=16, acc_depth=64, acc_bits=32, act_words=2048, line_columns=4, weight_lines=4096,
+                           program_words=1024, axi_ports=2)
+
+
+def flip(image: bytes, offset: int) -> bytes:
+    """The image with a bit of payload byte ``offset`` flipped and its checksums put right, as an attacker would."""
+    header = int.from_bytes(image[12:16], "little")
+    data = bytearray(image)
+    data[header + offset] ^= 0x10
+    data[92:96] = zlib.crc32(data[header:]).to_bytes(4, "little")
+    data[124:128] = bytes(4)
+    data[124:128] = zlib.crc32(data[:header]).to_bytes(4, "little")
+    return bytes(data)
+
+
+def make_files(folder: Path) -> None:
+    """Images, good and bad, frames and expected outputs."""
+    rng = np.random.default_rng(11)
+    graph = small_resnet(rng, (16,), 8)
+    frames = random_image(rng, graph, 2)
+    np.save(folder / "frames.npy", frames)
+    np.save(folder / "expected.npy", run_all(graph, frames)[graph.output])
+    network = compile_network(graph, CONFIG)
+    good = build_image(network, sealer_for(network, Key(KEY), 5))
+    (folder / "good.img").write_bytes(good)
+    (folder / "second.img").write_bytes(build_image(network, sealer_for(network, Key(KEY), 6)))
+    program = bytearray(network.program)
+    program[9] ^= 0x40  # isa_version
+    other = dataclasses.replace(network.runs[0], payload=bytes(program))
+    changed = dataclasses.replace(network, runs=(other, *network.runs[1:]))
+    (folder / "other_isa.img").write_bytes(build_image(changed, sealer_for(changed, Key(KEY), 5)))
+    segments = [(run.index + n, 16 * (run.offset + n * (1 + (1 << run.segment_log2))), len(chunk))
+                for run in network.runs for n, chunk in enumerate(run.chunks())]
+    for index, offset, length in (segments[0], segments[1], segments[len(segments) // 2], segments[-1]):
+        for what, position in (("payload", offset + length // 2), ("tag", offset + length + 15)):
+            (folder / f"damaged_{index}_{what}.img").write_bytes(flip(good, position))
+
+
+@pytest.mark.slow
+def test_accelerator(tmp_path: Path) -> None:
+    make_files(tmp_path)
+    simulator = build_simulator(simulator_source(CONFIG, generate(CONFIG)))
+    run_cocotb(simulator, "accelerator_cocotb", tmp_path / "run", python_path=[HERE], seed=3,
+               plusargs=[f"+exchange={tmp_path}"],
+               settings={"ACCELERATOR_FILES": str(tmp_path), "ACCELERATOR_KEY": KEY.hex()})
