@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl_templates.crypto.aes_round import columns, mix_column, shift_rows, sub_byte, sub_columns
+from rtl_templates.crypto.aes_steps import columns, mix_column, shift_rows, sub_byte, sub_columns
 from rtl_templates.crypto.interfaces import rounds_of
 
 

@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl_templates.crypto.aes_round import columns, mix_column, shift_rows, sub_columns
+from rtl_templates.crypto.aes_round import AesRound
 from rtl_templates.crypto.interfaces import rounds_of
 
 
@@ -49,23 +49,20 @@ class AesPipeline(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        state = Signal(128, name="state_0")
+        whitened = Signal(128)
         valid = Signal(self.latency)
         m.d.sync += [
-            state.eq(self.i ^ self.round_keys[:128]),
+            whitened.eq(self.i ^ self.round_keys[:128]),
             valid.eq(Cat(self.i_valid, valid)),
         ]
+        state = whitened
         for number in range(1, self.rounds + 1):
-            key = columns(self.round_keys[128 * number:128 * number + 128])
-            substituted = sub_columns(m, columns(state), name=f"sub_{number}")
-            if self.stages == 2:
-                middle = Signal(128, name=f"middle_{number}")
-                m.d.sync += middle.eq(Cat(substituted))
-                substituted = columns(middle)
-            mixed = shift_rows(substituted)
-            if number != self.rounds:
-                mixed = [mix_column(m, column, name=f"mix_{number}_{c}") for c, column in enumerate(mixed)]
-            state = Signal(128, name=f"state_{number}")
-            m.d.sync += state.eq(Cat(a ^ k for a, k in zip(mixed, key, strict=True)))
+            stage = AesRound(last=number == self.rounds, stages=self.stages)
+            m.submodules[f"round_{number}"] = stage
+            m.d.comb += [
+                stage.i.eq(state),
+                stage.key.eq(self.round_keys[128 * number:128 * number + 128]),
+            ]
+            state = stage.o
         m.d.comb += [self.o.eq(state), self.o_valid.eq(valid[-1])]
         return m
