@@ -69,6 +69,8 @@ class Packer(wiring.Component):
         accepted, free = Signal(), Signal()
 
         # ---- the segment in progress
+        last_line = Signal(LINE_BITS)
+        m.d.sync += last_line.eq(self.ring_lines - 1)
         m.d.comb += [
             complete.eq(phase == last_phase),
             ended.eq(taken & final_beat),
@@ -88,7 +90,7 @@ class Packer(wiring.Component):
                 m.d.sync += current.target.eq(following)
                 with m.If(current.kind == LoadKind.WEIGHTS):
                     m.d.sync += current.target.eq(
-                        Mux(current.target + 1 == self.ring_lines, 0, (current.target + 1)[:len(current.target)]))
+                        Mux(current.target == last_line, 0, (current.target + 1)[:len(current.target)]))
                 with m.If(current.kind == LoadKind.PROGRAM):
                     m.d.sync += current.target.eq(current.target + 1)
         with m.If(self.to.ready):
