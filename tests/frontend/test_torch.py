@@ -51,6 +51,7 @@ def check(module: nn.Module, shape) -> ir.Graph:
     return graph
 
 
+@pytest.mark.filterwarnings("ignore:Using padding='same'")
 @pytest.mark.parametrize("arguments", [
     {"kernel_size": 3}, {"kernel_size": (3, 5), "stride": (2, 1), "padding": (1, 2)},
     {"kernel_size": 3, "dilation": (2, 3), "padding": 2}, {"kernel_size": 1, "bias": False},

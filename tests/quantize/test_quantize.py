@@ -175,7 +175,7 @@ def variants():
         yield from ((grouping, choice) for choice in candidates(node))
 
 
-@pytest.mark.parametrize(("grouping", "choice"), variants())
+@pytest.mark.parametrize(("grouping", "choice"), list(variants()))
 def test_every_execution_of_every_grouping(grouping, choice):
     graph = plan(trained(grouping), {"2": choice})
     quantised = quantise(calibrate(graph, X, "minmax"))
