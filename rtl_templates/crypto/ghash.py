@@ -35,6 +35,7 @@ class Ghash(wiring.Component):
 
     def __init__(self, *, levels: int = 3) -> None:
         self.levels = levels
+        self.lanes = Memory(shape=128, depth=LANES, init=[])
         super().__init__({
             "h_powers": In(128 * H_POWERS),
             "i_valid": In(1),
@@ -48,7 +49,7 @@ class Ghash(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.lanes = lanes = Memory(shape=128, depth=LANES, init=[])
+        m.submodules.lanes = lanes = self.lanes
         lane_read = lanes.read_port(domain="comb")
         lane_write = lanes.write_port()
         powers = [to_poly(self.h_powers[128 * i:128 * i + 128]) for i in range(H_POWERS)]

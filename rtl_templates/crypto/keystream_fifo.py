@@ -22,6 +22,7 @@ class KeystreamFifo(wiring.Component):
         if depth < 2 or depth & (depth - 1):
             raise ValueError(f"depth must be a power of two, not {depth!r}")
         self.depth = depth
+        self.blocks = Memory(shape=128, depth=depth, init=[])
         super().__init__({
             "i_valid": In(1),
             "i": In(128),
@@ -31,7 +32,7 @@ class KeystreamFifo(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.blocks = blocks = Memory(shape=128, depth=self.depth, init=[])
+        m.submodules.blocks = blocks = self.blocks
         read = blocks.read_port(domain="comb")
         write = blocks.write_port()
         read_at = Signal(range(2 * self.depth))
