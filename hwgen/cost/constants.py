@@ -22,6 +22,8 @@ class CycleConstants:
         drain: beyond the pipeline latency, the same with a hazard.
         store: last result in activation memory to the interrupt, beyond the output's transfer and the memory's latency.
         line_overhead: lost cycles per full segment and channel (address, tag, turn-around), in 16-byte beats.
+        segment_issue, load_issue: of the load unit, per segment and per load descriptor.
+        results_first: activation loads wait in cycles in which results are written.
     """
 
     key_setup: float = 60.0
@@ -33,6 +35,9 @@ class CycleConstants:
     drain: float = 4.0
     store: float = 30.0
     line_overhead: float = 1.0
+    segment_issue: float = 6.0
+    load_issue: float = 8.0
+    results_first: bool = True
 
 
 CYCLES = CycleConstants()

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwgen.config.accelerator import DspPacking
+from hwgen.config.accelerator import AcceleratorConfig, DspPacking
 from hwgen.cost.arrays import ConfigTable
 from hwgen.cost.constants import CYCLES, CycleConstants
 from hwgen.cost.work import Work
-from rtl_templates.engine.timing import ACCUMULATOR_REVISIT, ARRAY_INPUT, POST_PROCESS, WRITE
+from rtl_templates.engine.timing import ACCUMULATOR_REVISIT, pipeline_latency
 
 RAW_INTERVAL = 4
 MAX_COORDINATE = 2046
@@ -43,10 +43,10 @@ def ceil_div(a: np.ndarray | int, b: np.ndarray | int) -> np.ndarray:
 
 
 def pipeline_latencies(table: ConfigTable, packing: DspPacking) -> np.ndarray:
-    """``rtl_templates.engine.timing.pipeline_latency`` for all rows."""
-    chains = table.p_i // packing.chain
-    levels = np.ceil(np.log2(np.maximum(chains, 1))).astype(np.int64)
-    return ARRAY_INPUT + packing.chain + 2 + 1 + levels + 1 + POST_PROCESS + WRITE + 4 - 3
+    """``rtl_templates.engine.timing.pipeline_latency`` for all rows; it depends on p_i and the packing."""
+    sizes, row = np.unique(table.p_i, return_inverse=True)
+    known = [pipeline_latency(AcceleratorConfig(p_i=int(p), p_o=int(p), packing=packing)) for p in sizes]
+    return np.array(known)[row]
 
 
 def work_cost(work: Work, table: ConfigTable, constants: CycleConstants = CYCLES) -> WorkCost:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
+from math import ceil
+
+#: pieces in which a buffer full of weights is followed
+PIECES = 16
 
 
 def limit_cycles(work: Sequence[tuple[float, float]], bytes_per_cycle: float, buffer_bytes: float) -> float:
@@ -16,27 +21,26 @@ def limit_cycles(work: Sequence[tuple[float, float]], bytes_per_cycle: float, bu
         bytes_per_cycle: of the memory.
         buffer_bytes: weights that fit on the chip.
     """
-    ends: list[tuple[float, float, float]] = []  # bytes used before and behind each operation, its end
+    ends: list[tuple[float, float, float]] = []  # bytes used behind each piece, its begin and end
     end = loaded = used = 0.0
     for cycles, size in work:
-        total = used + size
-        room = _time_of_use(ends, total - buffer_bytes)
-        loaded = max(loaded + size / bytes_per_cycle, room)
-        begin = end
-        end = max(begin + cycles, loaded if size else 0.0)
-        ends.append((total, begin, end))
-        used = total
+        pieces = max(1, ceil(PIECES * size / buffer_bytes))
+        for _ in range(pieces):
+            used += size / pieces
+            room = _time_of_use(ends, used - buffer_bytes)
+            loaded = max(loaded, room) + size / pieces / bytes_per_cycle
+            begin = end
+            end = max(begin + cycles / pieces, loaded if size else 0.0)
+            ends.append((used, begin, end))
     return end
 
 
 def _time_of_use(ends: Sequence[tuple[float, float, float]], amount: float) -> float:
     """When ``amount`` bytes have been used."""
-    if amount <= 0:
+    if amount <= 0 or not ends:
         return 0.0
-    before = 0.0
-    for total, begin, end in ends:
-        if total >= amount:
-            share = (amount - before) / max(total - before, 1e-9)
-            return begin + share * (end - begin)
-        before = total
-    return ends[-1][2] if ends else 0.0
+    at = min(bisect_left(ends, (amount,)), len(ends) - 1)
+    total, begin, end = ends[at]
+    before = ends[at - 1][0] if at else 0.0
+    share = min(1.0, (amount - before) / max(total - before, 1e-9))
+    return begin + share * (end - begin)

@@ -214,8 +214,9 @@ def _flow(
     streams = bool((used[-1] > ring).any())
     starts, ends = (np.empty((count, len(ring))) if streams else None for _ in range(2))
     pointer = np.zeros(len(ring), np.int64)  # operation whose end makes room
+    room: np.ndarray | float = 0.0
     for k in range(count):
-        room: np.ndarray | float = 0.0
+        before = room  # when there was room for all earlier weights, and so for the first of these
         need = used[k] - ring
         if starts is not None and ends is not None and k and bool((need > 0).any()):
             while True:
@@ -227,7 +228,7 @@ def _flow(
             share = np.clip(1 - (used[pointer, rows] - need) / own, 0, 1)
             when = starts[pointer, rows] + share * (ends[pointer, rows] - starts[pointer, rows])
             room = np.where(need > 0, when, 0.0)
-        loaded = np.maximum(loaded + transfer[k], room)
+        loaded = np.maximum(np.maximum(loaded, before) + transfer[k], room)
         arrived = np.where(sequence.lines[k] > 0, loaded + sequence.last[k], 0.0)
         begin_k, end = end, np.maximum(end + sequence.cycles[k], arrived)
         if starts is not None and ends is not None:

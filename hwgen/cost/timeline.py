@@ -19,6 +19,8 @@ from hwgen.isa.layout import LOAD_FIELDS, LOAD_WORDS, WORD_BYTES, ComputeFlag, L
 from rtl_templates.engine.timing import ACCUMULATOR_REVISIT, pipeline_latency
 
 RAW_INTERVAL = 4
+#: segments a channel takes ahead of its data
+QUEUE = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,12 +92,13 @@ def load_program(program: bytes) -> list[dict[str, int]]:
 
 @dataclass(frozen=True)
 class _Segment:
-    """A segment in load order: ``lines`` of the weight stream or 0; ``ends`` the run it belongs to."""
+    """A segment in load order: ``lines`` of the weight stream or 0; ``begins``, ``ends``: the run it belongs to."""
 
     beats: int
     kind: LoadKind
     lines: float
     wait_progress: int
+    begins: bool
     ends: bool
 
 
@@ -112,6 +115,7 @@ class _Loader:
         self.channels = [begin] * frame.config.axi_ports
         self.segments, self.next, self.begin = segments, 0, begin
         self.dealt = 0  # segments given to channels
+        self.issued = begin  # when the load unit has handed out the last one
         self.line_ends: list[float] = []  # lines loaded behind each weight segment ...
         self.line_times: list[float] = []  # ... and when
         self.act_times: list[float] = []  # when each activation run has landed
@@ -129,7 +133,8 @@ class _Loader:
         channel = self.dealt % len(self.channels)
         self.dealt += 1
         constants, frame = self.frame.constants, self.frame
-        start = self.channels[channel]
+        self.issued += constants.segment_issue + (constants.load_issue if segment.begins else 0.0)
+        start = max(self.channels[channel], self.issued)
         if kind is LoadKind.WEIGHTS:
             start = max(start, frame.freed_at(self.lines + lines - frame.network.ring_lines))
         if progress:
@@ -140,6 +145,9 @@ class _Loader:
         first = self.channels[channel] == self.begin or start > self.channels[channel]
         lead = memory.latency + constants.load_first if first else 0.0
         end = start + lead + (beats + constants.line_overhead) * config.axi_bytes / rate
+        if kind is not LoadKind.WEIGHTS and constants.results_first:
+            end = frame.behind_results(start + lead, end)
+        self.issued = max(self.issued, start - QUEUE * constants.segment_issue)
         self.channels[channel] = end
         check = 0.0 if kind is LoadKind.INPUT else constants.verify
         self.retired = max(self.retired, end + check)
@@ -177,6 +185,7 @@ class _Frame:
         self.free_lines: list[float] = []
         self.free_times: list[float] = []
         self.retire_times: list[float] = []
+        self.writing: list[tuple[float, float]] = []  # when results leave the array, by descriptor and output block
 
     def freed_at(self, lines: float) -> float:
         """When ``lines`` lines have been used for the last time."""
@@ -184,6 +193,13 @@ class _Frame:
             return 0.0
         position = bisect_left(self.free_lines, lines)
         return self.free_times[min(position, len(self.free_times) - 1)]
+
+    def behind_results(self, begin: float, end: float) -> float:
+        """End of an activation transfer that pauses while results are written."""
+        for first, last in self.writing:
+            if last > begin and first < end:
+                end += last - max(first, begin)
+        return end
 
     def progress_at(self, count: int) -> float:
         """When ``count`` compute descriptors have retired."""
@@ -198,13 +214,14 @@ class _Frame:
             kind = LoadKind(load["kind"])
             if self.resident and load["flags"] >> LoadFlag.RESIDENT & 1:
                 if kind is LoadKind.ACTIVATIONS:
-                    out.append(_Segment(0, kind, 0.0, 0, True))
+                    out.append(_Segment(0, kind, 0.0, 0, True, True))
                 continue
             full = 1 << load["segment_log2"]
             for at in range(0, load["beats"], full):
                 beats = min(full, load["beats"] - at)
                 lines = beats / line_beats if kind is LoadKind.WEIGHTS else 0.0
-                out.append(_Segment(beats, kind, lines, load["wait_progress"], at + full >= load["beats"]))
+                last = at + full >= load["beats"]
+                out.append(_Segment(beats, kind, lines, load["wait_progress"], at == 0, last))
         return out
 
     def _program(self) -> float:
@@ -239,7 +256,7 @@ class _Frame:
             was_pool = d.pool
             if d.wait_act:
                 earliest = max(earliest, loader.act_time(d.wait_act))
-            start, waited = None, 0.0
+            start, waited, last_step = None, 0.0, (0.0, 0.0)
             sequence = float(d.weight_seq)
             issue = earliest
             built = self.progress_at(d.wait_progress) if local else 0.0
@@ -263,6 +280,9 @@ class _Frame:
                     start = begin if start is None else start
                     shadow_free = begin
                     issue = begin + max(slots, ACCUMULATOR_REVISIT)
+                    last_step = (begin + self.latency, issue + self.latency)
+                if d.steps:
+                    self.writing.append(last_step)
                 if ComputeFlag.RELEASE in d.flags:
                     self.free_lines.append(sequence)
                     self.free_times.append(fetch_free)

@@ -49,7 +49,7 @@ class Candidate:
 @dataclass(frozen=True, kw_only=True)
 class SearchResult:
     """Args:
-        chosen: the winner; front: non-dominated candidates, fastest first.
+        chosen: the winner; front: the winner, then the non-dominated candidates, best first.
         choices: how every TT layer executes on the winner.
         considered, feasible: numbers of configurations; seconds: the search took.
         explanation: why the winner won, for people.
@@ -121,7 +121,8 @@ def search(graph: Graph, board: Board, *, goal: str = "latency", base: Accelerat
     winner = _winner(found, feasible, aim)
     values = np.stack([cost.cold, cost.steady, resources.dsp, resources.bram36, resources.lut, found.figures.energy])
     front = feasible[pareto(values[:, feasible].T)]
-    front = front[np.argsort(aim.value(found.figures)[front])][:FRONT]
+    front = front[np.argsort(aim.value(found.figures)[front])]
+    front = np.concatenate([[winner], front[front != winner]])[:FRONT]
     seconds = time.perf_counter() - start
     return SearchResult(
         chosen=found.candidate(winner), front=tuple(found.candidate(int(i)) for i in front),

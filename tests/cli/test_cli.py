@@ -1,0 +1,175 @@
+"""The command line: help, JSON, exit codes, messages without tracebacks, interrupts."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from hwgen.cli.app import app
+from hwgen.config.board import board_names
+from hwgen.resources import boards_dir
+from tests.helpers.small_build import build_small, small_onnx
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(*arguments: str) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, list(arguments))
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+@pytest.mark.parametrize(
+    "command", ["build", "train", "compress", "search", "verify", "inspect", "report", "models", "boards"])
+def test_help_has_examples(command: str) -> None:
+    code, out, _ = run(command, "--help")
+    assert code == 0
+    assert f"hwgen {command}" in out
+    assert "Example" in out
+
+
+def test_boards() -> None:
+    code, out, _ = run("boards")
+    assert code == 0
+    assert all(name in out for name in board_names())
+    values = json.loads(run("boards", "zcu104", "--json")[1])
+    assert values[0]["bytes_per_cycle"] == 40.0
+    assert "UG1267" in run("boards", "zcu104")[1]
+
+
+def test_models() -> None:
+    code, out, _ = run("models")
+    assert code == 0
+    assert "resnet18_tt" in out
+    assert json.loads(run("models", "resnet20", "--json")[1])[0]["name"] == "resnet20"
+
+
+def test_search_prints_front_and_reasons(tmp_path: Path) -> None:
+    model = str(small_onnx(tmp_path / "small.onnx"))
+    code, out, _ = run("search", "--model", model, "--board", "pynq-z2", "--save", str(tmp_path / "config.json"))
+    assert code == 0
+    assert "It minimises" in out
+    found = json.loads(run("search", "--model", model, "--board", "pynq-z2", "--json")[1])
+    assert found["chosen"]["config"] == json.loads((tmp_path / "config.json").read_text())
+
+
+def test_compress_writes_a_network_that_builds(tmp_path: Path) -> None:
+    small_onnx(tmp_path / "small.onnx")
+    target = tmp_path / "pruned.safetensors"
+    code, out, _ = run("compress", "--model", str(tmp_path / "small.onnx"), "--keep", "0.5", "--multiple", "4", "--out",
+                       str(target))
+    assert code == 0
+    assert "times fewer" in out
+    assert build_small(tmp_path, model=str(target), last="compile")["compile"].summary["predicted_cold"] > 0
+
+
+def test_inspect_and_report(tmp_path: Path) -> None:
+    build_small(tmp_path)
+    image = str(tmp_path / "build/seal/model.img")
+    code, out, _ = run("inspect", image)
+    assert code == 0
+    assert "small" in out
+    key = str(tmp_path / "build.development.key")
+    shown = json.loads(run("inspect", image, "--key-file", key, "--json")[1])
+    assert shown["program"] is not None
+    assert run("report", str(tmp_path / "build"))[0] == 0
+    assert json.loads(run("report", str(tmp_path / "build"), "--json")[1])["model"] == "small"
+
+
+def test_report_without_a_build(tmp_path: Path) -> None:
+    code, _, err = run("report", str(tmp_path))
+    assert code == 2
+    assert "holds no finished build" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--model", "resnet18_t", "--board", "zcu104"), "did you mean resnet18_tt"),
+        (("--model", "resnet20", "--board", "zcu014"), "did you mean zcu104"),
+        (("--model", "missing.onnx", "--board", "zcu104"), "does not exist"),
+        (("--model", "resnet20", "--board", "zcu104", "--data", "nowhere"), "'nowhere' does not exist"),
+        (("--model", "resnet20", "--board", "zcu104", "--key-file", "nokey"), "'nokey' does not exist"),
+        (("--model", "resnet20", "--board", "zcu104", "--frames", "1"), "2 or more"),
+        (("--model", "resnet20", "--board", "zcu104", "--from", "bild"), "unknown step 'bild'"),
+    ],
+)
+def test_bad_build_arguments(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
+    code, _, err = run("build", *arguments, "--out", str(tmp_path / "build"))
+    assert code == 2
+    assert message in " ".join(err.split())
+    assert "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_board_too_small_names_resource_and_shortfall(tmp_path: Path) -> None:
+    text = (boards_dir() / "pynq-z2.toml").read_text().replace("bram36 = 140", "bram36 = 9")
+    (tmp_path / "tiny.toml").write_text(text)
+    small_onnx(tmp_path / "small.onnx")
+    model, board, out = (str(tmp_path / name) for name in ("small.onnx", "tiny.toml", "build"))
+    code, _, err = run("build", "--model", model, "--board", board, "--out", out)
+    assert code == 2
+    assert "BRAM36" in err
+    assert "has 9" in " ".join(err.split())
+    assert sorted(p.name for p in (tmp_path / "build").iterdir() if p.is_dir()) == ["compress", "frontend"]
+
+
+def test_configuration_file_mistakes(tmp_path: Path) -> None:
+    small_onnx(tmp_path / "small.onnx")
+    base = ("build", "--model", str(tmp_path / "small.onnx"), "--board", "pynq-z2", "--to", "search", "--out",
+            str(tmp_path / "build"), "--config", str(tmp_path / "c.json"))
+    for text, message in (("{", "no readable JSON"), ("[]", "one object"), ('{"p_j": 8}', "unknown field 'p_j'"),
+                          ('{"p_i": 12}', "12 is not possible"), ('{"p_i": 64, "p_o": 64}', "pynq-z2 has")):
+        (tmp_path / "c.json").write_text(text)
+        code, _, err = run(*base)
+        assert code == 2, text
+        assert message in " ".join(err.split()), err
+
+
+def test_corrupted_image(tmp_path: Path) -> None:
+    build_small(tmp_path, last="seal")
+    data = bytearray((tmp_path / "build/seal/model.img").read_bytes())
+    data[-100] ^= 1
+    (tmp_path / "bad.img").write_bytes(data)
+    code, _, err = run("inspect", str(tmp_path / "bad.img"))
+    assert code == 2
+    assert "bad.img" in err
+    wrong = tmp_path / "wrong.key"
+    wrong.write_text("00" * 16)
+    code, _, err = run("inspect", str(tmp_path / "build/seal/model.img"), "--key-file", str(wrong))
+    assert code == 2
+    assert "authentication failed" in err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_keeps_complete_steps_and_nothing_else(tmp_path: Path, number: signal.Signals) -> None:
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'sim'}"}
+    model = str(small_onnx(tmp_path / "small.onnx"))
+    command = [sys.executable, "-c", "from hwgen.cli import main; main()", "build", "--model", model, "--board", "zcu104",
+               "--no-verify", "--out", str(tmp_path / "build"), "--cache", str(tmp_path / "cache")]
+    process = subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "build" / "seal" / "step.json").exists():  # it is generating Verilog now
+        assert process.poll() is None, process.stderr.read() if process.stderr else ""
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(0.3)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert "the same command continues" in " ".join(err.split())
+    names = {p.name for p in (tmp_path / "build").iterdir()}
+    assert ".work" not in names
+    assert not (tmp_path / "build" / "rtl").exists()
+    for folder in (tmp_path / "build").iterdir():
+        assert not folder.is_dir() or (folder / "step.json").is_file()

@@ -1,0 +1,73 @@
+"""report.json's arithmetic, and that the HTML holds what it should."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hwgen.cli.summary import summary_rows
+from hwgen.report.html import render
+from tests.helpers.small_build import build_small
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    folder = tmp_path_factory.mktemp("report")
+    build_small(folder)
+    return json.loads((folder / "build" / "report.json").read_text())
+
+
+def test_definitions_hold(report: dict) -> None:
+    cycles, config, memory = report["cycles"], report["config"], report["memory"]
+    ideal = -(-report["network"]["macs"] // (config["p_i"] * config["p_o"]))
+    assert cycles["ideal"] == ideal
+    moved = memory["image_bytes"] + memory["input_bytes"] + memory["output_bytes"]
+    assert cycles["roofline"] == max(ideal, -(-moved // memory["bytes_per_cycle"]))
+    assert cycles["mac_efficiency"] == pytest.approx(ideal / cycles["predicted"])
+    assert cycles["roofline_efficiency"] == pytest.approx(cycles["roofline"] / cycles["predicted"])
+    assert report["latency_ms"] == pytest.approx(cycles["predicted"] / config["clock_mhz"] / 1e3)
+    assert report["throughput_fps"] == pytest.approx(config["clock_mhz"] * 1e6 / cycles["predicted_steady"])
+
+
+def test_layers_add_up(report: dict) -> None:
+    assert sum(row["macs"] for row in report["layers"]) == report["network"]["macs"]
+    spans = report["timeline"]["spans"]
+    assert sum(row["cycles"] for row in report["layers"]) <= report["timeline"]["cycles"]
+    assert len(spans) == sum(row["descriptors"] for row in report["layers"])
+
+
+def test_html_shows_every_group(report: dict) -> None:
+    text = render(report)
+    for word in ("Summary", "Accuracy", "Cycles", "Resources", "Why this configuration", "Encryption", "Layers",
+                 "Build", "predicted", "estimated", "not run"):
+        assert word in text, word
+    assert text.count("<svg") == 6
+    assert "<script" not in text
+
+
+def test_html_is_the_same_every_time(report: dict) -> None:
+    assert render(report) == render(report)
+
+
+def test_html_of_a_proven_build(report: dict) -> None:
+    proven = json.loads(json.dumps(report))
+    proven["source"] = "simulated"
+    proven["cycles"] |= {"measured": 1234567, "measured_steady": 1200000, "prediction_error": 0.01,
+                         "prediction_error_steady": -0.02}
+    proven["verification"] |= {"bit_exact": True, "frames": 2, "elements_compared": 8, "mismatches": 0,
+                               "simulator": "Verilator 5.48.0", "seconds": 1.0}
+    proven["encryption"]["cycles_added"] = 41
+    text = render(proven)
+    assert "1,234,567" in text
+    assert "bit-exact" in text
+    rows = dict(summary_rows(proven, Path("build/x")))
+    assert "1,234,567 cold" in rows["cycles"]
+    assert rows["proof"].startswith("every output bit equal")
+
+
+def test_summary_says_when_nothing_was_simulated(report: dict) -> None:
+    rows = dict(summary_rows(report, Path("build/x")))
+    assert "not simulated" in rows["cycles"]
+    assert rows["proof"] == "not run (--no-verify)"

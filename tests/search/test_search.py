@@ -1,0 +1,92 @@
+"""The search: its choice, its front, its explanation, and boards that are too small."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hwgen.compiler.compile import compile_network
+from hwgen.config.board import Board, board_names, load_board
+from hwgen.cost.work import network_work
+from hwgen.errors import HwgenError
+from hwgen.search import search
+from hwgen.search.activation import activation_words
+from hwgen.search.pareto import pareto
+from tests.helpers.networks import quantised, residual_network
+
+
+def test_pareto_keeps_what_nothing_beats() -> None:
+    values = np.array([[1, 9], [2, 2], [9, 1], [3, 3], [2, 2], [1, 10]])
+    assert sorted(map(tuple, values[pareto(values)])) == [(1, 9), (2, 2), (9, 1)]
+
+
+def test_pareto_against_the_definition() -> None:
+    values = np.random.default_rng(0).integers(0, 6, (200, 3))
+    front = set(map(tuple, values[pareto(values)]))
+    for row in map(tuple, values):
+        beaten = any(all(a <= b for a, b in zip(o, row, strict=True)) and o != row for o in map(tuple, values))
+        assert (row in front) == (not beaten)
+
+
+@pytest.mark.parametrize("name", board_names())
+def test_chosen_configuration_compiles_and_fits(name: str) -> None:
+    board = load_board(name)
+    graph = residual_network((32, 64), 16, tt=True)
+    result = search(graph, board)
+    assert result.chosen.resources.shortfall(board.resources) is None
+    compile_network(quantised(graph), result.chosen.config)
+    assert result.chosen in result.front or result.chosen.config in [c.config for c in result.front]
+    assert result.chosen.config.packing == board.packing
+
+
+def test_objectives_pull_in_their_direction() -> None:
+    graph, board = residual_network((32, 64), 16), load_board("zcu104")
+    found = {goal: search(graph, board, goal=goal).chosen for goal in ("latency", "area", "energy")}
+    assert found["area"].resources.lut <= found["latency"].resources.lut
+    assert found["latency"].steady_cycles <= found["area"].steady_cycles
+    assert found["energy"].energy_uj <= found["latency"].energy_uj
+
+
+def test_unknown_objective() -> None:
+    with pytest.raises(HwgenError, match="did you mean latency"):
+        search(residual_network(), load_board("zcu104"), goal="latenzy")
+
+
+def _smaller(board: Board, **resources: float) -> Board:
+    return replace(board, resources=replace(board.resources, **resources))
+
+
+def test_infeasible_board_names_the_binding_resource() -> None:
+    board = _smaller(load_board("pynq-z2"), bram36=20)
+    with pytest.raises(HwgenError) as error:
+        search(residual_network((64, 128), 32), board)
+    text = str(error.value)
+    assert "BRAM36" in text
+    assert "pynq-z2 has 20" in text
+    assert "short by" in text
+    assert error.value.exit_code == 2
+
+
+def test_explanation_states_objective_and_alternatives() -> None:
+    text = search(residual_network((32, 64), 16), load_board("zcu104")).explanation
+    assert "It minimises" in text
+    assert "does not fit, needs" in text
+    assert "memory ports" in text
+
+
+@pytest.mark.parametrize("p_i", [8, 16, 32, 64])
+def test_activation_need_suffices(p_i: int) -> None:
+    graph = residual_network((32, 64), 16)
+    words = 1 << (activation_words(network_work(graph), p_i) - 1).bit_length()
+    config = search(graph, load_board("zcu104")).chosen.config
+    columns = min(4, 128 // p_i)
+    fitted = config.replace(p_i=p_i, p_o=2 * p_i, act_words=max(512, words), line_columns=columns)
+    assert max(compile_network(quantised(graph), fitted).act_used) <= max(512, words)
+
+
+def test_a_hundred_thousand_configurations_a_second() -> None:
+    """On an idle core; here a tenth of it has to be enough."""
+    result = search(residual_network((32, 64), 16, tt=True), load_board("zcu104"))
+    assert result.considered / result.seconds > 5_000

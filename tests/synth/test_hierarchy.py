@@ -1,0 +1,101 @@
+"""Cutting a design into parts, and counting a netlist; the synthesis itself is in the slow tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hwgen.errors import HwgenError
+from hwgen.synth.design import synthesise_design
+from hwgen.synth.hierarchy import Design, split_modules
+from hwgen.synth.netlist import ModuleReport, analyse
+
+LEAF = """module {name}(clk, a, q);
+  input clk;
+  input [7:0] a;
+  output [7:0] q;
+  reg [7:0] q;
+  always @(posedge clk) q <= a + 8'd{value};
+endmodule
+"""
+TOP = """module top(clk, a, q, r, s);
+  input clk;
+  input [7:0] a;
+  output [7:0] q, r, s;
+  \\leaf$1  one (.clk(clk), .a(a), .q(q));
+  \\leaf$2  two (.clk(clk), .a(a), .q(r));
+  other three (.clk(clk), .a(q), .q(s));
+endmodule
+"""
+DESIGN = (TOP + LEAF.format(name="\\leaf$1 ", value=1) + LEAF.format(name="\\leaf$2 ", value=1)
+          + LEAF.format(name="other", value=2))
+
+
+def test_split() -> None:
+    assert list(split_modules(DESIGN)) == ["top", "leaf$1", "leaf$2", "other"]
+
+
+def test_equal_modules_become_one_part() -> None:
+    parts = {p.top: p for p in Design(DESIGN, "top").parts()}
+    assert set(parts) == {"top", "leaf$1"} or set(parts) == {"top", "leaf$2"}
+    assert next(p for n, p in parts.items() if n != "top").count == 2
+    assert len(parts["top"].empty) == 2
+
+
+def test_unknown_top() -> None:
+    with pytest.raises(HwgenError, match="'nothing' is not in the design"):
+        Design(DESIGN, "nothing")
+
+
+def _netlist(cells: dict[str, tuple[str, dict[str, list[int]], set[str]]]) -> dict:
+    return {"modules": {"m": {"cells": {
+        name: {"type": kind, "connections": connections,
+               "port_directions": {p: "output" if p in outputs else "input" for p in connections}}
+        for name, (kind, connections, outputs) in cells.items()}}}}
+
+
+def test_levels_count_luts_and_carry_chains() -> None:
+    report = analyse(_netlist({
+        "r": ("FDRE", {"C": [1], "D": [2], "Q": [3]}, {"Q"}),
+        "a": ("LUT2", {"I0": [3], "I1": [4], "O": [5]}, {"O"}),
+        "b": ("CARRY4", {"S": [5], "CI": [6], "O": [7], "CO": [8]}, {"O", "CO"}),
+        "c": ("CARRY4", {"S": [9], "CI": [8], "O": [10], "CO": [11]}, {"O", "CO"}),
+        "d": ("LUT6", {"I0": [10], "O": [12]}, {"O"}),
+        "s": ("FDRE", {"C": [1], "D": [12], "Q": [13]}, {"Q"}),
+    }), "m")
+    assert report.levels == 3
+    assert [p.split()[1] for p in report.path] == ["a", "b", "c", "d"]
+    assert (report.lut, report.ff, report.carry_cells) == (2, 2, 2)
+
+
+def test_cascade_of_multiply_adds_is_absorbable() -> None:
+    cells = {}
+    for k in range(2):
+        cells[f"w{k}"] = ("FDRE", {"C": [1], "D": [100 + k], "Q": [110 + k]}, {"Q"})
+        cells[f"m{k}"] = ("DSP48E2", {"A": [110 + k], "B": [120 + k], "P": [130 + k]}, {"P"})
+        cells[f"p{k}"] = ("FDRE", {"C": [1], "D": [130 + k], "Q": [140 + k]}, {"Q"})
+    cells["t0"] = ("FDRE", {"C": [1], "D": [140], "Q": [150]}, {"Q"})
+    cells["x"] = ("LUT2", {"I0": [150], "I1": [141], "O": [151]}, {"O"})
+    cells["add"] = ("CARRY4", {"S": [151], "DI": [150], "O": [152]}, {"O"})
+    cells["t1"] = ("FDRE", {"C": [1], "D": [152], "Q": [153]}, {"Q"})
+    cells["other"] = ("LUT2", {"I0": [153], "I1": [5], "O": [6]}, {"O"})
+    report = analyse(_netlist(cells), "m")
+    assert report.dsp == 2
+    assert (report.absorbable_ff, report.absorbable_lut) == (6, 1)
+
+
+def test_report_round_trip() -> None:
+    report = analyse(_netlist({"r": ("RAMB18E2", {"DOUT": [2]}, {"DOUT"})}), "m")
+    assert report.bram36 == 0.5
+    assert ModuleReport.from_dict(report.to_dict()) == report
+
+
+@pytest.mark.slow
+def test_synthesis_of_a_small_design(tmp_path: Path) -> None:
+    report = synthesise_design(DESIGN, "top", "xcup", cache=tmp_path)
+    assert report.raw.ff == 24
+    assert report.levels <= 2
+    assert len(list((tmp_path / "synthesis").iterdir())) == 2
+    again = synthesise_design(DESIGN, "top", "xcup", cache=tmp_path)
+    assert again.raw == report.raw
