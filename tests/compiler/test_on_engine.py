@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,11 +12,9 @@ from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.emulator.decode import decode_program
 from hwgen.golden.execute import run as golden
 from hwgen.isa.layout import LoadKind
+from tests.helpers.bare_engine import END, build, run
 from tests.helpers.buffers import pack_input, unpack_output
 from tests.helpers.random_graphs import random_graph, random_image
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "rtl_templates" / "engine"))
-from engine_harness import END, build, run
 
 CONFIG = AcceleratorConfig(p_i=8, p_o=16, act_words=4096, weight_lines=8192, acc_depth=64, acc_bits=28)
 

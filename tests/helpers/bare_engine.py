@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 from amaranth.back import verilog
-from hwgen_sim.runner import SimulatorSource, build_simulator, run_cocotb
 
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.isa.layout import COMPUTE_FIELDS, ComputeFlag, Opcode, encode
+from hwgen_sim.runner import SimulatorSource, build_simulator, run_cocotb
 from rtl_templates.engine.tensor_engine import TensorEngine
 from rtl_templates.memory.ram import ram_verilog
 
@@ -18,7 +18,8 @@ def build(config: AcceleratorConfig):
     engine = TensorEngine(config=config)
     text = verilog.convert(engine, name="tensor_engine", emit_src=False)
     text += "".join(verilog.convert(c, name=n, emit_src=False) for n, c in engine.submodules().items())
-    return build_simulator(SimulatorSource(top="tensor_engine", files={"engine.v": text, "hwgen_ram.v": ram_verilog()}, public=True))
+    files = {"engine.v": text, "hwgen_ram.v": ram_verilog()}
+    return build_simulator(SimulatorSource(top="tensor_engine", files=files, public=True))
 
 
 def run(simulator, work_dir, parts, ring_lines, seed=1):
@@ -63,8 +64,9 @@ def map_addresses(config, base, shape):
     return [base + cb * odd(h * w) + i for cb in range(-(-c // config.p_i)) for i in range(h * w)]
 
 
-def records(config, bias, mult, res_mult, shift, first, count):
-    """Parameter lines of channels [first, first+count)."""
+def records(config, parameters, first, count):
+    """Parameter lines of channels [first, first+count); parameters = bias, M, R, S."""
+    bias, mult, res_mult, shift = parameters
     data = bytearray()
     for ch in range(first, first + count):
         inside = ch < len(bias)
@@ -75,7 +77,9 @@ def records(config, bias, mult, res_mult, shift, first, count):
     return [bytes(data[i:i + n]) for i in range(0, len(data), n)]
 
 
-def tile(config, weight, o0, columns, i0, ky, kx):
+def tile(config, weight, origin, columns):
+    """Lines of the tile whose first weight is ``weight[origin]``, origin = (o, i, ky, kx)."""
+    o0, i0, ky, kx = origin
     lines = []
     for l0 in range(0, columns, config.line_columns):
         line = np.zeros((config.line_columns, config.p_i), np.int8)
@@ -88,18 +92,18 @@ def tile(config, weight, o0, columns, i0, ky, kx):
     return lines
 
 
-def conv_stream(config, weight, bias, mult, res_mult, shift, pair):
+def conv_stream(config, weight, parameters, pair):
     """Lines of a layer in stream order; also tiles per output block and number of blocks."""
     o, i, kh, kw = weight.shape
     block = config.p_i if pair else config.p_o
     lines = []
     blocks, ibs = -(-o // block), -(-i // config.p_i)
     for ob in range(blocks):
-        lines += records(config, bias, mult, res_mult, shift, ob * block, block)
+        lines += records(config, parameters, ob * block, block)
         for ib in range(ibs):
             for ky in range(kh):
                 for kx in range(kw):
-                    lines += tile(config, weight, ob * block, block, ib * config.p_i, ky, kx)
+                    lines += tile(config, weight, (ob * block, ib * config.p_i, ky, kx), block)
     return lines, ibs * kh * kw, blocks
 
 
@@ -113,7 +117,7 @@ def jumps(prefix, strides, counts):
 
 def conv_descriptor(config, shape_in, weight, *, stride=(1, 1), padding=(0, 0), dilation=(1, 1), src, dst, res=None,
                     pair=False, raw=False, line=0, seq=0, lo=-128, hi=127, drain=True):
-    c, h, w = shape_in
+    _, h, w = shape_in
     o, i, kh, kw = weight.shape
     oh = (h + 2 * padding[0] - dilation[0] * (kh - 1) - 1) // stride[0] + 1
     ow = (w + 2 * padding[1] - dilation[1] * (kw - 1) - 1) // stride[1] + 1
@@ -156,10 +160,10 @@ def conv_descriptor(config, shape_in, weight, *, stride=(1, 1), padding=(0, 0), 
     return encode(COMPUTE_FIELDS, values), (o, oh, ow)
 
 
-def reference_conv(x, weight, bias, stride, padding, dilation):
+def reference_conv(x, weight, bias, *, stride, padding, dilation):
     """Naive integer convolution, int64 [O, OH, OW]."""
     c, h, w = x.shape
-    o, i, kh, kw = weight.shape
+    o, _, kh, kw = weight.shape
     padded = np.zeros((c, h + 2 * padding[0], w + 2 * padding[1]), np.int64)
     padded[:, padding[0]:padding[0] + h, padding[1]:padding[1] + w] = x
     oh = (padded.shape[1] - dilation[0] * (kh - 1) - 1) // stride[0] + 1
@@ -173,8 +177,10 @@ def reference_conv(x, weight, bias, stride, padding, dilation):
     return out
 
 
-def reference_requantise(acc, mult, res_mult, shift, residual, lo, hi):
+def reference_requantise(acc, parameters, residual, bounds=(-128, 127)):
     """By Python integers, element by element."""
+    _, mult, res_mult, shift = parameters
+    lo, hi = bounds
     out = np.zeros(acc.shape, np.int64)
     for index, value in np.ndenumerate(acc):
         ch = index[0]
