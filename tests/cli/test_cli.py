@@ -154,7 +154,8 @@ def test_corrupted_image(tmp_path: Path) -> None:
 def test_interrupt_keeps_complete_steps_and_nothing_else(tmp_path: Path, number: signal.Signals) -> None:
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'sim'}"}
     model = str(small_onnx(tmp_path / "small.onnx"))
-    command = [sys.executable, "-c", "from hwgen.cli import main; main()", "build", "--model", model, "--board", "zcu104",
+    start = "from hwgen.cli import main; main()"
+    command = [sys.executable, "-c", start, "build", "--model", model, "--board", "zcu104",
                "--no-verify", "--out", str(tmp_path / "build"), "--cache", str(tmp_path / "cache")]
     process = subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
