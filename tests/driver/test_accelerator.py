@@ -9,8 +9,8 @@ from hwgen.driver import Accelerator, AcceleratorError, DriverError, Image
 from hwgen.driver import register_map as reg
 from tests.driver.fake_bus import FakeBus
 
-INPUT = {"kind": "plain", "channels": 8, "height": 2, "width": 2, "p_i": 8, "planes": 1, "plane_stride": 5, "scale": 0.5,
-         "bytes": 48}
+INPUT = {"kind": "plain", "channels": 8, "height": 2, "width": 2, "p_i": 8, "planes": 1, "plane_stride": 5,
+         "scale": 0.5, "bytes": 48}
 OUTPUT = {"kind": "int8", "channels": 8, "height": 2, "width": 2, "shape": [8, 2, 2], "p_i": 8, "plane_stride": 5,
           "parts": [[0, 8, 0]], "scale": 2.0, "offset": 1, "bytes": 48}
 IMAGE = Image(isa_version=1, debug=False, image_id=0x1122334455667788, version=3, salt=bytes(range(16)),
