@@ -40,7 +40,7 @@ def load_onnx(path: str | Path, name: str = "", labels: tuple[str, ...] = ()) ->
         model = onnx.load(str(path))
     except FileNotFoundError as error:
         raise HwgenError("no such file", where=str(path)) from error
-    except (DecodeError, OSError, ValueError) as error:
+    except (DecodeError, OSError, ValueError, onnx.checker.ValidationError) as error:
         raise HwgenError(f"not a readable ONNX file: {_first_line(error)}", where=str(path),
                          hint="the file may be truncated; export it again") from error
     return from_onnx(model, name or path.stem, labels, str(path))
@@ -60,7 +60,7 @@ def from_onnx(model: onnx.ModelProto, name: str, labels: tuple[str, ...] = (), w
     if not domains:
         try:
             onnx.checker.check_model(model)
-        except onnx.checker.ValidationError as error:
+        except (onnx.checker.ValidationError, UnicodeDecodeError) as error:
             raise HwgenError(f"not a valid ONNX model: {_first_line(error)}", where=where) from error
     return translator.run(name, labels)
 
@@ -98,7 +98,12 @@ class _Translator:
                              allowed="one input and one output")
         self.values[inputs[0].name] = self.builder.add_input(inputs[0].name, self._input_shape(inputs[0]))
         for node in graph.node:
-            self._node(node)
+            try:
+                self._node(node)
+            except (TypeError, ValueError, AttributeError, LookupError, ArithmeticError) as error:
+                # attributes or constants of a kind that no exporter writes: a damaged file
+                raise HwgenError(f"{node.op_type} is malformed: {_first_line(error)}", where=_name(node),
+                                 hint="the file may be damaged; export it again") from error
         result = self.values.get(graph.output[0].name)
         if not isinstance(result, str):
             raise HwgenError("the output does not depend on the input", where=self.where)
@@ -107,14 +112,15 @@ class _Translator:
     def _initializer(self, tensor: onnx.TensorProto) -> np.ndarray:
         try:
             return numpy_helper.to_array(tensor)
-        except (ValueError, TypeError, OSError) as error:
+        except (ValueError, TypeError, KeyError, OSError) as error:
             raise HwgenError(f"weights cannot be read: {_first_line(error)}", where=tensor.name,
                              hint="the file may be truncated; export it again") from error
 
     def _input_shape(self, value: onnx.ValueInfoProto) -> Shape:
         kind = value.type.tensor_type
         if kind.elem_type != onnx.TensorProto.FLOAT:
-            raise HwgenError(f"input of type {onnx.TensorProto.DataType.Name(kind.elem_type)}", where=value.name,
+            names = {number: text for text, number in onnx.TensorProto.DataType.items()}
+            raise HwgenError(f"input of type {names.get(kind.elem_type, kind.elem_type)}", where=value.name,
                              allowed="FLOAT (float32)")
         dims = [d.dim_value if d.HasField("dim_value") and d.dim_value > 0 else (d.dim_param or "?")
                 for d in kind.shape.dim]

@@ -230,3 +230,38 @@ def test_files(tmp_path: Path):
         load_onnx(tmp_path / "absent.onnx")
 
 
+
+
+def test_damaged_files_never_end_in_a_traceback(tmp_path: Path):
+    """Every truncation and 150 random corruptions of a small network: a graph or an HwgenError, nothing else."""
+    nodes = [node("Conv", ["x", "w"], "a", pads=[1, 1, 1, 1], strides=[2, 2]), node("Relu", ["a"], "r"),
+             node("MaxPool", ["r"], "p", kernel_shape=[2, 2]), node("Flatten", ["p"], "f"),
+             node("Gemm", ["f", "g"], "y")]
+    data = model(nodes, (3, 8, 8), {"w": array(4, 3, 3, 3), "g": array(36, 5)}).SerializeToString()
+    rng = np.random.default_rng(0)
+    cases = [data[:n] for n in range(0, len(data), 7)]
+    for _ in range(150):
+        changed = np.frombuffer(data, np.uint8).copy()
+        places = rng.integers(0, len(data), 3)
+        changed[places] = rng.integers(0, 256, 3)
+        cases.append(changed.tobytes())
+    path, refused_count = tmp_path / "net.onnx", 0
+    for case in cases:
+        path.write_bytes(case)
+        try:
+            load_onnx(path)
+        except HwgenError:
+            refused_count += 1
+    assert refused_count > len(data) // 7
+
+
+def test_external_weights(tmp_path: Path):
+    path, weights_file = tmp_path / "big.onnx", tmp_path / "big.bin"
+    onnx.save(conv_model(array(8, 3, 3, 3)), path, save_as_external_data=True, location="big.bin", size_threshold=10)
+    assert load_onnx(path).name == "big"
+    weights_file.write_bytes(weights_file.read_bytes()[:50])
+    with pytest.raises(HwgenError, match=r"big\.onnx: not a readable ONNX file: .*exceeds"):
+        load_onnx(path)
+    weights_file.unlink()
+    with pytest.raises(HwgenError, match=r"big\.onnx: not a readable ONNX file: .*big\.bin"):
+        load_onnx(path)
