@@ -1,0 +1,72 @@
+"""Synthesises every module of a board's default engine with Yosys and prints resources, logic levels and MACs per DSP.
+
+    python benchmarks/synthesis.py [--config FILE.json] [--family xcup] [--write]
+
+Raw counts are Yosys's; the numbers in brackets could be absorbed by DSP slices (cascade adders, product registers),
+which Yosys does not do and Vivado does. Levels: longest path between registers, in LUTs and carry cells. ``--write`` updates
+docs/benchmarks.md and docs/results/synthesis.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from hwgen.config.accelerator import AcceleratorConfig
+from hwgen.pipeline.build import default_cache
+from hwgen.synth.design import DesignReport, synthesise_design
+from rtl_templates.verilog import generate
+
+ROOT = Path(__file__).resolve().parent.parent
+TOP = "hwgen_accelerator"
+
+
+def table(report: DesignReport, config: AcceleratorConfig) -> str:
+    """Markdown."""
+    lines = ["| module | placed | LUT | FF | DSP | BRAM36 | URAM | levels |", "|" + "---|" * 8]
+    array_dsp = 0.0
+    for module, count in sorted(report.parts, key=lambda part: -part[0].lut * part[1]):
+        lines.append(f"| `{module.name}` | {count} | {module.lut:,.0f} ({module.absorbable_lut:,.0f}) "
+                     f"| {module.ff:,.0f} ({module.absorbable_ff:,.0f}) | {module.dsp:.0f} | {module.bram36:g} "
+                     f"| {module.uram:.0f} | {module.levels} |")
+        if "column_group" in module.name:
+            array_dsp += module.dsp * count
+    raw, absorbed = report.raw, report.absorbable
+    lines += [
+        "", f"Whole design: {raw.lut:,.0f} LUT ({absorbed.lut:,.0f} absorbable), {raw.ff:,.0f} FF ({absorbed.ff:,.0f} "
+        f"absorbable), {raw.dsp:.0f} DSP, {raw.bram36:g} BRAM36, {raw.uram:.0f} URAM; deepest path {report.levels} "
+        "levels.",
+        f"MACs per DSP: array {config.macs_per_cycle / array_dsp:.2f}, whole design {config.macs_per_cycle / raw.dsp:.2f}.",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Synthesise, print, and with ``--write`` update docs/."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", type=Path)
+    parser.add_argument("--family", default="xcup")
+    parser.add_argument("--write", action="store_true")
+    arguments = parser.parse_args()
+    config = AcceleratorConfig()
+    if arguments.config:
+        config = AcceleratorConfig.from_dict(json.loads(arguments.config.read_text(encoding="utf-8")))
+    report = synthesise_design(generate(config, TOP), TOP, arguments.family, cache=default_cache(), uram=True,
+                               progress=lambda text: print("   ", text, flush=True))
+    text = table(report, config)
+    print(text)
+    if arguments.write:
+        results = ROOT / "docs" / "results" / "synthesis.json"
+        results.parent.mkdir(exist_ok=True)
+        results.write_text(json.dumps({"config": config.to_dict(), **report.to_dict()}, indent=1) + "\n",
+                           encoding="utf-8")
+        page = ROOT / "docs" / "benchmarks.md"
+        content = page.read_text(encoding="utf-8")
+        begin, end = "<!-- synthesis: begin -->", "<!-- synthesis: end -->"
+        head, rest = content.split(begin, 1)
+        page.write_text(head + begin + "\n" + text + "\n" + end + rest.split(end, 1)[1], encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
