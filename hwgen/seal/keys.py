@@ -122,16 +122,15 @@ def load_or_generate_key(path: Path | str, *, bits: int = 128) -> tuple[Key, boo
     return generate_key(path, bits=bits), True
 
 
-def derive(master: Key, label: bytes, context: bytes, bits: int) -> bytes:
-    """NIST SP 800-108 key derivation in counter mode with CMAC-AES.
+def counter_kdf(key: bytes, fixed: bytes, bits: int) -> bytes:
+    """NIST SP 800-108 key derivation in counter mode with CMAC-AES and a 32-bit counter before the fixed input."""
+    counters = [i.to_bytes(4, "big") for i in range(1, -(-bits // 128) + 1)]
+    return b"".join(CMAC.new(key, i + fixed, ciphermod=AES).digest() for i in counters)[:bits // 8]
 
-    Block i is CMAC(master, [i]_32 || label || 0x00 || context || [bits]_32), numbers big-endian, i from 1.
-    """
-    result = b""
-    for i in range(1, -(-bits // 128) + 1):
-        message = i.to_bytes(4, "big") + label + b"\0" + context + bits.to_bytes(4, "big")
-        result += CMAC.new(master.reveal(), message, ciphermod=AES).digest()
-    return result[:bits // 8]
+
+def derive(master: Key, label: bytes, context: bytes, bits: int) -> bytes:
+    """Secret bytes for one purpose: ``counter_kdf`` of label || 0x00 || context || [bits]_32, big-endian."""
+    return counter_kdf(master.reveal(), label + b"\0" + context + bits.to_bytes(4, "big"), bits)
 
 
 def derive_image_key(master: Key, salt: bytes) -> Key:
