@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -48,18 +49,24 @@ def from_torch(module: nn.Module, input_shape: Shape, name: str = "network", lab
             hint="the forward pass must be free of data-dependent control flow and accept a tensor of shape "
             f"{(1, *input_shape)}",
         ) from error
-    return _Translator(program, input_shape).run(name, labels)
+    return from_exported(program, name, labels)
 
 
-Handler = Callable[["_Translator", str, list[Any]], str]
+def from_exported(program: torch.export.ExportedProgram, name: str = "network", labels: tuple[str, ...] = ()) -> Graph:
+    """Translates a program exported in evaluation mode (core ATen or training operators); see ``from_torch``."""
+    return _Translator(program).run(name, labels)
+
+
+#: (translator, name, arguments in schema order) -> tensor name, or a list for operators with several outputs
+Handler = Callable[["_Translator", str, list[Any]], Any]
 
 
 class _Translator:
     """Walks the exported graph once; every fx node becomes a tensor name or a constant."""
 
-    def __init__(self, program: torch.export.ExportedProgram, input_shape: Shape) -> None:
+    def __init__(self, program: torch.export.ExportedProgram) -> None:
         self.program = program
-        self.input_shape = input_shape
+        self.batch = 1
         self.builder = GraphBuilder()
         self.values: dict[torch.fx.Node, Any] = {}
 
@@ -92,12 +99,18 @@ class _Translator:
     def _input(self, node: torch.fx.Node) -> None:
         if any(isinstance(v, str) for v in self.values.values()):
             raise HwgenError("more than one input", where=node.name, allowed="one tensor")
-        self.values[node] = self.builder.add_input(node.name, self.input_shape)
+        example = node.meta.get("val")
+        if not isinstance(example, torch.Tensor) or not all(isinstance(d, int) for d in example.shape[1:]):
+            raise HwgenError("the input is no tensor of fixed shape", where=node.name, allowed="(N, C, H, W) or (N, F)")
+        self.batch = int(example.shape[0]) if isinstance(example.shape[0], int) else 1
+        self.values[node] = self.builder.add_input(node.name, tuple(int(d) for d in example.shape[1:]))
 
     def _call(self, node: torch.fx.Node) -> Any:
         args = [self._resolve(a) for a in node.args]
         kwargs = {k: self._resolve(v) for k, v in node.kwargs.items()}
         target: Any = node.target
+        if target is operator.getitem:
+            return args[0][args[1]]
         if not any(isinstance(a, str) for a in _flat(node.all_input_nodes, self.values)):
             with torch.no_grad():  # only constants: evaluated here
                 return target(*args, **kwargs)
@@ -270,6 +283,10 @@ def _max_pool(t: _Translator, where: str, a: list[Any]) -> str:
     return t.builder.add(ir.MaxPool, where, [source], kernel=window, stride=step, padding=sides)
 
 
+def _max_pool_with_indices(t: _Translator, where: str, a: list[Any]) -> list[Any]:
+    return [_max_pool(t, where, a), None]
+
+
 def _avg_pool(t: _Translator, where: str, a: list[Any]) -> str:
     x, kernel, stride, padding, ceil_mode, count_include_pad, divisor = a[:7]
     source, window = _tensor(x, where), _pair(kernel)
@@ -335,10 +352,14 @@ def _flatten(t: _Translator, where: str, a: list[Any]) -> str:
 def _view(t: _Translator, where: str, a: list[Any]) -> str:
     target = [int(d) for d in a[1]]
     if target and target[0] == -1 and -1 not in target[1:]:
-        target[0] = 1
-    if not target or target[0] != 1:
+        target[0] = t.batch
+    if not target or target[0] != t.batch:
         raise HwgenError(f"reshape to {tuple(target)} moves the batch axis", where=where, allowed="(N, -1)")
     return t.builder.add_reshape(where, _tensor(a[0], where), target[1:])
+
+
+def _size(t: _Translator, where: str, a: list[Any]) -> int:
+    return (t.batch, *t.builder.shape(_tensor(a[0], where)))[int(a[1])]
 
 
 def _squeeze(t: _Translator, where: str, a: list[Any]) -> str:
@@ -363,10 +384,6 @@ def _dropout(t: _Translator, where: str, a: list[Any]) -> str:
     return _tensor(a[0], where)
 
 
-def _getitem(t: _Translator, where: str, a: list[Any]) -> Any:
-    return a[0][a[1]]
-
-
 _HANDLERS: dict[str, Handler] = {
     "aten.conv2d.default": _conv2d,
     "aten.conv2d.padding": _conv2d,
@@ -375,7 +392,7 @@ _HANDLERS: dict[str, Handler] = {
     "aten.linear.default": _linear,
     "aten.addmm.default": _addmm,
     "aten.batch_norm.default": _batch_norm,
-    "aten._native_batch_norm_legit_no_training.default": _batch_norm_inference,  # type: ignore[dict-item]
+    "aten._native_batch_norm_legit_no_training.default": _batch_norm_inference,
     "aten.relu.default": _relu,
     "aten.relu_.default": _relu,
     "aten.relu6.default": _relu6,
@@ -386,6 +403,7 @@ _HANDLERS: dict[str, Handler] = {
     "aten.clamp_.default": _clamp,
     "aten.clamp_min.default": _clamp,
     "aten.max_pool2d.default": _max_pool,
+    "aten.max_pool2d_with_indices.default": _max_pool_with_indices,
     "aten.avg_pool2d.default": _avg_pool,
     "aten.adaptive_avg_pool2d.default": _adaptive_avg_pool,
     "aten.mean.dim": _mean,
@@ -396,6 +414,7 @@ _HANDLERS: dict[str, Handler] = {
     "aten.flatten.using_ints": _flatten,
     "aten.view.default": _view,
     "aten.reshape.default": _view,
+    "aten.sym_size.int": _size,
     "aten.squeeze.dim": _squeeze,
     "aten.squeeze.dims": _squeeze,
     "aten.dropout.default": _dropout,

@@ -17,8 +17,8 @@ def fold_batchnorm(graph: Graph) -> Graph:
     """Removes every BatchNorm node of a float graph.
 
     After a Conv2d, TTConv2d (last core), Linear or TTLinear without other consumers its factor and offset per output
-    channel are multiplied into the layer, which keeps its name. Anywhere else it becomes a diagonal 1x1 convolution (or
-    diagonal Linear) with the BatchNorm's name.
+    channel are multiplied into the layer, which keeps its name. Anywhere else it becomes a 1x1 depthwise convolution
+    (or diagonal Linear) with the BatchNorm's name.
     """
     nodes: dict[str, Node] = {}
     renamed: dict[str, str] = {}
@@ -58,9 +58,10 @@ def _scaled(node: Foldable, factor: np.ndarray, offset: np.ndarray) -> Node:
 
 
 def _diagonal(node: ir.BatchNorm, factor: np.ndarray, offset: np.ndarray) -> Node:
-    weight, bias = np.diag(factor).astype(np.float32), offset.astype(np.float32)
+    weight, bias = factor.astype(np.float32), offset.astype(np.float32)
     if len(node.shape) == 1:
-        return ir.Linear(name=node.name, inputs=node.inputs, shape=node.shape, weight=weight, bias=bias)
+        return ir.Linear(name=node.name, inputs=node.inputs, shape=node.shape, weight=np.diag(weight), bias=bias)
     return ir.Conv2d(
-        name=node.name, inputs=node.inputs, shape=node.shape, weight=weight[:, :, None, None], bias=bias
+        name=node.name, inputs=node.inputs, shape=node.shape, weight=weight[:, None, None, None], bias=bias,
+        groups=len(weight),
     )

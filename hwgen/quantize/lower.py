@@ -181,7 +181,7 @@ def _identity(name: str, source: Node) -> ir.Conv2d:
     channels = source.shape[0]
     return ir.Conv2d(
         name=name, inputs=(source.name,), shape=source.shape,
-        weight=np.eye(channels, dtype=np.float32)[:, :, None, None], bias=np.zeros(channels, np.float32),
+        weight=np.ones((channels, 1, 1, 1), np.float32), bias=np.zeros(channels, np.float32), groups=channels,
     )
 
 

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from hwgen.errors import HwgenError
-from hwgen.frontend import from_torch
+from hwgen.frontend import from_exported, from_torch
 from hwgen.ir import nodes as ir
 from hwgen.ir.execute import run_float
 from hwgen.zoo.tt_op import tt_conv2d
@@ -110,6 +110,36 @@ def test_names_are_module_paths():
 
     graph = check(nn.Sequential(nn.Conv2d(3, 4, 1), Block()), (3, 6, 6))
     assert [n.name for n in graph.nodes[1:]] == ["0", "1.conv1", "1.act", "1.conv2", "1.add", "1.act_1"]
+
+
+def test_exported_programs_in_both_forms():
+    """As exported, and decomposed to core ATen operators (convolution, addmm, batch norm with three results, ...)."""
+    torch.manual_seed(0)
+    module = randomise(nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU6(), nn.MaxPool2d(2), nn.Dropout(),
+        nn.Conv2d(8, 8, 3, groups=8), nn.AvgPool2d(2), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4)))
+    x = torch.randn(2, 3, 12, 12)
+    program = torch.export.export(module, (x,))
+    for form in (program, program.run_decompositions()):
+        graph = from_exported(form)
+        with torch.no_grad():
+            expected = module(x).numpy()
+        np.testing.assert_allclose(run_float(graph, x.numpy())[graph.output], expected, rtol=1e-4, atol=1e-4)
+    ops = [n.op for n in graph.nodes]
+    assert ops == ["Input", "Conv2d", "BatchNorm", "Relu6", "MaxPool", "Conv2d", "AvgPool", "GlobalAvgPool", "Flatten",
+                   "Linear"]
+
+
+def test_dynamic_batch():
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), Call(lambda m, x: x.view(x.size(0), -1)), nn.Linear(4 * 36, 2)).eval()
+    x = torch.randn(3, 3, 8, 8)
+    program = torch.export.export(module, (x,), dynamic_shapes=({0: torch.export.Dim("n", min=1, max=64)},))
+    graph = from_exported(program)
+    with torch.no_grad():
+        np.testing.assert_allclose(run_float(graph, x.numpy())[graph.output], module(x).numpy(), rtol=1e-4, atol=1e-5)
+    moving = torch.export.export(module[0], (x,), dynamic_shapes=({2: torch.export.Dim("h", min=4, max=64)},))
+    with pytest.raises(HwgenError, match="the input is no tensor of fixed shape"):
+        from_exported(moving)
 
 
 def test_the_module_is_left_as_it_was():
