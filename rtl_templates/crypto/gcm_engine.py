@@ -33,7 +33,8 @@ def _length_field(bits: Value) -> Value:
 
 
 class GcmEngine(wiring.Component):
-    """Takes one beat per cycle, and one cycle more per message, in which the head block is hashed.
+    """Takes one beat per cycle, and one cycle more per message, in which the head block is hashed; tag beats are at
+    least five cycles apart, which delays messages of less than three beats.
 
     ``data`` to ``out``: one cycle. Tag beat to ``status``: five cycles.
 

@@ -1,0 +1,157 @@
+"""What the crypto unit costs: cycles per segment in simulation, LUT, FF and levels of logic after Yosys.
+
+    python benchmarks/crypto.py [--skip-synthesis] [--skip-simulation] [--bits 128 256] [--json FILE]
+
+Simulation: segments of equal size in Verilator, memory and buffers always ready; ``gap`` is the number of cycles
+between the tag beat of a segment and the first beat of the next, in which no beat is taken. Synthesis: each module
+flattened (``synth_xilinx -family xcup``) except the rounds of the unrolled AES, which begin and end at registers and
+are synthesised once and counted as often as they are placed. ``levels`` counts LUTs and carry chains on the longest path,
+``cells`` also the wide multiplexers that follow a LUT in its slice (this is Yosys's ``ltp``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from amaranth.lib import wiring
+from rich.console import Console
+from rich.table import Table
+
+from hwgen.synth.hierarchy import split_modules
+from hwgen.synth.netlist import ModuleReport, analyse
+from hwgen.synth.yosys import synthesise, yosys_version
+from hwgen_sim.component import Phase, build_component, run_component
+from rtl_templates.crypto.aes_iterative import AesIterative
+from rtl_templates.crypto.aes_pipeline import AesPipeline
+from rtl_templates.crypto.counter_feeder import CounterFeeder
+from rtl_templates.crypto.gcm_engine import GcmEngine
+from rtl_templates.crypto.gcm_stream import GcmStream
+from rtl_templates.crypto.ghash import Ghash
+from rtl_templates.crypto.interfaces import SegmentHeader
+from rtl_templates.crypto.key_manager import KeyManager
+from rtl_templates.crypto.keystream_fifo import KeystreamFifo
+from rtl_templates.crypto.segment_bypass import SegmentBypass
+from rtl_templates.verilog import convert
+
+SEGMENT_BYTES = (64, 256, 1024, 2048, 4096, 16384)
+_ROUND = re.compile(r"\.round_\d+$")
+
+
+def measure_segments(unit: wiring.Component, size: int, encrypted: bool) -> dict[str, Any]:
+    """Cycles of a series of equal segments through ``unit``."""
+    beats, count = size // 16, max(4, 4096 // size)
+    rng = random.Random(size)
+    headers = [SegmentHeader.const({"index": i, "length": beats, "flags": int(encrypted)}).as_bits()
+               for i in range(count)]
+    data = [rng.getrandbits(128) for _ in range(count * (beats + 1))]
+    with tempfile.TemporaryDirectory() as folder:
+        result = run_component(build_component(unit), Path(folder), [
+            Phase(ports={"keys__valid": 1, "flush": 0}, wait=100),
+            # the first headers are known ahead of the data, as they are in the accelerator
+            Phase(send={"header": headers[:2]}),
+            Phase(wait=60),
+            Phase(send={"header": headers[2:], "data": data}, receive={"out": count * beats, "status": count}),
+        ])[-1]
+    moments, out, status = (result.moments[name] for name in ("data", "out", "status"))
+    first = [moments[i * (beats + 1)] for i in range(count)]
+    tag = [moments[(i + 1) * (beats + 1) - 1] for i in range(count)]
+    pairs = list(zip(tag, first[1:], strict=False))
+    steady = (first[-1] - first[1]) / (count - 2)
+    return {
+        "bytes": size, "encrypted": encrypted, "segments": count,
+        "beats_per_cycle": (beats + 1) / steady,
+        "gap": sum(b - a - 1 for a, b in pairs[1:]) / (count - 2),
+        "data_to_out": out[beats - 1] - moments[beats - 1],
+        "tag_to_status": status[0] - tag[0],
+    }
+
+
+def measure_module(name: str, component: wiring.Component) -> dict[str, Any]:
+    """Size and depth of one module."""
+    verilog = convert(component, "top")
+    rounds = [module for module in split_modules(verilog) if _ROUND.search(module)]
+    whole = _synthesise(verilog, "top", tuple(rounds))
+    reports = [whole]
+    for kind in (rounds[:1], rounds[-1:]):  # all but the last are equal
+        if kind:
+            reports += [_synthesise(verilog, kind[0], ())] * (len(rounds) - 1 if kind == rounds[:1] else 1)
+    worst = max(reports, key=lambda report: report.levels)
+    return {
+        "module": name, "lut": sum(r.lut for r in reports), "ff": sum(r.ff for r in reports),
+        "levels": worst.levels, "cells": max(len(r.path) for r in reports),
+    }
+
+
+def _synthesise(verilog: str, top: str, empty: tuple[str, ...]) -> ModuleReport:
+    with tempfile.TemporaryDirectory() as folder:
+        return analyse(synthesise(verilog, top, "xcup", Path(folder), blackboxes=empty), top)
+
+
+def modules(bits: int) -> dict[str, wiring.Component]:
+    """The modules that depend on the key size, whole ones first."""
+    return {
+        f"GcmStream {bits}": GcmStream(key_bits=bits),
+        f"AesPipeline {bits}": AesPipeline(key_bits=bits),
+        f"KeyManager {bits}": KeyManager(key_bits=bits),
+        f"AesIterative {bits}": AesIterative(key_bits=bits),
+    }
+
+
+def common_modules() -> dict[str, wiring.Component]:
+    """Parts that are the same for all key sizes."""
+    return {
+        "Ghash": Ghash(),
+        "GcmEngine (any message)": GcmEngine(),
+        "CounterFeeder": CounterFeeder(depth=32),
+        "KeystreamFifo": KeystreamFifo(depth=32),
+        "SegmentBypass": SegmentBypass(),
+    }
+
+
+def show(title: str, rows: list[dict[str, Any]]) -> None:
+    """A table of equal dictionaries."""
+    table = Table(title=title, title_justify="left")
+    for name in rows[0]:
+        table.add_column(name, justify="left" if name == "module" else "right")
+    for row in rows:
+        table.add_row(*(f"{v:.4f}" if isinstance(v, float) and v != int(v) else
+                        f"{v:.0f}" if isinstance(v, float) else str(v) for v in row.values()))
+    Console().print(table)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bits", type=int, nargs="+", default=[128, 256], choices=[128, 256])
+    parser.add_argument("--skip-synthesis", action="store_true")
+    parser.add_argument("--skip-simulation", action="store_true")
+    parser.add_argument("--json", type=Path, help="write all figures to this file")
+    options = parser.parse_args()
+    figures: dict[str, Any] = {"yosys": yosys_version()}
+    if not options.skip_simulation:
+        for bits in options.bits:
+            rows = [measure_segments(GcmStream(key_bits=bits), size, encrypted)
+                    for encrypted in (True, False) for size in SEGMENT_BYTES]
+            figures[f"segments_{bits}"] = rows
+            show(f"GcmStream {bits}, segments back to back", rows)
+            print(f"KeyManager {bits}: {KeyManager(key_bits=bits).latency} cycles from start to valid keys")
+        figures["segments_bypass"] = [measure_segments(SegmentBypass(), size, False) for size in SEGMENT_BYTES]
+        show("SegmentBypass, segments back to back", figures["segments_bypass"])
+    if not options.skip_synthesis:
+        chosen = {**{k: v for bits in options.bits for k, v in modules(bits).items()}, **common_modules()}
+        figures["modules"] = []
+        for name, component in chosen.items():
+            figures["modules"].append(measure_module(name, component))
+            print(figures["modules"][-1], flush=True)
+        show(f"Synthesis, {figures['yosys']}", figures["modules"])
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=1))
+
+
+if __name__ == "__main__":
+    main()
