@@ -10,7 +10,7 @@ class Kind(Enum):
 
     LUT = auto()
     CARRY = auto()
-    MUX = auto()  #: wide multiplexer inside a slice, no level of its own
+    MUX = auto()  #: wide multiplexer inside a slice, or an inverter that its reader absorbs: no level of its own
     FLIPFLOP = auto()
     LUTRAM = auto()  #: written at the clock, read without it
     BLOCKRAM = auto()
@@ -31,11 +31,11 @@ _DSP = {"DSP48E1", "DSP48E2", "MULT18X18D", "ALU54B"}
 
 def kind_of(cell_type: str) -> Kind:
     """The kind of a Xilinx or ECP5 cell."""
-    if cell_type.startswith(("LUT", "INV")):
+    if cell_type.startswith("LUT"):
         return Kind.LUT
     if cell_type.startswith(("CARRY", "CCU2C")):
         return Kind.CARRY
-    if cell_type.startswith(("MUXF", "PFUMX", "L6MUX")):
+    if cell_type.startswith(("MUXF", "PFUMX", "L6MUX", "INV")):
         return Kind.MUX
     if cell_type.startswith(("FD", "LD", "TRELLIS_FF")):
         return Kind.FLIPFLOP
@@ -52,7 +52,7 @@ def cost_of(cell_type: str) -> dict[str, float]:
     """Resources of one cell, by the names of ``hwgen.config.board.Resources``."""
     kind = kind_of(cell_type)
     if kind is Kind.LUT:
-        return {"lut": 0.0 if cell_type == "INV" else 1.0}
+        return {"lut": 1.0}
     if kind is Kind.FLIPFLOP:
         return {"ff": 1.0}
     if kind is Kind.LUTRAM:
