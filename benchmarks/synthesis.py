@@ -3,8 +3,8 @@
     python benchmarks/synthesis.py [--config FILE.json] [--family xcup] [--write]
 
 Raw counts are Yosys's; the numbers in brackets could be absorbed by DSP slices (cascade adders, product registers),
-which Yosys does not do and Vivado does. Levels: longest path between registers, in LUTs and carry cells. ``--write`` updates
-docs/benchmarks.md and docs/results/synthesis.json.
+which Yosys does not do and Vivado does. Levels: longest path between registers, in LUTs and carry cells. ``--write``
+updates docs/benchmarks.md and docs/results/synthesis.json.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ def table(report: DesignReport, config: AcceleratorConfig) -> str:
         "", f"Whole design: {raw.lut:,.0f} LUT ({absorbed.lut:,.0f} absorbable), {raw.ff:,.0f} FF ({absorbed.ff:,.0f} "
         f"absorbable), {raw.dsp:.0f} DSP, {raw.bram36:g} BRAM36, {raw.uram:.0f} URAM; deepest path {report.levels} "
         "levels.",
-        f"MACs per DSP: array {config.macs_per_cycle / array_dsp:.2f}, whole design {config.macs_per_cycle / raw.dsp:.2f}.",
+        f"MACs per DSP: array {config.macs_per_cycle / array_dsp:.2f}, "
+        f"whole design {config.macs_per_cycle / raw.dsp:.2f}.",
     ]
     return "\n".join(lines)
 
