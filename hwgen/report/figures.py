@@ -9,6 +9,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
+import hwgen.cost
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.config.board import Board
 from hwgen.cost.limit import limit_cycles
@@ -47,6 +48,12 @@ class Sources:
 def read_json(path: Path) -> Any:
     """A JSON file of an earlier step."""
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def model_error() -> dict[str, Any] | None:
+    """Errors of the cost model on held-out networks and configurations, as last measured; None before that."""
+    path = Path(hwgen.cost.__file__).with_name("error.json")
+    return read_json(path) if path.is_file() else None
 
 
 def make_report(s: Sources) -> dict[str, Any]:
@@ -93,6 +100,7 @@ def make_report(s: Sources) -> dict[str, Any]:
         "search": {k: s.search[k] for k in ("considered", "feasible", "seconds", "explanation", "front")},
         "layers": _layers(s),
         "timeline": program["predicted"]["cold"],
+        "model_error": model_error(),
         "steps": s.steps,
     }
 

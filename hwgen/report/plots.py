@@ -88,13 +88,13 @@ def pareto(report: dict[str, Any]) -> str:
     figure = Figure(figsize=(5, 3.2))
     axes = figure.subplots()
     front = report["search"]["front"]
-    axes.scatter([c["resources"]["lut"] for c in front], [(c["cold_cycles"] + c["steady_cycles"]) / 2 for c in front],
-                 s=12, color=_GREY, label="front (predicted)")
+    means = [(c["cold_cycles"] + c["steady_cycles"]) / 2 for c in front]
+    axes.scatter([c["resources"]["lut"] / 1e3 for c in front], means, s=12, color=_GREY, label="front (predicted)")
     chosen = report["resources"]["estimated"]
     cycles = report["cycles"]
-    axes.scatter([chosen["lut"]], [(cycles["predicted"] + cycles["predicted_steady"]) / 2], marker="*", s=90,
+    axes.scatter([chosen["lut"] / 1e3], [(cycles["predicted"] + cycles["predicted_steady"]) / 2], marker="*", s=90,
                  color=_RED, label="chosen")
-    axes.set_xlabel("LUT (estimated)")
+    axes.set_xlabel("thousand LUT (estimated)")
     axes.set_ylabel("cycles, mean of cold and following")
     axes.set_yscale("log")
     axes.legend(fontsize=7)

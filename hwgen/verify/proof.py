@@ -124,6 +124,6 @@ def prove(job: Job, expected: Sequence[dict[str, np.ndarray]], output: str,
         assert frame.output is not None
         actual.append({**frame.dumps, output: spoil(frame.output)})
     return Proof(
-        comparison=compare(expected, actual), frames=len(result.frames), simulator=result.simulator,
+        comparison=compare(expected, actual), frames=len(result.frames), simulator=result.simulator.split(" rev ")[0],
         counters=tuple(f.counters for f in result.frames), seconds=time.perf_counter() - began,
         build_seconds=result.build_seconds, cached=result.cached)
