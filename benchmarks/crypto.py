@@ -5,8 +5,8 @@
 Simulation: segments of equal size in Verilator, memory and buffers always ready; ``gap`` is the number of cycles
 between the tag beat of a segment and the first beat of the next, in which no beat is taken. Synthesis: each module
 flattened (``synth_xilinx -family xcup``) except the rounds of the unrolled AES, which begin and end at registers and
-are synthesised once and counted as often as they are placed. ``levels`` counts LUTs and carry chains on the longest path,
-``cells`` also the wide multiplexers that follow a LUT in its slice (this is Yosys's ``ltp``).
+are synthesised once and counted as often as they are placed. ``levels`` counts LUTs and carry chains on the longest
+path, ``cells`` also the wide multiplexers that follow a LUT in its slice (this is Yosys's ``ltp``).
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def show(title: str, rows: list[dict[str, Any]]) -> None:
     for row in rows:
         table.add_row(*(f"{v:.4f}" if isinstance(v, float) and v != int(v) else
                         f"{v:.0f}" if isinstance(v, float) else str(v) for v in row.values()))
-    Console().print(table)
+    Console(width=120).print(table)
 
 
 def main() -> None:

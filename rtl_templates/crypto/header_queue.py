@@ -21,7 +21,7 @@ class HeaderQueue(wiring.Component):
         empty: the data side has taken everything.
     """
 
-    def __init__(self, *, depth: int = 4) -> None:
+    def __init__(self, *, depth: int = 8) -> None:
         if depth < 2 or depth & (depth - 1):
             raise ValueError(f"depth must be a power of two, not {depth!r}")
         self.depth = depth
