@@ -14,7 +14,7 @@ NAME = "verify"
 EXAMPLES = (
     "Examples:  hwgen verify build/resnet18_tt-zcu104 --frames 4 --seed 7   |   "
     "hwgen verify build/resnet18_tt-zcu104 --data ~/data --waves run.fst   |   "
-    "hwgen verify build/resnet18_tt-zcu104 --image damaged.img"
+    "hwgen verify build/resnet18_tt-zcu104 --tamper 1000000"
 )
 
 
@@ -26,6 +26,8 @@ def command(
     data: Annotated[Path | None, typer.Option(help="Data set folder: real test images.")] = None,
     image: Annotated[Path | None, typer.Option(help="Image file instead of the build's.")] = None,
     key_file: Annotated[Path | None, typer.Option(help="Root key instead of the build's.")] = None,
+    tamper: Annotated[int | None, typer.Option(help="Change this stored bit of the image, checksums made right again: "
+                                                    "the hardware must refuse it (exit code 5).")] = None,
     waves: Annotated[Path | None, typer.Option(help="Write a wave dump (FST) to this file.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Cache of compiled simulators [~/.cache/hwgen].")] = None,
     json: Annotated[bool, typer.Option("--json", help="Machine-readable result.")] = False,
@@ -38,7 +40,7 @@ def command(
     from hwgen.pipeline.reverify import Again, reverify
 
     again = Again(cache=cache or default_cache(), frames=frames, seed=seed, data=data, key_file=key_file, image=image,
-                  waves=waves)
+                  waves=waves, tamper=tamper)
     with err.status("simulating (the simulator is compiled once)"):
         values = reverify(folder, again)
     if json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,7 @@ class Again:
     Args:
         frames, seed, data, key_file: as in ``BuildRequest``.
         image: image file instead of the build's.
+        tamper: number of a stored payload bit to change, with the file's checksums made right again.
         waves: FST file to write.
         cache: folder of compiled simulators.
     """
@@ -62,6 +64,7 @@ class Again:
     key_file: Path | None = None
     image: Path | None = None
     waves: Path | None = None
+    tamper: int | None = None
 
 
 def reverify(folder: Path, again: Again) -> dict[str, Any]:
@@ -72,6 +75,7 @@ def reverify(folder: Path, again: Again) -> dict[str, Any]:
         VerificationError: an element differs (exit code 3).
     """
     from hwgen.verify.expected import expected_tensors, integer_inputs
+    from hwgen.verify.mutate import tamper
     from hwgen.verify.proof import Job, memory_timing, prove
 
     request = load_request(folder)
@@ -91,11 +95,18 @@ def reverify(folder: Path, again: Again) -> dict[str, Any]:
     else:
         images = sample_images(source, graph.input_node().shape, again.frames, again.seed)
     inputs = integer_inputs(graph, images.pixels)
-    job = Job(
-        config=config, verilog=(folder / "rtl" / VERILOG).read_text(encoding="utf-8"), image=image,
-        key=build_key(request, config.aes_key_bits).reveal() if config.crypto is Crypto.GCM else b"", inputs=inputs,
-        memory=memory_timing(load_board(request.board)), seed=again.seed, cache=again.cache, waves=again.waves)
-    proof = prove(job, expected_tensors(graph, inputs, dumps), graph.output)
+    expected = expected_tensors(graph, inputs, dumps)
+    with tempfile.TemporaryDirectory() as scratch:
+        if again.tamper is not None:
+            changed = Path(scratch) / IMAGE
+            changed.write_bytes(tamper(image.read_bytes(), again.tamper))
+            image = changed
+        job = Job(
+            config=config, verilog=(folder / "rtl" / VERILOG).read_text(encoding="utf-8"), image=image,
+            key=build_key(request, config.aes_key_bits).reveal() if config.crypto is Crypto.GCM else b"",
+            inputs=inputs, memory=memory_timing(load_board(request.board)), seed=again.seed, cache=again.cache,
+            waves=again.waves)
+        proof = prove(job, expected, graph.output)
     values = {**proof.to_dict(), "images": images.origin}
     if proof.comparison.mismatches:
         raise VerificationError(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import replace
 
 import numpy as np
 
 from hwgen.compiler.result import CompiledNetwork
 from hwgen.errors import HwgenError
+from hwgen.image.layout import pack_header, parse_header
 from hwgen.isa.layout import COMPUTE_FIELDS, COMPUTE_WORDS, WORD_BYTES, LoadKind, decode
 
 KINDS = ("weight", "descriptor", "result")
@@ -48,6 +50,18 @@ def flip_descriptor_bit(network: CompiledNetwork, descriptor: int = 0, field: st
     decode(COMPUTE_FIELDS, program[begin * WORD_BYTES:(begin + COMPUTE_WORDS) * WORD_BYTES])
     changed = replace(network.runs[0], payload=flip_bit(program, begin * WORD_BYTES * 8 + offset))
     return replace(network, runs=(changed, *network.runs[1:]))
+
+
+def tamper(image: bytes, bit: int) -> bytes:
+    """An image file with one stored payload bit changed and its checksums made right again, as an attacker would.
+
+    Args:
+        bit: counted from the start of the payload; taken modulo its length.
+    """
+    header, text = parse_header(image, "image")
+    payload = image[header.header_bytes:]
+    payload = flip_bit(payload, bit % (8 * len(payload)))
+    return pack_header(replace(header, payload_crc=zlib.crc32(payload)), text) + payload
 
 
 def flip_result_bit(output: np.ndarray, bit: int = 0) -> np.ndarray:
