@@ -55,7 +55,7 @@ class PynqBus:
     """
 
     def __init__(self, ip: Any, *, address_limit: int = 1 << 40) -> None:
-        import pynq  # only on the board  # noqa: PLC0415
+        import pynq  # pyright: ignore[reportMissingImports]  # only on the board  # noqa: PLC0415
 
         self._allocate = pynq.allocate
         self._ip, self._limit = ip, address_limit

@@ -36,7 +36,7 @@ def python_map() -> str:
              f"IDENTIFICATION = {IDENTIFICATION:#x}", f"REGISTER_VERSION = {REGISTER_VERSION}", ""]
     for register in register_map():
         lines.append(f"{register.name} = {register.address:#05x}  # {register.title}")
-        if len(register.fields) > 1 or register.fields[0].width == 1:
+        if any(field.width == 1 for field in register.fields):
             lines += [f"{register.name}_{field.name.upper()} = {field.low}"
                       for field in register.fields if field.width == 1]
     return "\n".join(lines) + "\n"

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from hwgen.pipeline.build import STEPS, publish
@@ -56,7 +55,8 @@ def build_small(folder: Path, events: list[tuple[str, str]] | None = None, **opt
     if not model.exists():
         small_onnx(model)
     run_options = {k: options.pop(k) for k in ("first", "last") if k in options}
-    values: dict[str, Any] = {"model": str(model), "board": "pynq-z2", "out": folder / "build", "prove": False} | options
+    values: dict[str, Any] = {"model": str(model), "board": "pynq-z2", "out": folder / "build", "prove": False}
+    values |= options
     request = BuildRequest(**values)
 
     def observe(event: StepEvent) -> None:
