@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from systemrdl import RDLCompiler
+from systemrdl.compiler import RDLCompiler
 from systemrdl.node import AddrmapNode, RegNode
-from systemrdl.rdltypes import AccessType
+from systemrdl.rdltypes.builtin_enums import AccessType
 
 RDL_FILE = Path(__file__).parent / "registers.rdl"
 
