@@ -14,6 +14,8 @@ from hwgen.cost.timeline import MemoryModel
 from hwgen.cost.work import NetworkWork, Variant, Work
 from hwgen.passes.plan import TTChoice
 
+#: pieces in which the compiler lets the input come, so that the first layer starts early
+INPUT_PIECES = 4
 #: fields that decide the cycles of an operation whose weights are there
 _SHAPE = ("p_i", "p_o", "acc_depth", "line_columns", "axi_ports")
 
@@ -88,7 +90,8 @@ def _distinct_cost(network: NetworkWork, table: ConfigTable, memory: MemoryModel
     program_bytes = 16.0 * (8 * len(sequence.cycles) + 40)
     ready = start + constants.key_setup + program_bytes / port + constants.verify
     lead = memory.latency + constants.load_first
-    landed = input_bytes / rate
+    landed = input_bytes / np.minimum(rate, table.p_i)  # activation memory takes one word a cycle
+    landed = np.maximum(landed / INPUT_PIECES, landed - _input_overlap(network, costs)[row])
 
     per_line = table.line_bytes * (1 + 1 / 1024) / rate
     ring = table.weight_lines.astype(np.float64)
@@ -175,6 +178,15 @@ def _sequence(
                     for own in variant.works:
                         add(own, used)
     return _Sequence(*(np.stack(column) for column in columns))
+
+
+def _input_overlap(network: NetworkWork, known: _Costs) -> np.ndarray:
+    """Cycles of the first layer in which it writes no results, so that the rest of the input can come in."""
+    first = network.works[0]
+    if not first.from_input or first.pool:
+        return np.zeros(len(known.shapes))
+    cost = known.of(first)
+    return cost.cycles * (1 - 1 / np.maximum(cost.steps, 1))
 
 
 def _input_bytes(network: NetworkWork, shapes: ConfigTable) -> np.ndarray:

@@ -115,6 +115,7 @@ class _Loader:
         self.channels = [begin] * frame.config.axi_ports
         self.segments, self.next, self.begin = segments, 0, begin
         self.dealt = 0  # segments given to channels
+        self.words_free = begin  # activation memory takes one word a cycle from the load unit
         self.issued = begin  # when the load unit has handed out the last one
         self.line_ends: list[float] = []  # lines loaded behind each weight segment ...
         self.line_times: list[float] = []  # ... and when
@@ -145,8 +146,12 @@ class _Loader:
         first = self.channels[channel] == self.begin or start > self.channels[channel]
         lead = memory.latency + constants.load_first if first else 0.0
         end = start + lead + (beats + constants.line_overhead) * config.axi_bytes / rate
-        if kind is not LoadKind.WEIGHTS and constants.results_first:
-            end = frame.behind_results(start + lead, end)
+        if kind is not LoadKind.WEIGHTS:
+            begin = max(start + lead, self.words_free)
+            end = max(end, begin + beats * config.axi_bytes / config.p_i)
+            if constants.results_first:
+                end = frame.behind_results(begin, end)
+            self.words_free = end
         self.issued = max(self.issued, start - QUEUE * constants.segment_issue)
         self.channels[channel] = end
         check = 0.0 if kind is LoadKind.INPUT else constants.verify
