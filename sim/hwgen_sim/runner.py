@@ -18,7 +18,7 @@ from cocotb_tools.runner import Verilator
 
 from hwgen.errors import HwgenError
 from hwgen_sim.cache import BuildCache, content_key, default_cache_dir
-from hwgen_sim.toolchain import Toolchain, find_toolchain
+from hwgen_sim.toolchain import Toolchain, find_toolchain, require_wave_libraries
 
 #: objects of Verilator's run-time library, the same for every design built with the same flags
 _LIBRARY_OBJECTS = "verilated*.o"
@@ -151,10 +151,12 @@ def build_simulator(source: SimulatorSource, *, cache_dir: Path | None = None) -
     """The simulator of ``source``, from the cache if it is there.
 
     Raises:
-        ToolMissingError: see ``find_toolchain``.
+        ToolMissingError: see ``find_toolchain`` and ``require_wave_libraries``.
         HwgenError: Verilator or the compiler refused the design.
     """
     tools = find_toolchain()
+    if source.waves:
+        require_wave_libraries()
     root = (cache_dir or default_cache_dir()) / "simulators"
     library = root / f"library-{_library_key(source, tools)}"
     entry, cached = BuildCache(root).get(source.key(tools), lambda folder: _compile(source, tools, folder, library))

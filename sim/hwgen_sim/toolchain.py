@@ -48,6 +48,19 @@ def _verilator() -> tuple[Path, str]:
     return Path(system), _first_line([system, "--version"])
 
 
+def require_wave_libraries() -> None:
+    """Check what FST tracing is compiled with, besides the tool chain.
+
+    Raises:
+        ToolMissingError: a header of the compression libraries is missing.
+    """
+    probe = subprocess.run(["g++", "-fsyntax-only", "-x", "c++", "-"], input="#include <lz4.h>\n#include <zlib.h>\n",
+                           capture_output=True, text=True, check=False)
+    if probe.returncode:
+        raise ToolMissingError("the libraries that write waves are not installed",
+                               hint="apt install liblz4-dev zlib1g-dev, or leave --waves out")
+
+
 @cache
 def find_toolchain() -> Toolchain:
     """The installed simulator.

@@ -37,6 +37,13 @@ def test_old_verilator(monkeypatch):
         toolchain.find_toolchain()
 
 
+def test_no_wave_libraries(monkeypatch):
+    failed = toolchain.subprocess.CompletedProcess([], 1, "", "fatal error: lz4.h: No such file or directory")
+    monkeypatch.setattr(toolchain.subprocess, "run", lambda *args, **settings: failed)
+    with pytest.raises(ToolMissingError, match=r"(?s)write waves.*apt install liblz4-dev"):
+        toolchain.require_wave_libraries()
+
+
 def test_installed():
     found = toolchain.find_toolchain()
     assert found.verilator.exists() and found.search_path == str(found.verilator.parent)
