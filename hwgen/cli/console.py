@@ -10,8 +10,16 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+#: columns where the output is no terminal
+_WIDTH = 120
+
+
+def _console(*, stderr: bool) -> Console:
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else _WIDTH)
+
+
+out, err = _console(stderr=False), _console(stderr=True)
 
 
 def print_json(value: Any) -> None:

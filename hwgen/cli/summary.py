@@ -13,7 +13,7 @@ def _accuracy(accuracy: dict[str, Any]) -> str:
                if accuracy.get(name) is not None]
     if not figures:
         return "not measured"
-    return f"{', '.join(figures)} ({accuracy['source']}, {accuracy['images']} images of {accuracy['dataset']})"
+    return f"{', '.join(figures)} ({accuracy['source']}, {accuracy['images']:,} images of {accuracy['dataset']})"
 
 
 def _percent(value: float | None) -> str:
@@ -38,7 +38,7 @@ def summary_rows(report: dict[str, Any], folder: Path) -> list[tuple[str, str]]:
                        f"{_percent(cycles['mac_efficiency_steady'])} steady; "
                        f"roofline {_percent(cycles['roofline_efficiency'])} cold"),
         ("resources", ", ".join(f"{report['resources']['estimated'][k]:,.0f}/{v:,.0f} {k}"
-                                for k, v in report["resources"]["available"].items() if v)),
+                                for k, v in report["resources"]["available"].items() if v) + " (estimated)"),
         ("encryption", f"{encryption['bytes_encrypted']:,} of {encryption['bytes_total']:,} bytes" + (
             "" if encryption["cycles_added"] is None else f", {encryption['cycles_added']:+,} cycles")),
         ("proof", _proof(verification)),

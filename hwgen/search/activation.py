@@ -32,4 +32,4 @@ def activation_words(network: NetworkWork, p_i: int) -> int:
                 for name, size in sizes.items()]
     peak = allocate(requests, 2, 0, tries=0).peak
     smaller = 1 << (peak - 1).bit_length() - 1  # banks have a power of two words: look closer where one is near
-    return allocate(requests, 2, smaller).peak if peak <= 1.25 * smaller else peak
+    return allocate(requests, 2, smaller, tries=40).peak if peak <= 1.25 * smaller else peak

@@ -15,7 +15,9 @@ from typer.testing import CliRunner
 
 from hwgen.cli.app import app
 from hwgen.config.board import board_names
-from hwgen.resources import boards_dir
+from hwgen.pipeline.request import BuildRequest
+from hwgen.pipeline.reverify import save_request
+from hwgen.resources import boards_dir, models_dir
 from tests.helpers.small_build import build_small, small_onnx
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -148,6 +150,28 @@ def test_corrupted_image(tmp_path: Path) -> None:
     code, _, err = run("inspect", str(tmp_path / "build/seal/model.img"), "--key-file", str(wrong))
     assert code == 2
     assert "authentication failed" in err
+
+
+def test_checkpoint_of_another_network(tmp_path: Path) -> None:
+    weights = str(models_dir() / "aconvnet.safetensors")
+    code, _, err = run("build", "--model", "resnet20", "--board", "zcu104", "--weights", weights, "--out",
+                       str(tmp_path / "build"))
+    assert code == 2
+    assert "aconvnet.safetensors: tensor" in " ".join(err.split())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_compiler_says_what_to_install(tmp_path: Path) -> None:
+    build_small(tmp_path)
+    save_request(BuildRequest(model=str(tmp_path / "small.onnx"), board="pynq-z2", out=tmp_path / "build"))
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'sim'}", "PATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", "from hwgen.cli import main; main()", "verify", str(tmp_path / "build"), "--cache",
+         str(tmp_path / "cache")], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 4, done.stderr
+    assert "g++" in done.stderr
+    assert "apt" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
