@@ -24,8 +24,9 @@ from hwgen_sim.toolchain import Toolchain, find_toolchain, require_wave_librarie
 _LIBRARY_OBJECTS = "verilated*.o"
 #: the wheel leaves CFG_CXXFLAGS_PCH_I empty, without which designs with a precompiled header do not link
 _MAKE_VARIABLES = ("OPT_FAST=-O2", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1", "CFG_CXXFLAGS_PCH_I=-include")
+#: -fno-table: looking for lookup tables in the cipher's logic takes Verilator longer than everything else together
 _VERILATOR_FLAGS: tuple[str, ...] = (
-    "-O3", "--x-assign", "fast", "--x-initial", "unique", "--timing", "-CFLAGS", "-std=c++20",
+    "-O3", "-fno-table", "--x-assign", "fast", "--x-initial", "unique", "--timing", "-CFLAGS", "-std=c++20",
     "--output-split", "20000", "--output-split-cfuncs", "2000",
     "-Wno-fatal", "-Wno-lint", "-Wno-style", "-Wno-MULTIDRIVEN")
 
