@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl_templates.crypto.aes_steps import columns, mix_column, shift_rows, sub_bytes
+from rtl_templates.crypto.aes_steps import columns, mix_column, shift_rows, sub_byte, sub_columns
 from rtl_templates.crypto.interfaces import rounds_of
 
 
@@ -46,7 +46,7 @@ class AesIterative(wiring.Component):
         """The four words of the key schedule after those in ``window`` (FIPS 197, section 5.2)."""
         words = [window[32 * i:32 * i + 32] for i in range(self.key_bits // 32)]
         substituted = Signal(32, name="schedule_sub")
-        m.d.comb += substituted.eq(sub_bytes(m, words[-1], "schedule_sbox"))
+        m.d.comb += substituted.eq(Cat(sub_byte(words[-1][8 * r:8 * r + 8]) for r in range(4)))
         rotated = substituted.rotate_right(8) ^ rcon
         result = []
         # with 256 bits, every other time neither rotated nor with a round constant
@@ -65,9 +65,7 @@ class AesIterative(wiring.Component):
         state = self.o
         following = self._following(m, window, rcon, odd)
 
-        substituted = Signal(128)
-        m.d.comb += substituted.eq(sub_bytes(m, state))
-        shifted = shift_rows(columns(substituted))
+        shifted = shift_rows(sub_columns(m, columns(state)))
         mixed = Cat(mix_column(m, column, name=f"mix_{c}") for c, column in enumerate(shifted))
         first = Signal()  # only AddRoundKey
         last = Signal()  # no MixColumns

@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl_templates.crypto.aes_steps import columns, mix_column, shift_rows, sub_bytes
+from rtl_templates.crypto.aes_steps import columns, mix_column, shift_rows, sub_columns
 
 
 class AesRound(wiring.Component):
@@ -31,9 +31,12 @@ class AesRound(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        substituted = Signal(128)
-        m.d["sync" if self.stages == 2 else "comb"] += substituted.eq(sub_bytes(m, self.i))
-        state = shift_rows(columns(substituted))
+        state = sub_columns(m, columns(self.i))
+        if self.stages == 2:
+            middle = Signal(128)
+            m.d.sync += middle.eq(Cat(state))
+            state = columns(middle)
+        state = shift_rows(state)
         if not self.last:
             state = [mix_column(m, column, name=f"mix_{c}") for c, column in enumerate(state)]
         m.d.sync += self.o.eq(Cat(state) ^ self.key)

@@ -6,25 +6,16 @@ A state, block or round key is a list of four 32-bit columns; byte r of column c
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Cat, Module, Signal, Value
-from amaranth.lib.memory import Memory
+from amaranth.hdl import Cat, Const, Module, Signal, Value
 
 from rtl_templates.crypto.aes_tables import SBOX
 
+_SBOX_ROM = Const(sum(value << (8 * i) for i, value in enumerate(SBOX)), 8 * 256)
 
-def sub_bytes(m: Module, data: Value, name: str = "sbox") -> Value:
-    """S-box of every byte: a 256x8 table, per bit four LUT6 and three wide multiplexers.
 
-    One memory with a port per byte, because simulators look up memories fastest.
-    """
-    table = Memory(shape=8, depth=256, init=SBOX, attrs={"rom_style": "logic"})
-    m.submodules[name] = table
-    result = []
-    for i in range(len(data) // 8):
-        port = table.read_port(domain="comb")
-        m.d.comb += port.addr.eq(data[8 * i:8 * i + 8])
-        result.append(port.data)
-    return Cat(result)
+def sub_byte(byte: Value) -> Value:
+    """S-box of one byte: a 256x8 table, four LUT6 and three wide multiplexers per bit."""
+    return _SBOX_ROM.word_select(byte, 8)
 
 
 def columns(block: Value) -> list[Value]:
@@ -35,6 +26,19 @@ def columns(block: Value) -> list[Value]:
 def shift_rows(state: Sequence[Value]) -> list[Value]:
     """Rotates row r left by r columns; wires only."""
     return [Cat(state[(c + r) % 4][8 * r:8 * r + 8] for r in range(4)) for c in range(4)]
+
+
+def sub_columns(m: Module, state: Sequence[Value], name: str = "sub") -> list[Value]:
+    """S-boxes of all bytes, each byte a named signal."""
+    result: list[Value] = []
+    for c, column in enumerate(state):
+        parts = []
+        for r in range(4):
+            byte = Signal(8, name=f"{name}_{c}{r}")
+            m.d.comb += byte.eq(sub_byte(column[8 * r:8 * r + 8]))
+            parts.append(byte)
+        result.append(Cat(parts))
+    return result
 
 
 def mix_column(m: Module, column: Value, name: str = "mix") -> Value:
