@@ -16,6 +16,7 @@ from typing import Any
 
 from hwgen.pipeline.build import build
 from hwgen.pipeline.request import BuildRequest
+from hwgen.pipeline.runner import StepEvent
 
 ROOT = Path(__file__).resolve().parent.parent
 #: network, board
@@ -25,8 +26,9 @@ COLUMNS = ("network", "board", "MACs", "predicted", "cold", "steady", "MAC eff. 
 
 
 class _Quiet:
-    def event(self, event: object) -> None:
-        print("   ", event, flush=True)
+    def event(self, event: StepEvent) -> None:
+        if event.state != "started":
+            print("   ", event.step.name, event.state, f"{event.seconds:.1f} s", flush=True)
 
     def detail(self, text: str) -> None:
         del text
