@@ -27,7 +27,7 @@ COLUMNS = ("network", "board", "MACs", "predicted", "cold", "steady", "MAC eff. 
 
 class _Quiet:
     def event(self, event: StepEvent) -> None:
-        if event.state != "started":
+        if event.state != "running":
             print("   ", event.step.name, event.state, f"{event.seconds:.1f} s", flush=True)
 
     def detail(self, text: str) -> None:
