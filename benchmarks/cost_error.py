@@ -97,7 +97,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="networks, separated by commas")
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
-    found: dict[str, Any] = json.loads(TARGET.read_text(encoding="utf-8")) if TARGET.is_file() else {}
+    found: dict[str, Any] = {}
     if arguments.cycles:
         runs = [run for run in CYCLES if not arguments.only or run[0] in arguments.only.split(",")]
         found["cycles"] = []
@@ -113,7 +113,8 @@ def main() -> None:
             print(json.dumps(found["resources"][-1]), flush=True)
     print(json.dumps({k: v for k, v in found.items() if k.startswith("worst")}))
     if arguments.write:
-        write_json(TARGET, found)
+        known = json.loads(TARGET.read_text(encoding="utf-8")) if TARGET.is_file() else {}
+        write_json(TARGET, known | found)
 
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ def make_report(s: Sources) -> dict[str, Any]:
         "memory": {
             "bytes_per_cycle": board.bytes_per_cycle, "latency_cycles": board.latency_cycles,
             "image_bytes": program["payload_bytes"], "input_bytes": program["input_bytes"],
-            "output_bytes": program["output_bytes"],
+            "output_bytes": program["output_bytes"], "transferred": program["transferred"],
         },
         "search": {k: s.search[k] for k in ("considered", "feasible", "seconds", "explanation", "front")},
         "layers": _layers(s),
@@ -129,7 +129,8 @@ def _cycles(s: Sources) -> dict[str, Any]:
             "measured": "start-register write to interrupt, first frame: program, keys and weights are fetched",
             "measured_steady": "the following frame of the same series",
             "ideal": "MACs of the network divided by MACs per cycle of the array",
-            "roofline": "the larger of ideal and image + input + output bytes divided by bytes per cycle",
+            "roofline": "the larger of ideal and bytes of image, input and output, unpadded and once each, divided by "
+                        "bytes per cycle",
             "limit": "what the configuration cannot beat: ideal compute while weights stream through its buffer",
         },
         "counters": s.proof["counters"] if s.proof else None,

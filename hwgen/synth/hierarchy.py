@@ -18,12 +18,19 @@ from hwgen.errors import HwgenError
 #: modules with at least so many lines (with what is below them) are synthesised apart
 LARGE = 1200
 _MODULE = re.compile(r"^module\s+(\\\S+|\w+)\s*(?:#\s*\(.*?\)\s*)?\(.*?^endmodule\b", re.M | re.S)
+#: names that Yosys makes up when it writes Verilog, numbered through the whole design
+_GENERATED = re.compile(r"\\\$auto\$[^\s]*")
 _NAME = r"\\\S+|[A-Za-z_]\w*"
 
 
 def split_modules(verilog: str) -> dict[str, str]:
-    """Text of every module by its name, in order."""
-    return {m.group(1).lstrip("\\"): m.group(0) for m in _MODULE.finditer(verilog)}
+    """Text of every module by its name, in order; made-up names numbered anew in each, so equal modules stay equal."""
+    out = {}
+    for m in _MODULE.finditer(verilog):
+        numbers: dict[str, str] = {}
+        out[m.group(1).lstrip("\\")] = _GENERATED.sub(
+            lambda g, known=numbers: known.setdefault(g.group(0), f"\\$auto${len(known)}"), m.group(0))
+    return out
 
 
 @dataclass(frozen=True, kw_only=True)

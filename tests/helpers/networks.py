@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hwgen.ir import nodes as ir
-from hwgen.ir.nodes import Graph
+from hwgen.ir.nodes import Graph, TTExecution
 from hwgen.passes.plan import plan
 from hwgen.quantize import calibrate, quantise
 
@@ -56,8 +56,8 @@ def residual_network(widths: tuple[int, ...] = (16, 32), size: int = 16, *, tt: 
     return Graph(name="small", nodes=tuple(nodes), output="fc")
 
 
-def quantised(graph: Graph, seed: int = 0) -> Graph:
-    """``graph`` planned as chains and quantised on noise."""
-    planned = plan(graph)
+def quantised(graph: Graph, seed: int = 0, execution: TTExecution = TTExecution.CHAIN) -> Graph:
+    """``graph`` with its tensor trains planned as ``execution`` and quantised on noise."""
+    planned = plan(graph, default=execution)
     images = np.random.default_rng(seed).normal(size=(4, *planned.input_node().shape)).astype(np.float32)
     return quantise(calibrate(planned, images, "minmax"))

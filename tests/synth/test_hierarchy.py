@@ -43,6 +43,17 @@ def test_equal_modules_become_one_part() -> None:
     assert len(parts["top"].empty) == 2
 
 
+def test_names_that_the_verilog_writer_makes_up_do_not_tell_modules_apart() -> None:
+    text = DESIGN
+    for name, number in (("leaf$1", 12), ("leaf$2", 14)):
+        text = text.replace(f"module \\{name} (clk, a, q);",
+                            f"module \\{name} (clk, a, q);\n  reg \\$auto$writer.cc:1:dump${number}  = 0;")
+    assert text.count("$auto$") == 2
+    assert [p.count for p in Design(text, "top").parts() if p.top != "top"] == [2]
+    different = text.replace("$auto$writer.cc:1:dump$14  = 0", "$auto$writer.cc:1:dump$14  = 1")
+    assert [p.count for p in Design(different, "top").parts() if p.top != "top"] == []  # small, once each
+
+
 def test_unknown_top() -> None:
     with pytest.raises(HwgenError, match="'nothing' is not in the design"):
         Design(DESIGN, "nothing")

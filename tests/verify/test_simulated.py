@@ -15,6 +15,8 @@ from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.errors import HwgenError
 from hwgen.image.sealing import sealer_for
 from hwgen.image.writer import build_image
+from hwgen.ir.nodes import TTExecution
+from hwgen.isa.layout import ComputeFlag
 from hwgen.pipeline.build import default_cache
 from hwgen.seal import Key
 from hwgen.verify.expected import expected_tensors, integer_inputs
@@ -33,9 +35,9 @@ KEY = Key(bytes(range(16)))
 class Bench:
     """One network, its image, and proofs of changed versions of it; one simulator for all."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, execution: TTExecution = TTExecution.CHAIN) -> None:
         self.folder = folder
-        self.graph = quantised(residual_network((16, 24), 8, tt=True))
+        self.graph = quantised(residual_network((16, 24), 8, tt=True), execution=execution)
         self.network = compile_network(self.graph, CONFIG)
         pixels = np.random.default_rng(1).normal(size=(2, 3, 8, 8)).astype(np.float32)
         self.inputs = integer_inputs(self.graph, pixels)
@@ -63,6 +65,15 @@ def test_bit_exact(bench: Bench) -> None:
     assert proof.comparison.mismatches == 0
     assert proof.comparison.elements == 20
     assert proof.counters[1]["cycles"] < proof.counters[0]["cycles"]
+
+
+def test_kernels_reconstructed_on_the_chip_are_bit_exact(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, TTExecution.RECONSTRUCT)
+    layers = {d.node for d in bench.network.descriptors if ComputeFlag.TO_WEIGHTS in d.flags}
+    assert len(layers) == 4  # every tensor-train layer
+    proof = bench.run(bench.image(bench.network))
+    assert proof.comparison.mismatches == 0
+    assert proof.comparison.elements == 20
 
 
 def test_one_weight_bit_is_found(bench: Bench) -> None:

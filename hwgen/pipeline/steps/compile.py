@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,11 @@ def run(context: StepContext) -> dict[str, Any]:
         "descriptors": len(network.descriptors), "issue_cycles": network.issue_cycles, "macs": network.macs,
         "stream_lines": network.stream_lines, "ring_lines": network.ring_lines, "resident": network.resident,
         "act_used": list(network.act_used), "acc_bits": network.acc_bits, "segments": network.segments,
-        "payload_bytes": network.payload_beats * 16, "input_bytes": network.input.bytes,
-        "output_bytes": network.output_bytes, "encrypted": list(encrypted), "layers": layers,
+        "payload_bytes": network.payload_beats * 16,
+        "input_bytes": network.input.channels * network.input.height * network.input.width,
+        "output_bytes": prod(network.output.shape) * (4 if network.output.kind == "raw" else 1),
+        "transferred": {"input_bytes": network.input.bytes, "output_bytes": network.output_bytes},
+        "encrypted": list(encrypted), "layers": layers,
         "predicted": {"cold": _timeline(prediction.cold), "steady": _timeline(prediction.steady)},
     })
     return {"text": f"{len(network.descriptors)} descriptors, {network.stream_lines:,} weight lines, predicted "
