@@ -53,7 +53,7 @@ def _show(recipe: Recipe) -> None:
         ("description", recipe.description),
         ("recipe", str(recipe.path)),
         ("input", f"{'x'.join(map(str, recipe.input.shape))}, {recipe.input.dataset}, "
-                  f"{len(recipe.input.classes)} classes"),
+                  f"{recipe.input.outputs} classes"),
         ("network", f"{recipe.network.builder} {recipe.network.params}"),
         ("tensor trains", f"{len(recipe.tt.layers)} layers, {recipe.tt.grouping}" if recipe.tt.layers else "none"),
         ("weights", f"{_trained(recipe)} {recipe.weights.file} {recipe.weights.origin}".strip()),

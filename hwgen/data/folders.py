@@ -30,7 +30,7 @@ def find_image_folder(root: Path, name: str, split: Split) -> Path:
 
 
 def load_image_folder(
-    root: Path, name: str, split: Split, *, shape: tuple[int, int, int], classes: tuple[str, ...]
+    root: Path, name: str, split: Split, *, shape: tuple[int, int, int], classes: tuple[str, ...] | int
 ) -> Dataset:
     """Read a split; every image is centre-cropped to ``shape`` (C, H, W), C = 1 as greyscale and C = 3 as RGB.
 
@@ -39,13 +39,17 @@ def load_image_folder(
         name: of the data set.
         split: ``"train"`` or ``"test"``.
         shape: of the network's input.
-        classes: names of the class folders in label order.
+        classes: names of the class folders in label order, or their number: they are labelled in sorted order.
 
     Raises:
         HwgenError: a class folder is missing, unknown or empty; an image is unreadable or smaller than ``shape``.
     """
     folder = find_image_folder(root, name, split)
     found = {path.name for path in folder.iterdir() if path.is_dir()}
+    if isinstance(classes, int):
+        if len(found) != classes:
+            raise HwgenError(f"holds {len(found)} class folders", where=str(folder), allowed=f"{classes}")
+        classes = tuple(sorted(found))
     if found != set(classes):
         odd = sorted(found.symmetric_difference(classes))
         raise HwgenError(f"class folders differ: {', '.join(odd)}", where=str(folder), allowed=", ".join(classes))

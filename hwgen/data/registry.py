@@ -11,9 +11,11 @@ from hwgen.errors import HwgenError
 
 
 def load_dataset(
-    name: str, root: Path, split: Split, shape: tuple[int, int, int], classes: tuple[str, ...]
+    name: str, root: Path, split: Split, shape: tuple[int, int, int], classes: tuple[str, ...] | int
 ) -> Dataset:
-    """Read a split of data set ``name`` for a network of input ``shape`` (C, H, W) and output ``classes``.
+    """Read a split of data set ``name`` for a network of input ``shape`` (C, H, W).
+
+    ``classes``: names in label order, or how many there are, in the order of their sorted names.
 
     ``"cifar10"`` is read from ``root/cifar-10-batches-py``; every other name is an image folder,
     ``root/<name>/<split>`` or ``root/<split>``, with one folder per class.
@@ -29,6 +31,6 @@ def load_dataset(
     dataset = load_cifar10(root, split)
     if dataset.images.shape[1:] != shape:
         raise HwgenError(f"images of {name} are {dataset.images.shape[1:]}, the network's input is {shape}")
-    if dataset.classes != classes:
+    if classes not in (dataset.classes, len(dataset.classes)):
         raise HwgenError(f"classes of {name} differ from the recipe's", allowed=", ".join(dataset.classes))
     return dataset

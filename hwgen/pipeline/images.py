@@ -42,7 +42,7 @@ def data_images(source: ModelSource, root: Path, split: Split, *, count: int, se
         raise HwgenError("an ONNX file does not say how its images are prepared", where="--data",
                          hint="write a recipe with [input] for it, or build without --data")
     spec = source.recipe.input
-    dataset = load_dataset(spec.dataset, root, split, spec.shape, spec.classes)
+    dataset = load_dataset(spec.dataset, root, split, spec.shape, spec.classes or spec.class_count)
     if count:
         dataset = dataset.sample(count, seed)
     return Images(_normalise(dataset.images, spec), dataset.labels,

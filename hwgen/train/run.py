@@ -79,7 +79,8 @@ def run(
     if threads is not None:
         torch.set_num_threads(threads)
     train, test = (
-        load_dataset(recipe.input.dataset, data_dir, split, recipe.input.shape, recipe.input.classes)
+        load_dataset(recipe.input.dataset, data_dir, split, recipe.input.shape,
+                     recipe.input.classes or recipe.input.class_count)
         for split in ("train", "test")
     )
     out_dir.mkdir(parents=True, exist_ok=True)

@@ -33,14 +33,16 @@ class InputSpec:
         mean, std: per channel, of pixels divided by ``scale``.
         scale: the pixel value that becomes 1.0; pixels are 0..255.
         dataset: name of the data set (``hwgen.data.load_dataset``).
-        classes: class names in label order.
+        classes: class names in label order; empty where the sorted names of the image folders are meant.
+        class_count: number of classes, where ``classes`` is empty.
     """
 
     shape: tuple[int, int, int]
     mean: tuple[float, ...]
     std: tuple[float, ...]
     dataset: str
-    classes: tuple[str, ...]
+    classes: tuple[str, ...] = ()
+    class_count: int = 0
     scale: float = 255.0
 
     def __post_init__(self) -> None:
@@ -50,7 +52,13 @@ class InputSpec:
             _require(entries == self.shape[0], f"{name} must have {self.shape[0]} entries, not {entries}")
         _require(min(self.std) > 0, f"std must be positive, not {list(self.std)}")
         _require(self.scale > 0, f"scale must be positive, not {self.scale}")
-        _require(len(self.classes) > 1, "classes must name at least two classes")
+        _require(not (self.classes and self.class_count), "classes and class_count exclude each other")
+        _require(self.outputs > 1, "classes must name at least two classes, or class_count be at least 2")
+
+    @property
+    def outputs(self) -> int:
+        """Number of classes."""
+        return len(self.classes) or self.class_count
 
 
 @dataclass(frozen=True, kw_only=True)

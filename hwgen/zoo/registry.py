@@ -11,8 +11,11 @@ from torch import nn
 from hwgen.errors import HwgenError
 from hwgen.zoo.aconvnet import AConvNet, AConvNetParams
 from hwgen.zoo.fields import read_table
+from hwgen.zoo.mobilenet_v2 import MobileNetV2, MobileNetV2Params
 from hwgen.zoo.recipe import Recipe
 from hwgen.zoo.resnet_cifar import ResNetCifar, ResNetCifarParams
+from hwgen.zoo.resnet_imagenet import ResNetImagenet, ResNetImagenetParams
+from hwgen.zoo.vgg import Vgg, VggParams
 
 Shape = tuple[int, int, int]
 
@@ -27,7 +30,10 @@ class Builder:
 
 BUILDERS: dict[str, Builder] = {
     "aconvnet": Builder(AConvNetParams, AConvNet),
+    "mobilenet_v2": Builder(MobileNetV2Params, MobileNetV2),
     "resnet_cifar": Builder(ResNetCifarParams, ResNetCifar),
+    "resnet_imagenet": Builder(ResNetImagenetParams, ResNetImagenet),
+    "vgg": Builder(VggParams, Vgg),
 }
 
 
@@ -42,4 +48,4 @@ def build_dense(recipe: Recipe) -> nn.Module:
     if builder is None:
         raise HwgenError(f"unknown builder {recipe.network.builder!r}", where=where, allowed=", ".join(BUILDERS))
     params = read_table(builder.params, recipe.network.params, f"{where}.params")
-    return builder.make(recipe.input.shape, len(recipe.input.classes), params)
+    return builder.make(recipe.input.shape, recipe.input.outputs, params)

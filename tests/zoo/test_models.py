@@ -18,7 +18,7 @@ def test_recipe_builds_and_runs(name: str) -> None:
     module = new_module(recipe).eval()
     with torch.no_grad():
         outputs = module(torch.zeros(1, *recipe.input.shape))
-    assert outputs.shape == (1, len(recipe.input.classes))
+    assert outputs.shape == (1, recipe.input.outputs)
 
 
 @pytest.mark.parametrize("name", [name for name in list_recipes() if load_recipe(name).weights.file])
