@@ -6,8 +6,8 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from math import ceil
 
-#: pieces in which a buffer full of weights is followed
-PIECES = 16
+#: pieces in which a buffer full of weights is followed; what holds one up inside is left out, so that the result is a bound
+PIECES = 256
 
 
 def limit_cycles(work: Sequence[tuple[float, float]], bytes_per_cycle: float, buffer_bytes: float) -> float:
@@ -19,7 +19,7 @@ def limit_cycles(work: Sequence[tuple[float, float]], bytes_per_cycle: float, bu
     Args:
         work: per operation, its ideal cycles and the bytes of its weights.
         bytes_per_cycle: of the memory.
-        buffer_bytes: weights that fit on the chip.
+        buffer_bytes: weights that fit on the chip, those inside the array included.
     """
     ends: list[tuple[float, float, float]] = []  # bytes used behind each piece, its begin and end
     end = loaded = used = 0.0
@@ -28,7 +28,7 @@ def limit_cycles(work: Sequence[tuple[float, float]], bytes_per_cycle: float, bu
         for _ in range(pieces):
             used += size / pieces
             room = _time_of_use(ends, used - buffer_bytes)
-            loaded = max(loaded, room) + size / pieces / bytes_per_cycle
+            loaded = max(loaded + size / pieces / bytes_per_cycle, room)
             begin = end
             end = max(begin + cycles / pieces, loaded if size else 0.0)
             ends.append((used, begin, end))

@@ -116,7 +116,7 @@ def _cycles(s: Sources) -> dict[str, Any]:
     predicted, following = (program["predicted"][k]["cycles"] for k in ("cold", "steady"))
     work = [(layer["macs"] / config.macs_per_cycle, layer["lines"] * config.line_bytes) for layer in program["layers"]]
     limit = limit_cycles(work, min(board.bytes_per_cycle, 16 * config.axi_ports),
-                         program["ring_lines"] * config.line_bytes)
+                         program["ring_lines"] * config.line_bytes + 2 * config.p_i * config.p_o)
     return {
         "measured": measured, "measured_steady": steady, "predicted": predicted, "predicted_steady": following,
         "ideal": ideal, "roofline": roofline, "limit": round(limit),
