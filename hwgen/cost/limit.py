@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from math import ceil
 
-#: pieces in which a buffer full of weights is followed; what holds one up inside is left out, so that the result is a bound
+#: pieces in which a buffer full of weights is followed; what holds one up inside is left out: the result is a bound
 PIECES = 256
 
 
