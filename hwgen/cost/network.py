@@ -16,6 +16,10 @@ from hwgen.passes.plan import TTChoice
 
 #: pieces in which the compiler lets the input come, so that the first layer starts early
 INPUT_PIECES = 4
+#: pieces in which an operation is followed whose weights are more than an eighth of the ring
+STREAM_PIECES = 4
+#: bytes of a segment: the ring takes a whole one or none
+SEGMENT_BYTES = 16384
 #: fields that decide the cycles of an operation whose weights are there
 _SHAPE = ("p_i", "p_o", "acc_depth", "line_columns", "axi_ports")
 
@@ -56,6 +60,16 @@ class _Sequence:
     last: np.ndarray
     descriptors: np.ndarray
 
+    def pieces(self, lines: float) -> _Sequence:
+        """Operations with more than ``lines`` weight lines on some configuration in ``STREAM_PIECES`` equal pieces."""
+        parts = np.where(self.lines.max(axis=1, initial=0) > lines, STREAM_PIECES, 1)
+        ends = np.cumsum(parts) - 1
+        cycles, own, descriptors = (np.repeat(a / parts[:, None], parts, axis=0)
+                                    for a in (self.cycles, self.lines, self.descriptors))
+        last = np.zeros_like(cycles)
+        last[ends] = self.last
+        return _Sequence(cycles, own, last, descriptors)
+
     def take(self, row: np.ndarray) -> _Sequence:
         """The columns at ``row``."""
         return _Sequence(self.cycles[:, row], self.lines[:, row], self.last[:, row], self.descriptors[:, row])
@@ -94,7 +108,7 @@ def _distinct_cost(network: NetworkWork, table: ConfigTable, memory: MemoryModel
     landed = np.maximum(landed / INPUT_PIECES, landed - _input_overlap(network, costs)[row])
 
     per_line = table.line_bytes * (1 + 1 / 1024) / rate
-    ring = table.weight_lines.astype(np.float64)
+    ring = table.weight_lines - SEGMENT_BYTES / table.line_bytes
     cold = finish + _flow(sequence, ring, per_line, ready + lead + landed, ready + lead + constants.verify)
     compute = sequence.cycles.sum(axis=0)
     steady = start + landed + compute + finish
@@ -213,12 +227,22 @@ def _flow(
         begin: cycle in which the first operation may start; load: in which the first line is there.
     """
     streaming = sequence.lines.sum(axis=0) > ring
-    if streaming.any() and not streaming.all():
+    if streaming.any():
         out = np.empty(len(ring))
         load_rows = np.broadcast_to(load, ring.shape)
-        for part in (np.flatnonzero(streaming), np.flatnonzero(~streaming)):
-            out[part] = _flow(sequence.take(part), ring[part], per_line[part], begin[part], load_rows[part])
+        for streams, part in ((True, np.flatnonzero(streaming)), (False, np.flatnonzero(~streaming))):
+            if part.size:
+                own = sequence.take(part)
+                own = own.pieces(ring[part].min() / 8) if streams else own
+                out[part] = _play(own, ring[part], per_line[part], begin[part], load_rows[part])
         return out
+    return _play(sequence, ring, per_line, begin, load)
+
+
+def _play(
+    sequence: _Sequence, ring: np.ndarray, per_line: np.ndarray, begin: np.ndarray, load: np.ndarray | float
+) -> np.ndarray:
+    """``_flow`` where the weights of all configurations fit into the ring, or those of none."""
     count, rows = len(sequence.cycles), np.arange(len(ring))
     end, loaded = np.broadcast_to(begin, ring.shape), np.broadcast_to(load, ring.shape)
     used = np.cumsum(sequence.lines, axis=0)

@@ -145,10 +145,16 @@ def _figures(cost: NetworkCost, resources: ResourceTable, board: Board, macs: in
 
 
 def _winner(found: Evaluated, feasible: np.ndarray, aim: Objective) -> int:
-    """Best by the objective; within its tolerance the smallest, then the one with most weight memory."""
+    """Best by the objective; within its tolerance the smallest, then the one with most weight memory.
+
+    What is still equal in whole cycles is decided by the sum of all resources' shares.
+    """
     values = aim.value(found.figures)[feasible]
     good = feasible[values <= values.min() * (1 + aim.tolerance)]
-    order = np.lexsort((values[np.searchsorted(feasible, good)], -found.table.weight_lines[good],
+    memory = found.table.weight_lines[good] * found.table.line_bytes[good]
+    have = found.board.resources.to_dict()
+    total = np.sum([getattr(found.resources, n)[good] / have[n] for n in NAMES if have[n]], axis=0)
+    order = np.lexsort((total, np.round(values[np.searchsorted(feasible, good)]), -memory,
                         np.round(found.figures.share[good], 4)))
     return int(good[order[0]])
 
