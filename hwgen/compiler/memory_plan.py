@@ -153,7 +153,7 @@ def plan_memory(
     """
     root, plane = roots(lowered), plane_strides(lowered, overhang)
     requests = make_requests(lowered, config, overhang, stored, late, spilled=spilled, strips=strips)
-    found = allocate(requests, 2, config.act_words)
+    found = allocate(requests, 2, config.act_words, tries=40 if strips else 200)
     if found.peak > config.act_words:
         largest = max(requests, key=lambda r: r.words)
         raise HwgenError(

@@ -88,8 +88,9 @@ class _Spiller:
         fixed |= {op.dst for op in lowered.operations if isinstance(op, ContractOp) and op.dst}
         self.spillable = set(self.root.values()) - fixed
         self.options = cache(self._options)
+        self.problem = cache(self._problem)
 
-    def problem(self, index: int) -> StripProblem:
+    def _problem(self, index: int) -> StripProblem:
         """Operation ``index`` as something to be cut into strips."""
         op = self.lowered.operations[index]
         assert not isinstance(op, ContractOp)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from hwgen.compiler.operations import ConvOp, Tensor
 from hwgen.compiler.options import Timing
@@ -27,8 +27,7 @@ from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.errors import HwgenError
 
 #: numbers of strips that are tried (and one for every row)
-COUNTS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 112)
-LIMITS = (0, 4, 2, 1)
+COUNTS = (1, 2, 3, 4, 5, 7, 8, 10, 14, 19, 28, 56)
 #: bytes per cycle of the memory that the choice assumes at most; the compiler does not know the board
 MEMORY_RATE = 40
 #: cycles of the load unit per plane, and of the memory until the first word is there
@@ -74,6 +73,13 @@ class StripProblem:
     config: AcceleratorConfig
     budget: RingBudget
     timing: Timing
+    _slots: dict[tuple[bool, int], list[int]] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def limits(self) -> tuple[int, ...]:
+        """Largest numbers of blocks of a pass that are tried; small ones need few planes of pools and of groups."""
+        grouped = not self.parts or any(part.window.step for part in self.parts)
+        return (0, 2, 1) if grouped else (0, 1)
 
     def candidates(self, staged: Staged) -> list[Candidate]:
         """All plans for the given operands, fastest first.
@@ -89,7 +95,7 @@ class StripProblem:
             for restream in (False, True):
                 if restream and (len(strips) == 1 or not staged.source):
                     continue
-                for limit in LIMITS[:1] if restream else LIMITS:
+                for limit in (0,) if restream else self.limits:
                     try:
                         out += self._sized(StripPlan(strips, restream, limit), staged)
                     except HwgenError as failed:
@@ -109,8 +115,11 @@ class StripProblem:
         """Issue slots of every tile of a strip."""
         if part is None or not isinstance(self.op, ConvOp):
             return [self.op.kernel[0] * self.op.kernel[1] * (rows[1] - rows[0]) * self.dst.width]
-        tiling = strip_tiles(part, self.op, self.dst, rows, self.config)
-        return [tile.iterations(part.pair) for tile in tiling.tiles]
+        key = part.pair, rows[1] - rows[0]
+        if key not in self._slots:
+            tiling = strip_tiles(part, self.op, self.dst, rows, self.config)
+            self._slots[key] = [tile.iterations(part.pair) for tile in tiling.tiles]
+        return self._slots[key]
 
     def _sized(self, plan: StripPlan, staged: Staged) -> list[Candidate]:
         """The plan with two buffers per operand and with one."""
@@ -156,11 +165,11 @@ class StripProblem:
                 records, lines = block_lines(config, one.part.pair, one.steps)
                 per_tile = lines // one.steps
             for height, count in heights.items():
-                for slot in self.tiles(one.part, first_of[height]):
+                for slot, same in Counter(self.tiles(one.part, first_of[height])).items():
                     step = max(slot * interval, per_tile, timing.min_step)
                     block = (max(one.steps, 1) - 1) * step + max(step, per_tile + records)
-                    compute += count * (one.blocks * block + timing.descriptor)
-                    descriptors += count
+                    compute += same * count * (one.blocks * block + timing.descriptor)
+                    descriptors += same * count
         strips = len(plan.strips)
         words, transfers, planes = 0, 0, 0
         in_words = sum(b - a for a, b in ins)
