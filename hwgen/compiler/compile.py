@@ -59,7 +59,7 @@ def _compile(graph: Graph, config: AcceleratorConfig, options: CompileOptions, f
     stored = (lowered.output, *dumped)
     kernel_lines, local_lines = _kernel_regions(lowered, config)
     ring = plan_ring(config, local_lines, options)
-    storage = plan_storage(lowered, config, parts, stored, ring.budget, timing)
+    storage = plan_storage(lowered, config, parts, stored=stored, budget=ring.budget, timing=timing)
     plan = storage.plan
     outputs = plan_outputs(graph, lowered, storage, config, stored)
     memory = plan_scratch(lowered, storage, config, outputs)
@@ -95,7 +95,8 @@ def _compile(graph: Graph, config: AcceleratorConfig, options: CompileOptions, f
         input=_input_layout(graph, lowered, storage, config, fold), output=outputs.layouts[lowered.output],
         dumps=tuple((name, outputs.layouts[name]) for name in dumped),
         output_bytes=outputs.size, scratch_bytes=memory.scratch_bytes,
-        spilled_bytes=spilled_bytes(resolved.items, config), strips=bool(storage.strips), ring_lines=ring.lines, stream_lines=stream_lines,
+        spilled_bytes=spilled_bytes(resolved.items, config), strips=bool(storage.strips), ring_lines=ring.lines,
+        stream_lines=stream_lines,
         resident=resident, act_used=plan.used, acc_bits=acc_bits,
         issue_cycles=sum(descriptor_cycles(d, config, timing) for d in descriptors),
         layers=layer_infos(descriptors, lowered, config, timing, placed[1:]),

@@ -80,7 +80,7 @@ def conv_batch(
 
 
 def conv_tile(
-    index: int, op: ConvOp, one: Pass, tile: Tile, where: Surroundings, operands: Operands, *, joined: bool,
+    index: int, op: ConvOp, one: Pass, tile: Tile, *, where: Surroundings, operands: Operands, joined: bool,
     tile_line: int = 0, again: bool = False,
 ) -> Descriptor:
     """Descriptor of one pixel tile (in coordinates of the whole map) of a pass.
@@ -146,7 +146,7 @@ def conv_tile(
     )
 
 
-def pool_tile(index: int, op: PoolOp, one: Pass, rows: Rows, where: Surroundings, operands: Operands) -> Descriptor:
+def pool_tile(index: int, op: PoolOp, one: Pass, rows: Rows, *, where: Surroundings, operands: Operands) -> Descriptor:
     """Descriptor of output rows [first, end) of a pool's pass."""
     config, source, target = where.config, operands.source, operands.target
     src, dst = where.tensors[op.src], where.tensors[op.dst]

@@ -1,5 +1,7 @@
-"""The frame as one sequence: loads, weights, compute descriptors and stores in an order in which they could run one after
-the other. What really runs at the same time follows from the waits that ``dependencies`` derives from it."""
+"""The frame as one sequence of loads, weights, compute descriptors and stores, in which they could run one by one.
+
+What really runs at the same time follows from the waits that ``dependencies`` derives from it.
+"""
 
 from __future__ import annotations
 
@@ -130,7 +132,7 @@ class Scheduler:
         else:
             operands, rows = self._on_chip(op), (0, self.lowered.tensors[op.dst].height)
             for one in passes(op, (), self._words(op), self.config, self.ring.budget, shared=False):
-                made = [pool_tile(index, op, one, rows, self._where, operands)]
+                made = [pool_tile(index, op, one, rows, where=self._where, operands=operands)]
                 self._batch(pool_batch(index, one, made, self.config))
 
     # ------------------------------------------------------------ orders of the loops
@@ -139,7 +141,8 @@ class Scheduler:
             self.items.append(Weights(len(self.batches)))
             made: list[Descriptor] = []
             for rows in plan.strips:
-                operands = self._fetch(index, op, plan, rows, one.source, (one.first_word, one.words), one.target)
+                operands = self._fetch(index, op, plan, rows, source=one.source, target=one.target,
+                                       words=(one.first_word, one.words))
                 found = self._descriptors(index, op, one, rows, operands, again=False)
                 made += found
                 self.items += [Compute()] * len(found)
@@ -151,7 +154,7 @@ class Scheduler:
         source, target = union([one.source for one in every]), union([one.target for one in every])
         words = union([(one.first_word, one.words) for one in every])
         for number, rows in enumerate(plan.strips):
-            operands = self._fetch(index, op, plan, rows, source, words, target)
+            operands = self._fetch(index, op, plan, rows, source=source, words=words, target=target)
             self.items.append(Stream(index, first=number == 0))
             for one in every:
                 made = self._descriptors(index, op, one, rows, operands, again=number > 0)
@@ -168,7 +171,8 @@ class Scheduler:
 
     def _conv(self, index: int, op: ConvOp, one: Pass, tiles: Sequence[tuple[Tile, bool, Operands]]) -> Batch:
         return conv_batch(index, op, one, (
-            conv_tile(index, op, one, tile, self._where, operands, joined=joined, tile_line=self._tile_line(op, one))
+            conv_tile(index, op, one, tile, where=self._where, operands=operands, joined=joined,
+                      tile_line=self._tile_line(op, one))
             for tile, joined, operands in tiles), self.config)
 
     def _tile_line(self, op: ConvOp, one: Pass) -> int:
@@ -181,10 +185,10 @@ class Scheduler:
         self, index: int, op: ConvOp | PoolOp, one: Pass, rows: Rows, operands: Operands, *, again: bool
     ) -> list[Descriptor]:
         if isinstance(op, PoolOp):
-            return [replace(pool_tile(index, op, one, rows, self._where, operands), again=again)]
+            return [replace(pool_tile(index, op, one, rows, where=self._where, operands=operands), again=again)]
         assert one.part is not None
         tiling = strip_tiles(one.part, op, self.lowered.tensors[op.dst], rows, self.config)
-        return [conv_tile(index, op, one, tile, self._where, operands, joined=tiling.joined,
+        return [conv_tile(index, op, one, tile, where=self._where, operands=operands, joined=tiling.joined,
                           tile_line=self._tile_line(op, one), again=again) for tile in tiling.tiles]
 
     def _as_batch(self, index: int, op: ConvOp | PoolOp, one: Pass, made: list[Descriptor], *, again: bool) -> Batch:
@@ -201,7 +205,7 @@ class Scheduler:
         return Operands(places[op.src], places[op.dst], None if residual is None else places[residual])
 
     def _fetch(
-        self, index: int, op: ConvOp | PoolOp, plan: StripPlan, rows: Rows, source: tuple[int, int],
+        self, index: int, op: ConvOp | PoolOp, plan: StripPlan, rows: Rows, *, source: tuple[int, int],
         words: tuple[int, int], target: tuple[int, int],
     ) -> Operands:
         """Load what a strip reads; where its operands are. Ranges of planes are (first, count)."""
@@ -211,12 +215,13 @@ class Scheduler:
             at_source = places[op.src]
         else:
             needed = word_range(source_rows(op, src, rows), src.width, self.config)
-            at_source = self._load(index, "source", plan.source, op.src, needed, source)
+            at_source = self._load(self._slot(index, "source", plan.source), plan.source, op.src, needed, source)
         residual = op.residual if isinstance(op, ConvOp) else None
         at_residual = None
         if residual is not None:
             at_residual = places[residual] if plan.residual is None else self._load(
-                index, "residual", plan.residual, residual, word_range(rows, dst.width, self.config), words)
+                self._slot(index, "residual", plan.residual), plan.residual, residual,
+                word_range(rows, dst.width, self.config), words)
         if plan.target is None:
             return Operands(at_source, places[op.dst], at_residual)
         slot = self._slot(index, "target", plan.target)
@@ -230,8 +235,7 @@ class Scheduler:
         self._turn[key] = turn + 1
         return self.storage.plan.buffers[buffer_name(index, kind, turn % staging.slots)]
 
-    def _load(self, index: int, kind: str, staging: Staging, name: str, words: Rows, planes: tuple[int, int]) -> Place:
-        slot = self._slot(index, kind, staging)
+    def _load(self, slot: int, staging: Staging, name: str, words: Rows, planes: tuple[int, int]) -> Place:
         if words[1] > words[0]:
             self.items.append(Load(
                 box=Box(slot, planes[1], staging.plane, words[1] - words[0]), region=self.sources[self._root[name]],

@@ -37,7 +37,7 @@ class Storage:
 
 
 def plan_storage(
-    lowered: Lowered, config: AcceleratorConfig, parts: Mapping[int, tuple[Part, ...]], stored: Collection[str],
+    lowered: Lowered, config: AcceleratorConfig, parts: Mapping[int, tuple[Part, ...]], *, stored: Collection[str],
     budget: RingBudget, timing: Timing,
 ) -> Storage:
     """Everything on the chip if that is possible; first cores come at the start of the frame if there is room.
@@ -57,7 +57,7 @@ def plan_storage(
         except HwgenError as failed:
             error = error or failed
     assert error is not None
-    spiller = _Spiller(lowered, config, parts, overhang, stored, budget, timing)
+    spiller = _Spiller(lowered, config, parts, overhang=overhang, stored=stored, budget=budget, timing=timing)
     for late in lates[-1:]:
         for share in SHARES:
             found = spiller.plan(share, late)
@@ -78,7 +78,7 @@ def overhanging(lowered: Lowered, parts: Mapping[int, tuple[Part, ...]]) -> set[
 class _Spiller:
     """Spills the tensors whose spilling costs least until what is live at any time fits into a share of the memory."""
 
-    def __init__(self, lowered: Lowered, config: AcceleratorConfig, parts: Mapping[int, tuple[Part, ...]],
+    def __init__(self, lowered: Lowered, config: AcceleratorConfig, parts: Mapping[int, tuple[Part, ...]], *,
                  overhang: Collection[str], stored: Collection[str], budget: RingBudget, timing: Timing) -> None:
         self.lowered, self.config, self.parts = lowered, config, parts
         self.overhang, self.stored = overhang, stored

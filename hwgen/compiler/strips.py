@@ -1,4 +1,4 @@
-"""Operations cut into strips of rows: which rows and planes a strip needs, and how its operands are staged on the chip."""
+"""Operations cut into strips of rows: what a strip needs of its operands, and the buffers it finds them in."""
 
 from __future__ import annotations
 
@@ -181,7 +181,8 @@ def _moved(tile: Tile, row: int, width: int, joined: bool) -> Tile:
 
 def even_strips(height: int, count: int, step: int) -> tuple[Rows, ...]:
     """About ``count`` strips of equal height, a multiple of ``step`` but for the last."""
-    size = -(-(-(-height // count)) // step) * step
+    rows = -(-height // count)
+    size = -(-rows // step) * step
     return tuple((row, min(row + size, height)) for row in range(0, height, size))
 
 

@@ -114,7 +114,8 @@ class _Storer:
             first = store["src"] + plane * store["src_step"]
             data = acts.copy_out(first, store["words"], known, number, where)
             at = store["offset"] + plane * store["offset_step"]
-            require(16 * at + len(data) <= len(buffer) and len(data) % 16 == 0, f"{len(data)} bytes at {16 * at}", where)
+            fits = 16 * at + len(data) <= len(buffer) and len(data) % 16 == 0
+            require(fits, f"{len(data)} bytes at {16 * at}", where)
             buffer[16 * at:16 * at + len(data)] = data
             if store["scratch"]:
                 part = slice(at, at + len(data) // 16)
@@ -172,7 +173,8 @@ class _Loader:
         config = machine.config
         kind = LoadKind(load["kind"])
         scratch = load["flags"] >> LoadFlag.SCRATCH & 1
-        require(kind == LoadKind.INPUT or not (scratch or load["last_plane"]), "SCRATCH or planes of an image's run", where)
+        plain = not (scratch or load["last_plane"])
+        require(kind == LoadKind.INPUT or plain, "SCRATCH or planes of an image's run", where)
         if kind == LoadKind.INPUT:
             known, beats = self.order.loads[self.landed], load["beats"]
             for plane in range(load["last_plane"] + 1):

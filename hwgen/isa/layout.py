@@ -120,7 +120,7 @@ LOAD_FIELDS: tuple[Field, ...] = (
     _f("flags", 6, "LoadFlag bits"),
     _f("segment_log2", 4, "log2 of a full segment's payload in 16-byte beats (7: 2 KiB, 10: 16 KiB)"),
     _f("wait_progress", COUNT_BITS, "compute descriptors that must have retired before this load starts"),
-    _f("beats", 24, "payload of the whole run (STEPS before it: of a plane) in 16-byte beats; full segments but the last"),
+    _f("beats", 24, "payload of the run (of a plane of it) in 16-byte beats; full segments but the last"),
     _f("offset", 28, "first beat's distance from the image (INPUT: input, SCRATCH: scratch) address, in 16-byte units"),
     _f("dest", 24, "activation word or program word; weights: 0"),
     _f("index", 20, "segment index of the run's first segment"),

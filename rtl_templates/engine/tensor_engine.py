@@ -34,7 +34,8 @@ class TensorEngine(wiring.Component):
         weight_write: stream In {line, data}; act_write: stream In {addr, data}.
         act_read: stream In {addr}; act_data: Out {valid, data}, in order, fixed latency, never stalled.
         ring_lines: In; weight_loaded: In, lines loaded and verified; weight_freed: Out.
-        act_loaded, stored: In, activation loads landed, stores complete; progress: Out; finished: Out, stays until ``clear``; clear: In.
+        act_loaded, stored: In, activation loads landed, stores complete; progress: Out.
+        finished: Out, stays until ``clear``; clear: In.
         counters: Out(counters_layout).
     """
 

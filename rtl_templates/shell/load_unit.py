@@ -19,9 +19,10 @@ EVERYTHING = (1 << SEQ_BITS) - 1
 class LoadUnit(wiring.Component):
     """About six cycles per segment and eight per descriptor, while the channels are busy with earlier ones.
 
-    A step descriptor makes the load behind it one of several planes: equal runs at a fixed distance in memory and on the
-    chip, which count as one load. Segments go to the channels in turn. Retiring in the order of the program is what makes ``loaded``, ``act_loaded``
-    and ``program_loaded`` watermarks: everything below them is in its memory and verified.
+    A step descriptor makes the load behind it one of several planes: equal runs at a fixed distance in memory and on
+    the chip, which count as one load. Segments go to the channels in turn. Retiring in the order of the program is what
+    makes ``loaded``, ``act_loaded`` and ``program_loaded`` watermarks: everything below them is in its memory and
+    verified.
 
     Held in reset before a frame starts, and on abort.
 
@@ -30,7 +31,8 @@ class LoadUnit(wiring.Component):
         segment: Out(stream of segment_layout) × ports; done: In(ports), ack: Out(ports), see ``LoadChannel``.
         image, input, scratch: In, beat addresses.
         warm: In(1): RESIDENT runs are skipped.
-        progress: In(16), retired compute descriptors; stored: In(16), stores complete; freed: In(24), lines of the weight stream used for the last time.
+        progress: In(16), retired compute descriptors; stored: In(16), stores complete.
+        freed: In(24), lines of the weight stream used for the last time.
         ring_lines: In.
         loaded: Out(24); act_loaded: Out(16); program_loaded: Out(16), words.
         finished: Out(1), END was taken and everything has retired.
@@ -134,7 +136,8 @@ class LoadUnit(wiring.Component):
                     m.next = "SIZE"
             with m.State("PLANE"):
                 m.d.sync += [
-                    plane_address.eq(plane_address + steps.offset_step), plane_target.eq(plane_target + steps.dest_step),
+                    plane_address.eq(plane_address + steps.offset_step),
+                    plane_target.eq(plane_target + steps.dest_step),
                     last_plane.eq(last_plane - 1),
                 ]
                 m.next = "PROGRESS"

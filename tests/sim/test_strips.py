@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwgen.compiler import compile_network
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.golden.execute import run_all
 from hwgen.image.sealing import sealer_for
@@ -25,7 +24,7 @@ WIDE = SMALL.replace(p_i=16, p_o=32, act_words=128, axi_ports=3)
 
 
 def network(rng: np.random.Generator) -> Graph:
-    """Stem, overlapping pool, residual block of stride 2, concatenation, weights that exceed the ring, map as output."""
+    """Stem, overlapping pool, residual block of stride 2, concatenation, more weights than the ring, a raw map."""
     builder = GraphBuilder(rng, (3, 21, 21))
     x = builder.conv("input", 16, (5, 5), (2, 2), padding=(2, 2, 2, 2))
     x = builder.max_pool(x, (3, 3), (1, 1), (1, 1, 1, 1))

@@ -24,8 +24,8 @@ def quiet(part) -> None:
 
 async def reset(dut) -> None:
     Clock(dut.clk, 2, unit="ns").start()
-    for name in ("r_request__valid", "r_data__ready", "r_abort", "w_request__valid", "w_data__valid", "w_abort", "w_ends",
-                 "inputs", "locked", "r_axi__rvalid", "r_axi__arready", "w_axi__awready", "w_axi__wready",
+    for name in ("r_request__valid", "r_data__ready", "r_abort", "w_request__valid", "w_data__valid", "w_abort",
+                 "w_ends", "inputs", "locked", "r_axi__rvalid", "r_axi__arready", "w_axi__awready", "w_axi__wready",
                  "w_axi__bvalid", "bus__arvalid", "bus__awvalid", "bus__wvalid", "bus__rready", "bus__bready"):
         getattr(dut, name).value = 0
     dut.rst.value = 1

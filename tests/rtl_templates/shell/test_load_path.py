@@ -46,7 +46,7 @@ def make_plan(config, rng, runs, *, kinds=tuple(LoadKind), damage=None, resident
         beats = min(beats, (8 if kind in (LoadKind.PROGRAM, LoadKind.WEIGHTS) else 60) * unit)
         data = [rng.getrandbits(128) for _ in range(beats)]
         if kind == LoadKind.INPUT and rng.random() < 0.6:
-            at_word = add_planes(plan, config, rng, number, log2, at_word)
+            at_word = add_planes(plan, config, rng, number, log2=log2, at_word=at_word)
             continue
         dest = {LoadKind.WEIGHTS: 0, LoadKind.PROGRAM: at_program}.get(kind, at_word)
         flags = rng.randrange(2) << LoadFlag.ENCRYPTED
@@ -82,7 +82,7 @@ def make_plan(config, rng, runs, *, kinds=tuple(LoadKind), damage=None, resident
     return plan
 
 
-def add_planes(plan, config, rng, number, log2, at_word):
+def add_planes(plan, config, rng, number, *, log2, at_word):
     """A load of several planes from the input or the scratch buffer; the next free word."""
     beats, planes = max(1, config.p_i // 16) * rng.randrange(1, 24), rng.randrange(1, 5)
     scratch, words = rng.randrange(2), beats * 16 // config.p_i
@@ -185,7 +185,8 @@ def run(config, plan, *, gap=0.2, latency=20, warm=False, until=None, limit=60_0
         items = [*plan.descriptors, {"flags": 1 << LoadFlag.END}]
         layout = load.descriptor.payload.shape()
         await put(ctx, load.descriptor, [layout.from_bits(int.from_bytes(
-            encode(LOAD_STEP_FIELDS if "wait_store" in d else LOAD_FIELDS, d), "little")) for d in items], random.Random(1), gap)
+            encode(LOAD_STEP_FIELDS if "wait_store" in d else LOAD_FIELDS, d), "little")) for d in items],
+            random.Random(1), gap)
 
     async def chip(ctx):
         gaps = random.Random(2)
