@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-
 from hwgen.compiler.allocate import Request, allocate
-from hwgen.compiler.descriptor import Descriptor
-from hwgen.compiler.emit import Batch, Surroundings, emit_contract, emit_conv, emit_pool
+from hwgen.compiler.buffers import plan_outputs, plan_scratch, spilled_bytes, transfer_plane
+from hwgen.compiler.dependencies import resolve
 from hwgen.compiler.folding import Fold, find_fold
 from hwgen.compiler.hazards import mark_drains
 from hwgen.compiler.input_plan import InputPlan, cut_first_reader, plan_input
+from hwgen.compiler.loads import load_program
 from hwgen.compiler.lower import lower, spatial
-from hwgen.compiler.memory_plan import (
-    START,
-    MemoryPlan,
-    contraction_inputs,
-    plan_memory,
-    roots,
-    separate_banks,
-    word_planes,
-)
-from hwgen.compiler.operations import ContractOp, ConvOp, Kernel, Lowered, Tensor
+from hwgen.compiler.memory_plan import MemoryPlan, contraction_inputs, separate_banks
+from hwgen.compiler.operations import ContractOp, ConvOp, Kernel, Lowered
 from hwgen.compiler.options import CompileOptions, Timing
 from hwgen.compiler.predict import descriptor_cycles, layer_infos
-from hwgen.compiler.program import Store, build_program
+from hwgen.compiler.program import build_program
 from hwgen.compiler.prove import prove_widths
 from hwgen.compiler.result import CompiledNetwork
+from hwgen.compiler.schedule import Core, Scheduler
 from hwgen.compiler.shapes import Part, choose_parts, fixed_part
-from hwgen.compiler.stream import Run, place_batches, plan_ring, weight_runs
+from hwgen.compiler.storage import Storage, plan_storage
+from hwgen.compiler.stream import Run, place_batches, plan_ring
+from hwgen.compiler.transfer import Store
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.errors import HwgenError
-from hwgen.image.io_layout import InputLayout, OutputLayout
-from hwgen.ir.nodes import Graph, Node, QConv2d, QInput
+from hwgen.image.io_layout import InputLayout
+from hwgen.ir.nodes import Graph, QInput
 from hwgen.isa.layout import LoadFlag, LoadKind
 
 
@@ -47,10 +40,14 @@ def compile_network(graph: Graph, config: AcceleratorConfig, options: CompileOpt
     if fold is None:
         return _compile(graph, config, options, None)
     try:
-        return _compile(graph, config, options, fold)
+        folded = _compile(graph, config, options, fold)
     except HwgenError:
-        # a folded input takes more memory than a plain one
         return _compile(graph, config, options, None)
+    if not folded.strips:
+        return folded
+    # a folded input takes more memory than a plain one
+    plain = _compile(graph, config, options, None)
+    return min(folded, plain, key=lambda network: network.bound_cycles)
 
 
 def _compile(graph: Graph, config: AcceleratorConfig, options: CompileOptions, fold: Fold | None) -> CompiledNetwork:
@@ -59,52 +56,50 @@ def _compile(graph: Graph, config: AcceleratorConfig, options: CompileOptions, f
     acc_bits = prove_widths(lowered, config)
     reader, parts = cut_first_reader(lowered, _choose(lowered, config, timing, options), config, options.input_pieces)
     dumped = _dumped(graph, lowered) if options.debug_dump else ()
-    plan, late = _plan(lowered, config, parts, (lowered.output, *dumped))
-
-    regions, local_lines = _kernel_regions(lowered, config)
+    stored = (lowered.output, *dumped)
+    kernel_lines, local_lines = _kernel_regions(lowered, config)
     ring = plan_ring(config, local_lines, options)
-    where = Surroundings(lowered.tensors, plan.places, config)
-    batches: list[Batch] = []
-    for index, op in enumerate(lowered.operations):
-        if isinstance(op, ConvOp):
-            tile_line = ring.lines + regions[op.local] if op.local else 0
-            for part in parts[index]:
-                batches += emit_conv(index, op, part, where, budget=ring.budget, tile_line=tile_line)
-        elif isinstance(op, ContractOp):
-            granule = (ring.lines + regions[op.kernel]) * config.line_columns
-            kernel = lowered.kernels[op.kernel]
-            batches += emit_contract(index, op, kernel, where, region=granule, budget=ring.budget)
-        else:
-            batches += emit_pool(index, op, where)
-    descriptors, spans = place_batches(batches, ring)
+    storage = plan_storage(lowered, config, parts, stored=stored, budget=ring.budget, timing=timing)
+    plan = storage.plan
+    outputs = plan_outputs(graph, lowered, storage, config, stored)
+    memory = plan_scratch(lowered, storage, config, outputs)
+    inputs = InputPlan((), None)
+    if lowered.input not in storage.spilled:
+        inputs = plan_input(lowered, plan.places[lowered.input], parts, reader, config)
+
+    scheduler = Scheduler(lowered, config, storage, parts, ring, kernel_lines, memory.sources, memory.destinations)
+    scheduler.items += inputs.loads
+    readers = contraction_inputs(lowered)
+    cores = {readers[k.first]: k for k in lowered.kernels.values()}
+    for index in range(len(lowered.operations)):
+        if index in cores:
+            scheduler.items.append(Core(_first_core(cores[index], plan, config, options, lowered)))
+        scheduler.add(index)
+        scheduler.items += outputs.stores.get(index, ())
+    descriptors, spans = place_batches(scheduler.batches, ring)
     stream_lines = spans[-1][1] if spans else 0
     resident = stream_lines <= ring.lines
 
-    inputs = plan_input(lowered, plan.places[lowered.input], parts, reader, config)
-    readers = contraction_inputs(lowered)
-    kernels = sorted(lowered.kernels.values(), key=lambda k: readers[k.first])
-    landed = {k.first: len(inputs.loads) + 1 + i for i, k in enumerate(kernels)}
-    descriptors = _waits(descriptors, lowered, landed, inputs)
-    before = {
-        readers[k.first]: replace(_first_core(k, plan, config, options, lowered),
-                                  wait_progress=_progress(descriptors, late.get(k.first)))
-        for k in kernels
-    }
-    descriptors = mark_drains(descriptors, config, timing.pipeline_latency)
-    early = inputs.reader if inputs.reader is not None and min(before, default=1) > 0 else None
-    runs = weight_runs(batches, lowered.operations, before, ring, resident=resident, options=options, config=config,
-                       early=early)
-    stores, output, dumps, size = _outputs(graph, lowered, plan, config, finished=_finished(lowered, descriptors),
-                                           dumped=dumped)
-    placed = build_program(inputs.loads, runs, stores, descriptors, ring_lines=ring.lines, config=config,
-                           encrypt=options.encrypt_program, early_runs=int(early is not None))
+    resolved = resolve(scheduler.items, descriptors, lowered, config)
+    descriptors = mark_drains(resolved.descriptors, config, timing.pipeline_latency)
+    early = inputs.reader if inputs.reader not in storage.strips and min(cores, default=1) > 0 else None
+    if early is not None and sum(d.lines * d.blocks for d in descriptors if d.operation <= early) > ring.lines:
+        early = None  # the rest of the input would wait for room that only its readers can make
+    loads = load_program(resolved.items, scheduler.batches, lowered.operations, ring, resident=resident,
+                         options=options, config=config, early=early, pieces=len(inputs.loads))
+    stores = [item for item in resolved.items if isinstance(item, Store)]
+    placed = build_program(loads, stores, descriptors, ring_lines=ring.lines, config=config,
+                           encrypt=options.encrypt_program)
     return CompiledNetwork(
         name=graph.name, labels=graph.labels, config=config, runs=placed, descriptors=tuple(descriptors),
-        input=_input_layout(graph, lowered, plan, config, fold), output=output, dumps=dumps,
-        output_bytes=size, ring_lines=ring.lines, stream_lines=stream_lines, resident=resident,
-        act_used=plan.used, acc_bits=acc_bits,
+        input=_input_layout(graph, lowered, storage, config, fold), output=outputs.layouts[lowered.output],
+        dumps=tuple((name, outputs.layouts[name]) for name in dumped),
+        output_bytes=outputs.size, scratch_bytes=memory.scratch_bytes,
+        spilled_bytes=spilled_bytes(resolved.items, config), strips=bool(storage.strips), ring_lines=ring.lines,
+        stream_lines=stream_lines,
+        resident=resident, act_used=plan.used, acc_bits=acc_bits,
         issue_cycles=sum(descriptor_cycles(d, config, timing) for d in descriptors),
-        layers=layer_infos(descriptors, lowered, config, timing, runs),
+        layers=layer_infos(descriptors, lowered, config, timing, placed[1:]),
     )
 
 
@@ -123,27 +118,6 @@ def _choose(
     return out
 
 
-def _plan(lowered: Lowered, config: AcceleratorConfig, parts: dict[int, tuple[Part, ...]], stored: Sequence[str],
-          ) -> tuple[MemoryPlan, dict[str, int]]:
-    """Memory plan; first cores are loaded at the start of the frame if there is room, else later."""
-    overhang: set[str] = set()
-    for index, op in enumerate(lowered.operations):
-        if isinstance(op, ConvOp) and any(p.tiling.overhang for p in parts[index]):
-            overhang |= {op.dst} | ({op.residual} if op.residual else set())
-    readers = contraction_inputs(lowered)
-    attempts = [dict[str, int]()]
-    if readers:
-        attempts += [{name: max(START, at - lead) for name, at in readers.items()} for lead in (8, 3, 1)]
-    error: HwgenError | None = None
-    for late in attempts:
-        try:
-            return plan_memory(lowered, config, overhang, stored, late), late
-        except HwgenError as failed:
-            error = error or failed
-    assert error is not None
-    raise error
-
-
 def _kernel_regions(lowered: Lowered, config: AcceleratorConfig) -> tuple[dict[str, int], int]:
     """Reconstructed kernel -> first line behind the ring; lines of all of them."""
     requests = []
@@ -159,51 +133,26 @@ def _kernel_regions(lowered: Lowered, config: AcceleratorConfig) -> tuple[dict[s
 
 
 def _input_layout(
-    graph: Graph, lowered: Lowered, plan: MemoryPlan, config: AcceleratorConfig, fold: Fold | None
+    graph: Graph, lowered: Lowered, storage: Storage, config: AcceleratorConfig, fold: Fold | None
 ) -> InputLayout:
     node = graph.input_node()
     assert isinstance(node, QInput)
     channels, height, width = spatial(node.shape, node.name)
-    tensor, place = lowered.tensors[node.name], plan.places[node.name]
-    words = tensor.layout.blocks * place.plane
+    tensor = lowered.tensors[node.name]
+    if node.name in storage.spilled:  # fetched by rows: every plane begins at a transfer of 16 bytes
+        plane = transfer_plane(tensor, config)
+    else:
+        plane = storage.plan.places[node.name].plane
+    words = tensor.layout.blocks * plane
     beats = -(-words * config.p_i // 16)
     geometry = {}
     if fold:
         geometry = {"kernel": fold.kernel, "stride": fold.stride, "padding": fold.padding, "dilation": fold.dilation}
     return InputLayout(
         kind="folded" if fold else "plain", channels=channels, height=height, width=width, out_height=tensor.height,
-        out_width=tensor.width, p_i=config.p_i, planes=tensor.layout.blocks, plane_stride=place.plane, scale=node.scale,
+        out_width=tensor.width, p_i=config.p_i, planes=tensor.layout.blocks, plane_stride=plane, scale=node.scale,
         bytes=16 * beats, **geometry,
     )
-
-
-def _waits(
-    descriptors: Sequence[Descriptor], lowered: Lowered, landed: dict[str, int], inputs: InputPlan
-) -> list[Descriptor]:
-    """Descriptors with ``wait_act`` for tensors that are loaded, ``wait_progress`` for reconstructed kernels."""
-    built: dict[str, int] = {}
-    root = roots(lowered)
-    out = []
-    wait_act = 0  # never falls: a spare word behind a map may hold what an earlier load left there
-    for position, d in enumerate(descriptors):
-        op = lowered.operations[d.operation]
-        read = [op.src] + ([op.residual] if isinstance(op, ConvOp) and op.residual else [])
-        for name in read:
-            if name == lowered.input:
-                wait_act = max(wait_act, inputs.wait(d.operation, d.tile))
-            wait_act = max(wait_act, landed.get(root[name], 0))
-        if isinstance(op, ContractOp) and op.last:
-            built[op.kernel] = position + 1
-        wait_progress = built[op.local] if isinstance(op, ConvOp) and op.local else 0
-        out.append(replace(d, wait_act=wait_act, wait_progress=wait_progress))
-    return out
-
-
-def _progress(descriptors: Sequence[Descriptor], operation: int | None) -> int:
-    """Descriptors that have retired when all operations before ``operation`` have."""
-    if operation is None:
-        return 0
-    return sum(1 for d in descriptors if d.operation < operation)
 
 
 def _first_core(
@@ -227,51 +176,3 @@ def _dumped(graph: Graph, lowered: Lowered) -> tuple[str, ...]:
     names = {n.name for n in graph.nodes}
     return tuple(name for name in lowered.tensors
                  if name in names and name not in (lowered.output, lowered.input) and name not in lowered.joins)
-
-
-def _outputs(
-    graph: Graph, lowered: Lowered, plan: MemoryPlan, config: AcceleratorConfig, *, finished: dict[str, int],
-    dumped: Sequence[str],
-) -> tuple[list[Store], OutputLayout, tuple[tuple[str, OutputLayout], ...], int]:
-    """Stores in order of availability, layout of the output, layouts of the dumps, size of the output buffer."""
-    stores, layouts, offset = [], {}, 0
-    for name in (lowered.output, *dumped):
-        tensor, place = lowered.tensors[name], plan.places[name]
-        planes = tensor.layout.blocks
-        if tensor.raw:
-            planes = min(word_planes(tensor, config), -(-tensor.layout.channels // (config.p_i // 4)))
-        words = planes * place.plane
-        unit = max(1, 16 // config.p_i)
-        words = -(-words // unit) * unit
-        node = graph[graph.output if name == lowered.output else name]
-        layouts[name] = _output_layout(node, tensor, place.plane, offset, words * config.p_i)
-        stores.append(Store(place.base, words, offset, finished[name]))
-        offset += words * config.p_i // 16
-    stores.sort(key=lambda s: s.wait_progress)
-    dumps = tuple((name, layouts[name]) for name in dumped)
-    return stores, layouts[lowered.output], dumps, 16 * offset
-
-
-def _finished(lowered: Lowered, descriptors: Sequence[Descriptor]) -> dict[str, int]:
-    """Tensor -> compute descriptors that have retired when it is complete."""
-    out: dict[str, int] = {}
-    for position, d in enumerate(descriptors):
-        name = lowered.operations[d.operation].dst
-        if name is not None:
-            out[name] = position + 1
-    for whole, parts in lowered.joins.items():
-        out[whole] = max(out[p] for p in parts)
-    return out
-
-
-def _output_layout(node: Node, tensor: Tensor, plane: int, offset: int, size: int) -> OutputLayout:
-    scale: float | tuple[float, ...] = getattr(node, "scale", 1.0)
-    if tensor.raw and isinstance(node, QConv2d):
-        values = node.raw_scale
-        scale = tuple(float(v) for v in values) if values is not None else (float(node.scale),) * tensor.layout.channels
-    return OutputLayout(
-        kind="raw" if tensor.raw else "int8", channels=tensor.layout.channels, height=tensor.height, width=tensor.width,
-        shape=tuple(node.shape), p_i=tensor.layout.p_i, plane_stride=plane,
-        parts=() if tensor.raw else tensor.layout.places(), scale=scale, offset=offset,
-        bytes=size,
-    )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from hwgen.compiler.transfer import Box
 from hwgen.isa import layout as isa
 from hwgen.isa.layout import ComputeFlag, Opcode
 
@@ -23,7 +24,8 @@ class Descriptor:
         dst, res: (base, x, y, o stride, distance of the second word).
         lines: lines of the weight stream one output block takes.
         macs: logical multiply-accumulates (reports).
-        tile: number of its pixel tile within the map.
+        again: its lines of the weight stream are those of an earlier descriptor, fetched once more.
+        reads, writes: activation words, at least those that it reads (inside the map) and writes.
     """
 
     node: str
@@ -51,9 +53,12 @@ class Descriptor:
     steps: int = 0
     wait_act: int = 0
     wait_progress: int = 0
+    wait_store: int = 0
     lines: int = 0
     macs: int = 0
-    tile: int = 0
+    again: bool = False
+    reads: tuple[Box, ...] = field(default=(), repr=False)
+    writes: tuple[Box, ...] = field(default=(), repr=False)
 
     @property
     def pool(self) -> bool:
@@ -92,12 +97,14 @@ class Descriptor:
         x = self.x_loop
         values: dict[str, int] = {
             "opcode": self.opcode, "flags": sum(1 << f for f in self.flags),
-            "src_base": self.src_base % _ADDRESSES, "src_plane": self.src_plane,
+            "src_base": self.src_base % _ADDRESSES,
             "iy_base": self.iy_base, "ix_base": self.ix_base, "height": self.height, "width": self.width,
-            "dst_base": self.dst[0], "dst_plane": self.dst[4], "res_base": self.res[0], "res_plane": self.res[4],
+            "dst_base": self.dst[0], "dst_plane": self.dst[4], "res_base": self.res[0],
+            "res_plane": self.src_plane if self.pool else self.res[4],
             "last_words": self.last_words, "lo": self.lo, "hi": self.hi,
             "weight_line": self.weight_line, "weight_seq": self.weight_seq, "tile_line": self.tile_line,
             "steps": self.steps, "wait_act": self.wait_act, "wait_progress": self.wait_progress,
+            "wait_store": self.wait_store,
         }
         for name, strides in (("src", self.src_strides), ("iy", self.iy_strides), ("ix", self.ix_strides)):
             for loop, jump in zip(isa.LOOP_NAMES, jumps(strides, self.counts), strict=True):

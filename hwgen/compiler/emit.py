@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from hwgen.compiler.descriptor import Descriptor
 from hwgen.compiler.operations import ContractOp, ConvOp, Kernel, PoolOp, Tensor
-from hwgen.compiler.shapes import Part, Window, block_lines, pair_possible
+from hwgen.compiler.shapes import Window, block_lines, pair_possible
+from hwgen.compiler.strips import Pass, RingBudget, Rows, raw_words, source_rows
+from hwgen.compiler.tiling import Tile
+from hwgen.compiler.transfer import Box
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.errors import HwgenError
 from hwgen.isa.layout import ComputeFlag, Opcode
@@ -23,7 +26,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What every operation is emitted into: all tensors, their places, and the engine."""
+    """What every operation is emitted into: all tensors, the places of those on the chip, and the engine."""
 
     tensors: dict[str, Tensor]
     places: dict[str, Place]
@@ -31,12 +34,13 @@ class Surroundings:
 
 
 @dataclass(frozen=True)
-class RingBudget:
-    """Lines of the weight ring that descriptors sharing their weights may keep: better not more than ``preferred``, so
-    that the next layer's weights arrive meanwhile; never more than ``most``."""
+class Operands:
+    """Where an operation (or a strip of it) finds its tensors; a place may lie outside memory as long as the words in
+    use do not."""
 
-    preferred: int
-    most: int
+    source: Place
+    target: Place
+    residual: Place | None = None
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class Batch:
             [first_lane + b*columns, ...).
         window: input blocks of every block; None for pools.
         tiles: whether weight tiles are in the stream (not those of reconstructed kernels).
+        again: the stream of an earlier batch, fetched from the image once more.
     """
 
     descriptors: tuple[Descriptor, ...]
@@ -59,125 +64,118 @@ class Batch:
     blocks: int
     window: Window | None
     tiles: bool
+    again: bool = False
 
 
-def emit_conv(
-    index: int, op: ConvOp, part: Part, where: Surroundings, *, budget: RingBudget, tile_line: int = 0,
-) -> Iterator[Batch]:
-    """Batches of one part of a convolution.
+def conv_batch(
+    index: int, op: ConvOp, one: Pass, descriptors: Iterable[Descriptor], config: AcceleratorConfig, *,
+    again: bool = False,
+) -> Batch:
+    """The batch of a convolution's pass."""
+    part = one.part
+    assert part is not None
+    window = Window(part.window.base + one.block * part.window.step, part.window.step, part.window.count)
+    return Batch(tuple(descriptors), index, one.first_word * config.p_i, config.p_o // (2 if part.pair else 1),
+                 one.blocks, window, op.local is None, again)
+
+
+def conv_tile(
+    index: int, op: ConvOp, one: Pass, tile: Tile, *, where: Surroundings, operands: Operands, joined: bool,
+    tile_line: int = 0, again: bool = False,
+) -> Descriptor:
+    """Descriptor of one pixel tile (in coordinates of the whole map) of a pass.
 
     Args:
-        budget: lines that the tiles of the map may keep in the ring.
+        joined: the tile's coordinates count pixels of the map.
         tile_line: first line of the reconstructed kernel, if any.
-
-    Raises:
-        HwgenError: the weights of one output block exceed the budget and the map needs several tiles.
+        again: its weights come once more.
     """
-    config, dst = where.config, where.tensors[op.dst]
-    steps = part.window.count * op.kernel[0] * op.kernel[1]
-    records, tile_lines = block_lines(config, part.pair, steps)
-    lines = records + (0 if op.local else tile_lines)
-    blocks_per_batch = part.blocks
-    if len(part.tiling.tiles) > 1:
-        if lines > budget.most:
-            raise HwgenError(
-                f"the weights of one output block take {lines} lines of weight memory, {budget.most} can be kept while "
-                f"the {len(part.tiling.tiles)} tiles of the map are computed", where=op.node,
-                hint="a configuration with more weight_lines or a larger acc_depth",
-            )
-        blocks_per_batch = max(1, min(part.blocks, budget.preferred // lines))
-    columns = config.p_o // (2 if part.pair else 1)
-    out_macs = op.macs / (dst.pixels * max(1, op.links.shape[0]))
-    for block in range(0, part.blocks, blocks_per_batch):
-        blocks = min(blocks_per_batch, part.blocks - block)
-        first = part.first_word + block * part.block_words
-        words = min(blocks * part.block_words, part.first_word + part.words - first)
-        made = []
-        for number in range(len(part.tiling.tiles)):
-            made.append(_conv_tile(
-                index, op, part, number, where, steps=steps, lines=lines, first_word=first, block=block, blocks=blocks,
-                words=words,
-                tile_line=tile_line + block * tile_lines if op.local else 0,
-                macs=round(out_macs * words * part.tiling.tiles[number].rows * part.tiling.tiles[number].columns),
-            ))
-        yield Batch(tuple(made), index, first * config.p_i, columns, blocks,
-                    Window(part.window.base + block * part.window.step, part.window.step, part.window.count),
-                    op.local is None)
-
-
-def _conv_tile(
-    index: int, op: ConvOp, part: Part, number: int, where: Surroundings, *, steps: int, lines: int, first_word: int,
-    block: int, blocks: int, words: int, tile_line: int, macs: int,
-) -> Descriptor:
-    config, src, out_width = where.config, where.tensors[op.src], where.tensors[op.dst].width
-    source, target = where.places[op.src], where.places[op.dst]
-    tile, window = part.tiling.tiles[number], part.window
+    config, src, out = where.config, where.tensors[op.src], where.tensors[op.dst]
+    source, target, part = operands.source, operands.target, one.part
+    assert part is not None
+    window = part.window
     stride_y, stride_x = op.stride
     per_slot = 2 if part.pair else 1
     step_x = 2 if part.pair else stride_x
-    width_in, width_out = src.width, out_width
+    width_in, width_out = src.width, out.width
     height, width = src.height, src.width
     top, left = op.padding[0], op.padding[2]
     y, x = tile.y, tile.x
     iy, ix = y * stride_y - top, x * stride_x - left
     offset = iy * width_in + ix
-    if part.tiling.joined:  # coordinates inside the tile, so that maps of any size can be joined
-        height, width, iy, ix, offset = 1, tile.columns, 0, 0, x
+    pixel = y * width_out + x
+    rows = source_rows(op, src, (y, y + tile.rows))
+    read_first, read_words = rows[0] * width_in, (rows[1] - rows[0]) * width_in
+    if joined:  # coordinates inside the tile, so that maps of any size can be joined
+        height, width, iy, ix, offset, pixel = 1, tile.columns, 0, 0, x, x
+        read_first, read_words = x, tile.columns
         width_in = width_out = 0
-    first_block = window.base + block * window.step
-    raw_words = 4 * (config.p_o // config.p_i)
-    word_step = raw_words if op.raw else part.block_words
-    out_word = first_word // part.block_words * raw_words if op.raw else first_word
-    pixel = x if part.tiling.joined else y * width_out + x
+    written = (tile.rows - 1) * width_out + tile.columns + (part.pair and tile.columns % 2)
+    first_plane, planes = one.source
+    word_step = raw_words(config) if op.raw else part.block_words
     second = 1 if part.pair else target.plane
     flags = {flag for flag, on in (
         (ComputeFlag.PAIR, part.pair), (ComputeFlag.RESIDUAL, op.residual is not None), (ComputeFlag.RAW, op.raw),
         (ComputeFlag.LOCAL_WEIGHTS, op.local is not None)) if on}
+    reads = [Box(source.base + first_plane * source.plane + read_first, planes, source.plane, read_words)]
     res = (0, 0, 0, 0, 0)
     if op.residual is not None:
-        home = where.places[op.residual]
-        res = (home.base + first_word * home.plane + pixel, per_slot, width_out, part.block_words * home.plane,
+        home = operands.residual
+        assert home is not None
+        res = (home.base + one.first_word * home.plane + pixel, per_slot, width_out, part.block_words * home.plane,
                1 if part.pair else home.plane)
+        reads.append(Box(res[0], one.words, home.plane, written))
     kernel_h, kernel_w = op.kernel
     dilation_y, dilation_x = op.dilation
+    dst_base = target.base + one.target[0] * target.plane + pixel
+    per_pixel = op.macs / (out.pixels * max(1, op.links.shape[0]))
     return Descriptor(
         node=op.node, operation=index, opcode=Opcode.CONV, flags=frozenset(flags),
-        counts=(-(-tile.columns // per_slot), tile.rows, kernel_w, kernel_h, window.count, blocks),
-        src_base=source.base + first_block * source.plane + offset,
+        counts=(-(-tile.columns // per_slot), tile.rows, kernel_w, kernel_h, window.count, one.blocks),
+        src_base=source.base + first_plane * source.plane + offset,
         src_strides=(step_x, stride_y * width_in, dilation_x, dilation_y * width_in, source.plane,
                      window.step * source.plane),
         iy_base=iy, iy_strides=(0, stride_y, 0, dilation_y, 0, 0),
         ix_base=ix, ix_strides=(step_x, 0, dilation_x, 0, 0, 0),
         height=height, width=width,
-        dst=(target.base + out_word * target.plane + pixel, per_slot, width_out, word_step * target.plane, second),
-        res=res, last_words=int(part.block_words == 2 and words % 2 == 0), lo=op.records.lo, hi=op.records.hi,
-        tile_line=tile_line, steps=steps, lines=lines, macs=macs, tile=number,
+        dst=(dst_base, per_slot, width_out, word_step * target.plane, second),
+        res=res, last_words=int(part.block_words == 2 and one.words % 2 == 0), lo=op.records.lo, hi=op.records.hi,
+        tile_line=tile_line, steps=one.steps, lines=one.lines,
+        macs=round(per_pixel * one.words * tile.rows * tile.columns), again=again,
+        reads=tuple(reads), writes=(Box(dst_base, one.target[1], target.plane, written),),
     )
 
 
-def emit_pool(index: int, op: PoolOp, where: Surroundings) -> Iterator[Batch]:
-    """The one batch of a pool."""
-    config = where.config
-    src, dst, source, target = where.tensors[op.src], where.tensors[op.dst], where.places[op.src], where.places[op.dst]
+def pool_tile(index: int, op: PoolOp, one: Pass, rows: Rows, *, where: Surroundings, operands: Operands) -> Descriptor:
+    """Descriptor of output rows [first, end) of a pool's pass."""
+    config, source, target = where.config, operands.source, operands.target
+    src, dst = where.tensors[op.src], where.tensors[op.dst]
     block_words = config.p_o // config.p_i
-    words = dst.layout.blocks
-    blocks = -(-words // block_words)
     (kernel_h, kernel_w), (stride_y, stride_x) = op.kernel, op.stride
-    top, left = op.padding[0], op.padding[2]
-    records, _ = block_lines(config, False, 0)
-    descriptor = Descriptor(
+    iy, left = rows[0] * stride_y - op.padding[0], op.padding[2]
+    inside = source_rows(op, src, rows)
+    src_base = source.base + one.first_word * source.plane
+    dst_base = target.base + one.first_word * target.plane + rows[0] * dst.width
+    return Descriptor(
         node=op.node, operation=index, opcode=Opcode.MAXPOOL if op.maximum else Opcode.AVGPOOL, flags=frozenset(),
-        counts=(kernel_w, kernel_h, dst.width, dst.height, 1, blocks),
-        src_base=source.base - top * src.width - left,
+        counts=(kernel_w, kernel_h, dst.width, rows[1] - rows[0], 1, one.blocks),
+        src_base=src_base + iy * src.width - left,
         src_strides=(1, src.width, stride_x, stride_y * src.width, 0, block_words * source.plane),
         src_plane=source.plane,
-        iy_base=-top, iy_strides=(0, 1, 0, stride_y, 0, 0),
+        iy_base=iy, iy_strides=(0, 1, 0, stride_y, 0, 0),
         ix_base=-left, ix_strides=(1, 0, stride_x, 0, 0, 0),
         height=src.height, width=src.width,
-        dst=(target.base, 1, dst.width, block_words * target.plane, target.plane),
-        last_words=int(block_words == 2 and words % 2 == 0), lo=op.records.lo, hi=op.records.hi, lines=records,
+        dst=(dst_base, 1, dst.width, block_words * target.plane, target.plane),
+        last_words=int(block_words == 2 and one.words % 2 == 0), lo=op.records.lo, hi=op.records.hi, lines=one.lines,
+        reads=(Box(src_base + inside[0] * src.width, one.words, source.plane, (inside[1] - inside[0]) * src.width),),
+        writes=(Box(dst_base, one.words, target.plane, (rows[1] - rows[0]) * dst.width),),
     )
-    yield Batch((descriptor,), index, 0, config.p_o, blocks, None, False)
+
+
+def pool_batch(index: int, one: Pass, descriptors: Iterable[Descriptor], config: AcceleratorConfig, *,
+               again: bool = False) -> Batch:
+    """The batch of a pool's pass."""
+    return Batch(tuple(descriptors), index, one.first_word * config.p_i, config.p_o, one.blocks, None, False, again)
 
 
 def emit_contract(
@@ -211,10 +209,13 @@ def emit_contract(
                 across = kernel.input_blocks * taps * kernel.columns if piece.blocks else kernel.columns
                 each = kernel.columns * (1 if op.modes > 1 else taps)
                 dst = (base + first * each, 2, across, each, 1)
+                written: tuple[Box, ...] = ()
             else:
                 target = where.places[op.dst or ""]
                 base = target.base + (piece.outer * words + first) * target.plane + piece.row
                 dst = (base, 2, words * target.plane, target.plane, 1)
+                written = tuple(Box(base + outer * words * target.plane, blocks, target.plane, piece.rows)
+                                for outer in range(piece.count))
             step_y = kernel.columns if piece.blocks else op.rank_blocks * source.plane
             flags = {ComputeFlag.PAIR} | ({ComputeFlag.TO_WEIGHTS} if op.last else set())
             made.append(Descriptor(
@@ -224,7 +225,7 @@ def emit_contract(
                 src_strides=(2, step_y, 0, 0, source.plane, 0),
                 iy_base=0, iy_strides=(0, 0, 0, 0, 0, 0), ix_base=0, ix_strides=(2, 0, 0, 0, 0, 0),
                 height=1, width=piece.rows, dst=dst, last_words=0, lo=op.records.lo, hi=op.records.hi,
-                steps=op.rank_blocks, lines=lines,
+                steps=op.rank_blocks, lines=lines, reads=_contract_reads(op, piece, source), writes=written,
             ))
         yield Batch(tuple(made), index, first * p_i, p_i, blocks, Window(0, 0, op.rank_blocks), True)
 
@@ -257,3 +258,10 @@ def _contract_pieces(op: ContractOp, kernel: Kernel, depth: int) -> Iterator[_Pi
             per = max(1, 2 * depth // rows)
             for outer in range(0, op.outer, per):
                 yield _Piece(row, rows, outer, min(per, op.outer - outer))
+
+
+def _contract_reads(op: ContractOp, piece: _Piece, source: Place) -> tuple[Box, ...]:
+    if piece.blocks:
+        return (Box(source.base + piece.row, op.rank_blocks, source.plane, piece.count * piece.rows),)
+    first = source.base + piece.outer * op.rank_blocks * source.plane + piece.row
+    return (Box(first, piece.count * op.rank_blocks, source.plane, piece.rows),)

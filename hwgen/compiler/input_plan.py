@@ -8,6 +8,7 @@ from hwgen.compiler.emit import Place
 from hwgen.compiler.operations import ConvOp, Lowered, Tensor
 from hwgen.compiler.shapes import Part
 from hwgen.compiler.tiling import plan_tiles
+from hwgen.compiler.transfer import Box, Load, Region, beats
 from hwgen.config.accelerator import AcceleratorConfig
 
 #: slots of a tile below which another descriptor costs more than it gains
@@ -16,28 +17,12 @@ MAX_LOADS = 16
 
 
 @dataclass(frozen=True)
-class InputLoad:
-    """A part of the frame's input: ``beats`` from ``offset`` (in beats) on to activation word ``dest``."""
-
-    beats: int
-    offset: int
-    dest: int
-
-
-@dataclass(frozen=True)
 class InputPlan:
-    """Loads of the input, and how many of them tile t of the first reader waits for.
+    """Loads of the input; ``reader``: index of the operation whose tiles follow the pieces, None when it is loaded in
+    one piece."""
 
-    ``reader``: index of the operation whose tiles follow the pieces; None when the input is loaded in one piece.
-    """
-
-    loads: tuple[InputLoad, ...]
+    loads: tuple[Load, ...]
     reader: int | None
-    waits: tuple[int, ...]
-
-    def wait(self, operation: int, tile: int) -> int:
-        """Loads that must have landed for a tile of an operation that reads the input."""
-        return self.waits[tile] if operation == self.reader else len(self.loads)
 
 
 def cut_first_reader(
@@ -72,7 +57,12 @@ def plan_input(
     tensor = lowered.tensors[lowered.input]
     planes, p_i = tensor.layout.blocks, config.p_i
     words = planes * place.plane
-    whole = InputPlan((InputLoad(-(-words * p_i // 16), 0, place.base),), None, ())
+    region = Region(tensor.name, 0, place.plane, scratch=False)
+
+    def load(start: int, count: int) -> Load:
+        return Load(box=Box(place.base + start, 1, 0, count), region=region, first_plane=0, first_word=start)
+
+    whole = InputPlan((load(0, beats(words, p_i) * 16 // p_i),), None)
     if reader is None:
         return whole
     op = lowered.operations[reader]
@@ -86,10 +76,9 @@ def plan_input(
     loads, start = [], 0
     for end in cuts:
         for block in range(planes):
-            word = block * place.plane + start
-            loads.append(InputLoad((end - start) * p_i // 16, word * p_i // 16, place.base + word))
+            loads.append(load(block * place.plane + start, end - start))
         start = end
-    return InputPlan(tuple(loads), reader, tuple(planes * (cuts.index(end) + 1) for end in ends))
+    return InputPlan(tuple(loads), reader)
 
 
 def _needed(op: ConvOp, part: Part, tensor: Tensor) -> list[int]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from hwgen.compiler.allocate import Request, allocate
 from hwgen.compiler.banks import BankConstraints
 from hwgen.compiler.emit import Place
 from hwgen.compiler.lower import copy_operation
 from hwgen.compiler.operations import ContractOp, ConvOp, Lowered, Operation, Tensor
+from hwgen.compiler.strips import Staging, StripPlan
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.errors import HwgenError
 
@@ -25,11 +26,13 @@ class MemoryPlan:
         places: address and plane stride of every tensor.
         used: words used of each bank.
         act_words: words of a bank.
+        buffers: address of every buffer for strips, by ``buffer_name``.
     """
 
     places: dict[str, Place]
     used: tuple[int, ...]
     act_words: int
+    buffers: dict[str, int] = field(default_factory=dict)
 
 
 def separate_banks(lowered: Lowered) -> Lowered:
@@ -70,52 +73,87 @@ def word_planes(tensor: Tensor, config: AcceleratorConfig) -> int:
     return -(-tensor.layout.lanes // config.p_o) * 4 * (config.p_o // config.p_i)
 
 
+def make_requests(
+    lowered: Lowered, config: AcceleratorConfig, overhang: Collection[str], stored: Collection[str],
+    late: Mapping[str, int], *, spilled: Collection[str] = (), strips: Mapping[int, StripPlan] | None = None,
+) -> list[Request]:
+    """What activation memory must hold; arguments as of ``plan_memory``."""
+    root, strips = roots(lowered), strips or {}
+    planes: dict[str, int] = {}
+    firsts: dict[str, int] = {root[lowered.input]: START}
+    lasts: dict[str, int] = {root[name]: FOREVER for name in stored}
+    plane = plane_strides(lowered, overhang)
+    for name, tensor in lowered.tensors.items():
+        if name == root[name]:
+            planes[name] = word_planes(tensor, config)
+    constraints = BankConstraints()
+    for kernel in lowered.kernels.values():
+        firsts[kernel.first] = late.get(kernel.first, START)
+    buffers: list[tuple[str, int, int]] = []
+    for index, op in enumerate(lowered.operations):
+        if op.dst is not None:
+            firsts[root[op.dst]] = min(firsts.get(root[op.dst], FOREVER), index)
+            lasts[root[op.dst]] = max(lasts.get(root[op.dst], index), index)
+        own = strips.get(index)
+        staged = {} if own is None else {
+            kind: staging for kind in ("source", "residual", "target") if (staging := getattr(own, kind)) is not None}
+        for kind, staging in staged.items():
+            buffers += [(buffer_name(index, kind, slot), staging.words, index) for slot in range(staging.slots)]
+        read = [op.src]
+        if isinstance(op, ConvOp) and op.residual is not None:
+            read.append(op.residual)
+            for slot in range(max((s.slots for s in staged.values()), default=1)):
+                constraints.apart(_operand(index, "source", slot, staged, root[op.src]),
+                                  _operand(index, "residual", slot, staged, root[op.residual]))
+        for name in read:
+            lasts[root[name]] = max(lasts.get(root[name], index), index)
+    names = sorted(set(root.values()) - set(spilled))
+    groups = constraints.groups([*names, *(name for name, _, _ in buffers)])
+    return [
+        Request(name, _even(planes[name] * plane[name]), firsts[name],
+                max(lasts.get(name, firsts[name]), firsts[name]), *groups[name])
+        for name in names if name in firsts
+    ] + [Request(name, words, index, index, *groups[name]) for name, words, index in buffers]
+
+
+def buffer_name(index: int, kind: str, slot: int) -> str:
+    """Name of a staging buffer of operation ``index``."""
+    return f"{index}.{kind}.{slot}"
+
+
+def _operand(index: int, kind: str, slot: int, staged: Mapping[str, Staging], name: str) -> str:
+    return buffer_name(index, kind, min(slot, staged[kind].slots - 1)) if kind in staged else name
+
+
+def plane_strides(lowered: Lowered, overhang: Collection[str]) -> dict[str, int]:
+    """Root -> distance of its channel blocks on the chip, odd."""
+    root, plane = roots(lowered), dict[str, int]()
+    for name, tensor in lowered.tensors.items():
+        need = (tensor.pixels + (name in overhang)) | 1
+        plane[root[name]] = max(plane.get(root[name], 0), need)
+    return plane
+
+
 def plan_memory(
     lowered: Lowered, config: AcceleratorConfig, overhang: Collection[str], stored: Collection[str],
-    late: Mapping[str, int],
+    late: Mapping[str, int], *, spilled: Collection[str] = (), strips: Mapping[int, StripPlan] | None = None,
 ) -> MemoryPlan:
     """Addresses of all tensors.
 
     Args:
         overhang: tensors that need a spare word behind the map (pair shape with an odd number of columns).
-        stored: tensors that leave the accelerator: their words are never used again.
+        stored: tensors whose words are not used again after their last use, so that nothing waits for their stores.
         late: first cores of reconstructed kernels that are loaded only once this many operations have retired, instead
             of at the start of the frame.
+        spilled: roots of tensors that are not on the chip.
+        strips: operation -> how it runs in strips, with buffers of its own.
 
     Raises:
         HwgenError: they do not fit; says how many words per bank would be needed.
     """
-    root = roots(lowered)
-    planes: dict[str, int] = {}
-    firsts: dict[str, int] = {root[lowered.input]: START}
-    lasts: dict[str, int] = {root[name]: FOREVER for name in stored}
-    plane: dict[str, int] = {}
-    for name, tensor in lowered.tensors.items():
-        top = root[name]
-        need = (tensor.pixels + (name in overhang)) | 1
-        plane[top] = max(plane.get(top, 0), need)
-        if name == top:
-            planes[top] = word_planes(tensor, config)
-    constraints = BankConstraints()
-    for kernel in lowered.kernels.values():
-        firsts[kernel.first] = late.get(kernel.first, START)
-    for index, op in enumerate(lowered.operations):
-        if op.dst is not None:
-            firsts[root[op.dst]] = min(firsts.get(root[op.dst], FOREVER), index)
-        read = [op.src]
-        if isinstance(op, ConvOp) and op.residual is not None:
-            read.append(op.residual)
-            constraints.apart(root[op.src], root[op.residual])
-        for name in read:
-            lasts[root[name]] = max(lasts.get(root[name], index), index)
-    names = sorted(set(root.values()))
-    groups = constraints.groups(names)
-    requests = [
-        Request(name, _even(planes[name] * plane[name]), firsts[name],
-                max(lasts.get(name, firsts[name]), firsts[name]), *groups[name])
-        for name in names if name in firsts
-    ]
-    found = allocate(requests, 2, config.act_words)
+    root, plane = roots(lowered), plane_strides(lowered, overhang)
+    requests = make_requests(lowered, config, overhang, stored, late, spilled=spilled, strips=strips)
+    found = allocate(requests, 2, config.act_words, tries=40 if strips else 200)
     if found.peak > config.act_words:
         largest = max(requests, key=lambda r: r.words)
         raise HwgenError(
@@ -128,17 +166,18 @@ def plan_memory(
     places = {}
     for name in lowered.tensors:
         if root[name] in bases:
-            block = _block_of(name, lowered)
+            block = block_of(name, lowered)
             places[name] = Place(bases[root[name]] + block * plane[root[name]], plane[root[name]])
-    return MemoryPlan(places, found.used, config.act_words)
+    buffers = {r.name: bases[r.name] for r in requests if r.name not in root}
+    return MemoryPlan(places, found.used, config.act_words, buffers)
 
 
-def _block_of(name: str, lowered: Lowered) -> int:
-    """First channel block of a tensor within the memory of its root."""
+def block_of(name: str, lowered: Lowered) -> int:
+    """First channel block of a tensor within its root."""
     for whole, parts in lowered.joins.items():
         if name in parts:
             before = sum(lowered.tensors[p].layout.blocks for p in parts[:parts.index(name)])
-            return before + _block_of(whole, lowered)
+            return before + block_of(whole, lowered)
     return 0
 
 

@@ -44,10 +44,11 @@ def layer_infos(
         mine = [descriptors[i] for i in indices]
         kinds = {"pool" if d.pool else "pair" if ComputeFlag.PAIR in d.flags else "normal" for d in mine}
         lines = sum(d.lines * d.blocks for d in mine if ComputeFlag.RELEASE in d.flags)
+        again = sum(d.lines * d.blocks for d in mine if ComputeFlag.RELEASE in d.flags and d.again)
         out.append(LayerInfo(
             node=node, descriptors=tuple(indices), macs=macs[node], slots=sum(d.slots for d in mine),
             cycles=sum(descriptor_cycles(d, config, timing) for d in mine),
-            lines=lines, bytes=lines * config.line_bytes + cores.get(node, 0),
+            lines=lines, bytes=(lines - again) * config.line_bytes + cores.get(node, 0),
             shape="+".join(sorted(kinds)), drains=sum(ComputeFlag.DRAIN in d.flags for d in mine),
         ))
     return tuple(out)

@@ -49,6 +49,9 @@ class CompiledNetwork:
         input, output: layouts of the frame's buffers.
         dumps: (tensor name, layout) of every stored inner tensor (``debug_dump``).
         output_bytes: size of the output buffer, dumps included.
+        scratch_bytes: size of the buffer for feature maps that do not fit on the chip.
+        spilled_bytes: what a frame writes to it and reads from it.
+        strips: some operations run in strips of rows, because a tensor (or the input) is not on the chip.
         ring_lines, stream_lines: lines of the weight ring and of the weight stream.
         resident: the stream stays in the ring between frames.
         act_used: words used of each activation bank.
@@ -66,6 +69,9 @@ class CompiledNetwork:
     output: OutputLayout
     dumps: tuple[tuple[str, OutputLayout], ...] = field(repr=False)
     output_bytes: int
+    scratch_bytes: int
+    spilled_bytes: int
+    strips: bool
     ring_lines: int
     stream_lines: int
     resident: bool
@@ -78,6 +84,13 @@ class CompiledNetwork:
     def program(self) -> bytes:
         """Program memory image."""
         return self.runs[0].payload
+
+    @property
+    def bound_cycles(self) -> float:
+        """Cycles of a following frame at least: of the array or of the memory ports."""
+        streamed = 0 if self.resident else self.stream_lines * self.config.line_bytes
+        moved = streamed + self.spilled_bytes + self.input.bytes + self.output_bytes
+        return max(self.issue_cycles, moved / (self.config.axi_ports * self.config.axi_bytes))
 
     @property
     def payload_beats(self) -> int:

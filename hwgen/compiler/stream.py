@@ -1,18 +1,17 @@
-"""The weight stream: positions of every batch in the ring, and the load runs that fill it."""
+"""The weight stream: positions of every batch in the ring, and what a load run is."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from hwgen.compiler.descriptor import Descriptor
-from hwgen.compiler.emit import Batch, RingBudget
-from hwgen.compiler.operations import Operation
+from hwgen.compiler.emit import Batch
 from hwgen.compiler.options import CompileOptions
-from hwgen.compiler.weights import batch_stream
+from hwgen.compiler.strips import RingBudget
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.errors import HwgenError
-from hwgen.isa.layout import ComputeFlag, LoadFlag, LoadKind
+from hwgen.isa.layout import ComputeFlag, LoadKind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,61 +116,3 @@ def place_batches(batches: Sequence[Batch], ring: Ring) -> tuple[list[Descriptor
         spans.append((at, end))
         at = end
     return out, spans
-
-
-def weight_runs(
-    batches: Sequence[Batch], operations: Sequence[Operation], before: Mapping[int, Run], ring: Ring, *,
-    resident: bool, options: CompileOptions, config: AcceleratorConfig, early: int | None,
-) -> list[Run]:
-    """Load runs in program order (without the input).
-
-    Args:
-        before: operation index -> activation run that has to be loaded before the operation's weights.
-        resident: the whole stream stays in the ring between frames.
-        early: the weights up to this operation form a run of their own.
-    """
-    runs: list[Run] = []
-    flags = (1 << LoadFlag.RESIDENT) if resident else 0
-    ramp = [(beats, log2) for beats, log2 in options.ramp if log2 < ring.segment_log2]
-    line_beats = config.line_bytes // 16
-    pending: list[bytes] = []
-    nodes: dict[str, None] = {}
-    encrypted = False
-    loaded = 0
-
-    def flush() -> None:
-        nonlocal loaded
-        data = b"".join(pending)
-        while data:
-            log2, size = ring.segment_log2, len(data)
-            if ramp:
-                beats, log2 = ramp[0]
-                log2 = max(log2, line_beats.bit_length() - 1)
-                size = min(size, 16 * (beats - loaded))
-            loaded += size // 16
-            if ramp and loaded >= ramp[0][0]:
-                ramp.pop(0)
-                loaded = 0
-            runs.append(Run(kind=LoadKind.WEIGHTS, flags=flags | (int(encrypted) << LoadFlag.ENCRYPTED),
-                            segment_log2=log2, payload=data[:size], nodes=tuple(nodes)))
-            data = data[size:]
-        pending.clear()
-        nodes.clear()
-
-    done: set[int] = set()
-    for batch in batches:
-        node = batch.descriptors[0].node
-        secret = options.encrypt is None or node in options.encrypt
-        begins = batch.operation in before and batch.operation not in done
-        if secret != encrypted or begins or (early is not None and batch.operation > early):
-            flush()
-        if early is not None and batch.operation > early:
-            early = None
-        encrypted = secret
-        if batch.operation in before and batch.operation not in done:
-            runs.append(before[batch.operation])
-            done.add(batch.operation)
-        pending.append(batch_stream(batch, operations[batch.operation], config))
-        nodes[node] = None
-    flush()
-    return runs

@@ -7,7 +7,7 @@ ring has room.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 
 from hwgen.compiler.descriptor import Descriptor
@@ -15,12 +15,26 @@ from hwgen.compiler.result import CompiledNetwork
 from hwgen.config.accelerator import AcceleratorConfig, Crypto
 from hwgen.config.board import Board
 from hwgen.cost.constants import CYCLES, CycleConstants
-from hwgen.isa.layout import LOAD_FIELDS, LOAD_WORDS, WORD_BYTES, ComputeFlag, LoadFlag, LoadKind, decode
+from hwgen.isa.layout import (
+    LOAD_FIELDS,
+    LOAD_STEP_FIELDS,
+    LOAD_WORDS,
+    STORE_FIELDS,
+    STORE_STEP_FIELDS,
+    STORE_WORDS,
+    WORD_BYTES,
+    ComputeFlag,
+    LoadFlag,
+    LoadKind,
+    decode,
+)
 from rtl_templates.engine.timing import ACCUMULATOR_REVISIT, pipeline_latency
 
 RAW_INTERVAL = 4
 #: segments a channel takes ahead of its data
 QUEUE = 4
+#: cycles of the store unit between two planes
+STORE_PLANE = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,16 +92,40 @@ def predict(network: CompiledNetwork, memory: MemoryModel, constants: CycleConst
 
 
 def load_program(program: bytes) -> list[dict[str, int]]:
-    """Load descriptors of a program image, in order."""
-    at = int.from_bytes(program[2:4], "little")
-    size = LOAD_WORDS * WORD_BYTES
+    """Load descriptors of a program image, in order, each with the fields of the step descriptor before it."""
+    at = int.from_bytes(program[2:4], "little") * WORD_BYTES
     out: list[dict[str, int]] = []
+    steps = {"wait_store": 0, "last_plane": 0}
     while True:
-        load = decode(LOAD_FIELDS, program[at * WORD_BYTES:at * WORD_BYTES + size])
+        data = program[at:at + LOAD_WORDS * WORD_BYTES]
+        load = decode(LOAD_FIELDS, data)
+        at += LOAD_WORDS * WORD_BYTES
         if load["flags"] >> LoadFlag.END & 1:
             return out
-        out.append(load)
-        at += LOAD_WORDS
+        if load["flags"] >> LoadFlag.STEPS & 1:
+            steps = decode(LOAD_STEP_FIELDS, data)
+            continue
+        out.append({**load, "wait_store": steps["wait_store"], "last_plane": steps["last_plane"]})
+        steps = {"wait_store": 0, "last_plane": 0}
+
+
+def store_program(program: bytes) -> list[tuple[int, int, int]]:
+    """(descriptors waited for, words, planes) of every store with words, in order."""
+    at = int.from_bytes(program[4:6], "little") * WORD_BYTES
+    out: list[tuple[int, int, int]] = []
+    planes = 1
+    while True:
+        data = program[at:at + STORE_WORDS * WORD_BYTES]
+        store = decode(STORE_FIELDS, data)
+        at += STORE_WORDS * WORD_BYTES
+        if store["steps"]:
+            planes = decode(STORE_STEP_FIELDS, data)["last_plane"] + 1
+            continue
+        if store["words"]:
+            out.append((store["wait_progress"], store["words"] * planes, planes))
+        planes = 1
+        if store["last"]:
+            return out
 
 
 @dataclass(frozen=True)
@@ -98,6 +136,7 @@ class _Segment:
     kind: LoadKind
     lines: float
     wait_progress: int
+    wait_store: int
     begins: bool
     ends: bool
 
@@ -140,8 +179,11 @@ class _Loader:
             start = max(start, frame.freed_at(self.lines + lines - frame.network.ring_lines))
         if progress:
             start = max(start, frame.progress_at(progress))
+        if segment.wait_store:
+            start = max(start, frame.stores.complete(segment.wait_store))
         memory, config = frame.memory, frame.config
         active = 1 + sum(end > start for number, end in enumerate(self.channels) if number != channel)
+        active += frame.stores.busy(start)
         rate = min(config.axi_bytes, memory.bytes_per_cycle / active)
         first = self.channels[channel] == self.begin or start > self.channels[channel]
         lead = memory.latency + constants.load_first if first else 0.0
@@ -179,6 +221,32 @@ class _Loader:
         return self.act_times[count - 1] if len(self.act_times) >= count else self.retired
 
 
+class _Stores:
+    """The store unit: one store after the other, each behind the descriptors it waits for."""
+
+    def __init__(self, frame: _Frame) -> None:
+        self.frame = frame
+        self.program = store_program(frame.network.program)
+        self.begins: list[float] = []
+        self.ends: list[float] = []
+
+    def complete(self, count: int) -> float:
+        """When ``count`` stores are in memory."""
+        frame, config = self.frame, self.frame.config
+        while len(self.ends) < count:
+            progress, words, planes = self.program[len(self.ends)]
+            start = max(frame.progress_at(progress), self.ends[-1] if self.ends else 0.0)
+            cycles = words * config.p_i / min(config.axi_bytes, frame.memory.bytes_per_cycle)
+            self.begins.append(start)
+            self.ends.append(start + cycles + STORE_PLANE * (planes - 1))
+        return self.ends[count - 1] + frame.memory.latency
+
+    def busy(self, when: float) -> bool:
+        """Whether a store that has been worked out is under way."""
+        position = bisect_right(self.ends, when)
+        return position < len(self.ends) and self.begins[position] <= when
+
+
 class _Frame:
     """One frame."""
 
@@ -191,6 +259,8 @@ class _Frame:
         self.free_times: list[float] = []
         self.retire_times: list[float] = []
         self.writing: list[tuple[float, float]] = []  # when results leave the array, by descriptor and output block
+        self.writing_ends: list[float] = []
+        self.stores = _Stores(self)
 
     def freed_at(self, lines: float) -> float:
         """When ``lines`` lines have been used for the last time."""
@@ -201,9 +271,10 @@ class _Frame:
 
     def behind_results(self, begin: float, end: float) -> float:
         """End of an activation transfer that pauses while results are written."""
-        for first, last in self.writing:
-            if last > begin and first < end:
-                end += last - max(first, begin)
+        for first, last in self.writing[bisect_right(self.writing_ends, begin):]:
+            if first >= end:
+                break
+            end += last - max(first, begin)
         return end
 
     def progress_at(self, count: int) -> float:
@@ -219,14 +290,16 @@ class _Frame:
             kind = LoadKind(load["kind"])
             if self.resident and load["flags"] >> LoadFlag.RESIDENT & 1:
                 if kind is LoadKind.ACTIVATIONS:
-                    out.append(_Segment(0, kind, 0.0, 0, True, True))
+                    out.append(_Segment(0, kind, 0.0, 0, 0, begins=True, ends=True))
                 continue
             full = 1 << load["segment_log2"]
-            for at in range(0, load["beats"], full):
-                beats = min(full, load["beats"] - at)
-                lines = beats / line_beats if kind is LoadKind.WEIGHTS else 0.0
-                last = at + full >= load["beats"]
-                out.append(_Segment(beats, kind, lines, load["wait_progress"], at == 0, last))
+            for plane in range(load["last_plane"] + 1):
+                for at in range(0, load["beats"], full):
+                    beats = min(full, load["beats"] - at)
+                    lines = beats / line_beats if kind is LoadKind.WEIGHTS else 0.0
+                    last = at + full >= load["beats"] and plane == load["last_plane"]
+                    out.append(_Segment(beats, kind, lines, load["wait_progress"], load["wait_store"],
+                                        begins=at == 0 and plane == 0, ends=last))
         return out
 
     def _program(self) -> float:
@@ -261,6 +334,8 @@ class _Frame:
             was_pool = d.pool
             if d.wait_act:
                 earliest = max(earliest, loader.act_time(d.wait_act))
+            if d.wait_store:
+                earliest = max(earliest, self.stores.complete(d.wait_store))
             start, waited, last_step = None, 0.0, (0.0, 0.0)
             sequence = float(d.weight_seq)
             issue = earliest
@@ -288,6 +363,7 @@ class _Frame:
                     last_step = (begin + self.latency, issue + self.latency)
                 if d.steps:
                     self.writing.append(last_step)
+                    self.writing_ends.append(last_step[1])
                 if ComputeFlag.RELEASE in d.flags:
                     self.free_lines.append(sequence)
                     self.free_times.append(fetch_free)
@@ -299,9 +375,7 @@ class _Frame:
             self.retire_times.append(end + self.latency)
             issue_free = end + c.descriptor - 1
         done = spans[-1].end + self.latency if spans else ready
-        beats = self.network.output_bytes / 16
-        store = beats * config.axi_bytes / min(config.axi_bytes, self.memory.bytes_per_cycle)
-        total = done + store + self.memory.latency + c.store
+        total = max(done, self.stores.complete(len(self.stores.program))) + c.store
         return Timeline(cycles=round(total), spans=tuple(spans),
                         loaded=tuple(zip(loader.line_times, _bytes(loader.line_ends, config), strict=True)))
 

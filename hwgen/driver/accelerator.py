@@ -61,7 +61,7 @@ class Accelerator:
         self.isa_version = version >> 8 & 0xFF
         self.fingerprint = b"".join(bus.read32(reg.FINGERPRINT_0 + 4 * k).to_bytes(4, "little") for k in range(4))
         self.image: Image | None = None
-        #: image, input and output, while an image is loaded
+        #: image, input, output and, if the image needs one, scratch, while an image is loaded
         self.buffers: list[Buffer] = []
         bus.write32(reg.IRQ_STATUS, 3)
         bus.write32(reg.IRQ_ENABLE, 3)
@@ -126,11 +126,13 @@ class Accelerator:
             raise DriverError("the image was made for another configuration of the accelerator")
         self.unload()
         layout = image.metadata
-        sizes = (len(image.payload), layout["input"]["bytes"], layout["output_bytes"])
+        sizes = [len(image.payload), layout["input"]["bytes"], layout["output_bytes"]]
+        if layout.get("scratch_bytes"):
+            sizes.append(layout["scratch_bytes"])
         self.buffers = [self.bus.alloc(max(16, size)) for size in sizes]
         self.buffers[0].write(image.payload)
-        registers = (reg.IMAGE_ADDR_LOW, reg.INPUT_ADDR_LOW, reg.OUTPUT_ADDR_LOW)
-        for low, buffer in zip(registers, self.buffers, strict=True):
+        registers = (reg.IMAGE_ADDR_LOW, reg.INPUT_ADDR_LOW, reg.OUTPUT_ADDR_LOW, reg.SCRATCH_ADDR_LOW)
+        for low, buffer in zip(registers, self.buffers, strict=False):
             self._write64(low, buffer.address)
         self.bus.write32(reg.PROGRAM_OFFSET, image.program_offset)
         self.bus.write32(reg.PROGRAM_BEATS, image.program_beats)

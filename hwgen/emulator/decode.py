@@ -8,13 +8,16 @@ from hwgen.emulator.violation import require
 from hwgen.isa import layout as isa
 from hwgen.isa.layout import ISA_VERSION, LoadFlag, Opcode
 
+_NO_LOAD_STEPS = {"wait_store": 0, "last_plane": 0, "offset_step": 0, "dest_step": 0}
+_NO_STORE_STEPS = {"last_plane": 0, "src_step": 0, "offset_step": 0}
+
 
 @dataclass(frozen=True)
 class Program:
     """Decoded program: field dictionaries in order; end markers left out."""
 
     ring_lines: int
-    loads: tuple[dict[str, int], ...]
+    loads: tuple[dict[str, int], ...]  #: with the fields of the step descriptor before it (0 without one)
     stores: tuple[dict[str, int], ...]
     computes: tuple[dict[str, int], ...]
 
@@ -36,16 +39,29 @@ def decode_program(image: bytes) -> Program:
         return image[at * isa.WORD_BYTES:(at + count) * isa.WORD_BYTES]
 
     loads, at = [], load_at
+    steps = _NO_LOAD_STEPS
     while True:
-        load = isa.decode(isa.LOAD_FIELDS, words(at, isa.LOAD_WORDS))
+        data = words(at, isa.LOAD_WORDS)
+        load = isa.decode(isa.LOAD_FIELDS, data)
         at += isa.LOAD_WORDS
         if load["flags"] >> LoadFlag.END & 1:
             break
-        loads.append(load)
+        if load["flags"] >> LoadFlag.STEPS & 1:
+            steps = isa.decode(isa.LOAD_STEP_FIELDS, data)
+            continue
+        loads.append({**{name: steps[name] for name in _NO_LOAD_STEPS}, **load})
+        steps = _NO_LOAD_STEPS
     stores, at = [], store_at
+    step = _NO_STORE_STEPS
     while True:
-        stores.append(isa.decode(isa.STORE_FIELDS, words(at, isa.STORE_WORDS)))
+        data = words(at, isa.STORE_WORDS)
+        store = isa.decode(isa.STORE_FIELDS, data)
         at += isa.STORE_WORDS
+        if store["steps"]:
+            step = isa.decode(isa.STORE_STEP_FIELDS, data)
+            continue
+        stores.append({**{name: step[name] for name in _NO_STORE_STEPS}, **store})
+        step = _NO_STORE_STEPS
         if stores[-1]["last"]:
             break
     computes, at = [], compute_at

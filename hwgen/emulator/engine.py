@@ -9,7 +9,8 @@ import numpy as np
 
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.emulator.loops import StepAccumulator, accumulate, wrap_signed
-from hwgen.emulator.memories import ActivationMemory, WeightMemory
+from hwgen.emulator.memories import ActivationMemory, Reader, WeightMemory
+from hwgen.emulator.order import Known
 from hwgen.emulator.violation import require
 from hwgen.isa.layout import ACT_ADDR_BITS, COORD_BITS, LOOP_NAMES, ComputeFlag, Opcode
 
@@ -40,15 +41,15 @@ class Engine:
         self.now = 0  #: issue slots since the frame's start
         self.last_pool: bool | None = None  #: whether the descriptor before was a pool
 
-    def execute(self, number: int, d: dict[str, int]) -> None:
-        """Run descriptor ``number`` of the program.
+    def execute(self, number: int, d: dict[str, int], known: Known) -> None:
+        """Run descriptor ``number`` of the program; ``known``: what its waits make certain.
 
         Raises:
             ContractViolation: see the package's documentation.
         """
         require(d["opcode"] in (Opcode.CONV, Opcode.MAXPOOL, Opcode.AVGPOOL), f"unknown opcode {d['opcode']}",
                 f"compute descriptor {number}")
-        run = _Run(self, number, d)
+        run = _Run(self, number, d, known)
         turns = self.last_pool is not None and self.last_pool != (d["opcode"] != Opcode.CONV)
         require(not turns or run.has(ComputeFlag.DRAIN), "convolution and pool without DRAIN between", run.where)
         self.last_pool = d["opcode"] != Opcode.CONV
@@ -63,18 +64,19 @@ class Engine:
 class _Run:
     """State of one descriptor."""
 
-    def __init__(self, engine: Engine, number: int, d: dict[str, int]) -> None:
+    def __init__(self, engine: Engine, number: int, d: dict[str, int], known: Known) -> None:
         self.engine, self.number, self.d = engine, number, d
         self.config = engine.config
         self.where = f"compute descriptor {number}"
+        self.known = known
+        self.access = Reader(number + 1, known, self.where)
         self.counts = [d[f"last_{n}"] + 1 for n in LOOP_NAMES]
         self.pair = self.has(ComputeFlag.PAIR)
         self.wide = self.config.p_o == 2 * self.config.p_i
         self.src_banks: set[int] = set()
         require(self.wide or not self.pair, "PAIR without p_o = 2*p_i", self.where)
-        for name in ("dst_plane", "res_plane", "src_plane"):
-            used = {"res_plane": self.has(ComputeFlag.RESIDUAL), "src_plane": d["opcode"] != Opcode.CONV,
-                    "dst_plane": True}[name]
+        for name in ("dst_plane", "res_plane"):
+            used = name == "dst_plane" or self.has(ComputeFlag.RESIDUAL) or d["opcode"] != Opcode.CONV
             require(not (used and self.wide) or d[name] % 2 == 1, f"{name} = {d[name]} is even", self.where)
 
     def has(self, flag: ComputeFlag) -> bool:
@@ -98,7 +100,7 @@ class _Run:
         """int8 [n, p_i]; ``pad`` where not inside."""
         out = np.full((len(address), self.config.p_i), pad, np.int8)
         chosen = address[inside]
-        out[inside] = self.engine.acts.fetch(chosen, now[inside], self.engine.latency, self.d["wait_act"], self.where)
+        out[inside] = self.engine.acts.fetch(chosen, now[inside], self.engine.latency, self.access)
         if chosen.size:
             self.src_banks |= {int(end) // self.engine.acts.bank_words for end in (chosen.min(), chosen.max())}
         return out
@@ -204,7 +206,7 @@ class _Run:
             require(not self.pair, "RAW in the pair shape", self.where)
             words = total.astype("<i4").view(np.int8).reshape(slots, -1, p_i)
             for k in range(words.shape[1]):
-                engine.acts.store(dst + k * d["dst_plane"], words[:, k], now, valid, self.where)
+                engine.acts.store(dst + k * d["dst_plane"], words[:, k], now, valid, self.access)
             return
         ways = config.p_o // p_i
         present = 2 if self.pair else 1 if ways == 1 or (last and not d["last_words"]) else 2
@@ -228,13 +230,13 @@ class _Run:
             return
         for k in range(present):
             address = dst + k * d["dst_plane"]
-            engine.acts.store(address, result[:, k], now, valids[k], self.where)
+            engine.acts.store(address, result[:, k], now, valids[k], self.access)
 
     def _store_in_order(self, address: np.ndarray, words: np.ndarray, now: np.ndarray, valid: np.ndarray) -> None:
         """Write where later entries win over earlier ones of the same address."""
         _, last = np.unique(address[::-1], return_index=True)
         keep = np.sort(len(address) - 1 - last)
-        self.engine.acts.store(address[keep], words[keep], now[keep], valid[keep], self.where)
+        self.engine.acts.store(address[keep], words[keep], now[keep], valid[keep], self.access)
 
     def _residual(self, n: np.ndarray, shape: tuple[int, int, int], now: np.ndarray, present: int,
                   ) -> tuple[np.ndarray, list[np.ndarray]]:
@@ -255,8 +257,9 @@ class _Run:
             defined = acts.valid[address]
             late = defined & (now - acts.slot[address] < self.engine.latency)
             require(not late.any(), "a residual may still be in the pipeline", self.where)
-            early = acts.load[address][defined] > d["wait_act"]
+            early = acts.load[address][defined] > self.known.loads
             require(not early.any(), "a residual's load was not waited for", self.where)
+            acts.reader[address] = self.access.number
             values.append(acts.data[address].astype(np.int64))
             valids.append(defined)
         return np.concatenate(values, axis=1), valids
@@ -281,7 +284,7 @@ class _Run:
                 src, iy, ix = self._source(n)
                 inside = (iy >= 0) & (iy < d["height"]) & (ix >= 0) & (ix < d["width"])
                 for k in range(present):
-                    word = self._read(src + k * d["src_plane"], inside, now, -128 if maximum else 0)
+                    word = self._read(src + k * d["res_plane"], inside, now, -128 if maximum else 0)
                     part = total[:, k * config.p_i:(k + 1) * config.p_i]
                     if tap == 0:
                         part[...] = word

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from hwgen.config.accelerator import AcceleratorConfig
+from hwgen.emulator.order import Known
 from hwgen.emulator.violation import require
 
 NEVER = -(1 << 60)
@@ -18,6 +21,8 @@ class ActivationMemory:
         valid: bool [2*act_words], the word has been written in this frame.
         slot: int64, issue slot of the pixel that wrote the word; NEVER once certainly landed.
         load: int64, ordinal (from 1) of the activation load that wrote the word, 0 for computed words.
+        writer, reader: int64, compute descriptor (from 1) that wrote or read the word last, 0 for none.
+        copied: int64, ordinal (from 1) of the store that read the word last, 0 for none.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
@@ -28,18 +33,20 @@ class ActivationMemory:
         self.valid = np.zeros(self.words, bool)
         self.slot = np.full(self.words, NEVER, np.int64)
         self.load = np.zeros(self.words, np.int64)
+        self.writer, self.reader, self.copied = (np.zeros(self.words, np.int64) for _ in range(3))
 
     def reset(self) -> None:
         """Start of a frame: nothing may be read before it is written."""
         self.valid[:] = False
         self.settle()
-        self.load[:] = 0
+        for marks in (self.load, self.writer, self.reader, self.copied):
+            marks[:] = 0
 
     def settle(self) -> None:
         """All results have landed (DRAIN)."""
         self.slot[:] = NEVER
 
-    def fetch(self, address: np.ndarray, now: np.ndarray, latency: int, loads: int, where: str) -> np.ndarray:
+    def fetch(self, address: np.ndarray, now: np.ndarray, latency: int, reader: Reader) -> np.ndarray:
         """int8 [len(address), p_i] for source reads at issue slots ``now``.
 
         Raises:
@@ -47,24 +54,68 @@ class ActivationMemory:
         """
         if address.size == 0:
             return np.zeros((0, self.p_i), np.int8)
+        where = reader.where
         require(int(address.min()) >= 0 and int(address.max()) < self.words,
                 f"read of word {int(address.min())}..{int(address.max())}", where)
         _forbid(~self.valid[address], address, "was never written", where)
         _forbid(now - self.slot[address] < latency, address, "may still be in the pipeline", where)
-        _forbid(self.load[address] > loads, address, "comes by a load that was not waited for", where)
+        _forbid(self.load[address] > reader.known.loads, address, "comes by a load that was not waited for", where)
+        self.reader[address] = reader.number
         return self.data[address]
 
-    def store(self, address: np.ndarray, words: np.ndarray, now: np.ndarray, valid: np.ndarray, where: str) -> None:
+    def store(self, address: np.ndarray, words: np.ndarray, now: np.ndarray, valid: np.ndarray, reader: Reader) -> None:
         """Write int8 ``words`` [n, p_i] issued at slots ``now``; not ``valid``: made of undefined operands."""
         if address.size == 0:
             return
+        where = reader.where
         require(int(address.min()) >= 0 and int(address.max()) < self.words, "write outside activation memory", where)
         banks = {int(end) // self.bank_words for end in (address.min(), address.max())}
         require(len(banks) == 1, "an output tensor straddles the banks", where)
+        late = self.load[address] > reader.known.loads
+        require(not late.any(), "overwrites what a load may bring later", where)
+        require(bool(np.all(self.copied[address] <= reader.known.stores)),
+                "overwrites words that a store may still have to read", where)
         self.data[address] = words
         self.valid[address] = valid
         self.slot[address] = now
         self.load[address] = 0
+        self.writer[address] = reader.number
+
+    def copy_in(self, dest: int, words: np.ndarray, known: Known, number: int, where: str) -> None:
+        """Activation load ``number`` (from 1) writes int8 ``words`` [n, p_i] from ``dest`` on."""
+        require(dest + len(words) <= self.words, "load outside activation memory", where)
+        part = slice(dest, dest + len(words))
+        require(bool(np.all(np.maximum(self.writer[part], self.reader[part]) <= known.computes)),
+                "overwrites words of a compute descriptor that may not have retired", where)
+        require(bool(np.all(self.copied[part] <= known.stores)),
+                "overwrites words that a store may still have to read", where)
+        before = self.load[part]
+        require(bool(np.all((before <= known.loads) | (before == number))),
+                "overwrites what an earlier load may bring later", where)
+        self.data[part] = words
+        self.valid[part] = True
+        self.slot[part] = NEVER
+        self.load[part] = number
+        self.writer[part] = 0
+
+    def copy_out(self, first: int, count: int, known: Known, number: int, where: str) -> bytes:
+        """What store ``number`` (from 1) copies; words never written read as zero (spare words behind a map)."""
+        require(first + count <= self.words, "store outside activation memory", where)
+        part = slice(first, first + count)
+        require(bool(np.all(self.writer[part] <= known.computes)),
+                "reads words of a compute descriptor that was not waited for", where)
+        require(bool(np.all(self.load[part] <= known.loads)), "reads words of a load that may not have landed", where)
+        self.copied[part] = number
+        return np.where(self.valid[part, None], self.data[part], 0).astype(np.int8).tobytes()
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A compute descriptor (``number`` from 1) and what is known when it begins."""
+
+    number: int
+    known: Known
+    where: str
 
 
 class WeightMemory:

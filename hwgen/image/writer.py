@@ -59,5 +59,6 @@ def _metadata(network: CompiledNetwork) -> dict[str, object]:
             {"kind": int(r.kind), "flags": r.flags, "segment_log2": r.segment_log2, "beats": r.beats,
              "offset": r.offset, "dest": r.dest, "index": r.index} for r in network.runs],
         "output_bytes": network.output_bytes,
+        "scratch_bytes": network.scratch_bytes,
         "dumps": [{"name": name, **layout.to_dict()} for name, layout in network.dumps],
     }

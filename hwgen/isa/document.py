@@ -9,7 +9,18 @@ from enum import IntEnum
 from pathlib import Path
 
 from hwgen.isa import layout
-from hwgen.isa.layout import COMPUTE_FIELDS, LOAD_FIELDS, STORE_FIELDS, ComputeFlag, Field, LoadFlag, LoadKind, Opcode
+from hwgen.isa.layout import (
+    COMPUTE_FIELDS,
+    LOAD_FIELDS,
+    LOAD_STEP_FIELDS,
+    STORE_FIELDS,
+    STORE_STEP_FIELDS,
+    ComputeFlag,
+    Field,
+    LoadFlag,
+    LoadKind,
+    Opcode,
+)
 
 
 def isa_markdown() -> str:
@@ -35,7 +46,9 @@ def isa_markdown() -> str:
     for title, fields, enums in (
         ("Compute descriptor", COMPUTE_FIELDS, (Opcode, ComputeFlag)),
         ("Load descriptor", LOAD_FIELDS, (LoadKind, LoadFlag)),
+        ("Load step descriptor", LOAD_STEP_FIELDS, ()),
         ("Store descriptor", STORE_FIELDS, ()),
+        ("Store step descriptor", STORE_STEP_FIELDS, ()),
     ):
         words = layout.words_of(fields)
         parts += [f"## {title}", "", f"{words} word{'s' if words > 1 else ''}.", "", *_field_table(fields), ""]

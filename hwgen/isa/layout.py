@@ -11,7 +11,7 @@ from enum import IntEnum
 
 from hwgen.errors import HwgenError
 
-ISA_VERSION = 1
+ISA_VERSION = 2
 WORD_BYTES = 16
 LOOPS = 6
 #: conv: x, y, kx, ky, input block, output block; pool: kx, ky, x, y, (1), output block
@@ -45,7 +45,7 @@ class LoadKind(IntEnum):
     WEIGHTS = 0  #: next lines of the weight ring
     ACTIVATIONS = 1  #: activation memory at ``dest``
     PROGRAM = 2  #: program memory at ``dest`` (only issued by the frame control itself)
-    INPUT = 3  #: the frame's input, from the input address; not part of the image, not authenticated
+    INPUT = 3  #: activation memory, from the input or scratch address; not part of the image, not authenticated
 
 
 class LoadFlag(IntEnum):
@@ -54,6 +54,8 @@ class LoadFlag(IntEnum):
     ENCRYPTED = 0  #: segments are AES-GCM ciphertext; otherwise plain and authenticated
     RESIDENT = 1  #: skipped while the buffers still hold this image's data (warm frames)
     END = 2  #: end of the load program (nothing else in this descriptor counts)
+    SCRATCH = 3  #: of an INPUT load: from the scratch address, where earlier stores of the frame put it
+    STEPS = 4  #: no load, but the planes of the next one and what it waits for (a load step descriptor)
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,8 @@ def _f(name: str, width: int, text: str, signed: bool = False) -> Field:
 
 
 ACT_ADDR_BITS = 20
+#: counters of retired compute descriptors, landed activation loads and completed stores, and what waits for them
+COUNT_BITS = 16
 LINE_BITS = 20
 SEQ_BITS = 24
 COORD_BITS = 12
@@ -82,7 +86,6 @@ COMPUTE_FIELDS: tuple[Field, ...] = (
     _f("src_base", ACT_ADDR_BITS, "activation word read first (may wrap below zero under padding)"),
     *(_f(f"src_jump_{n}", ACT_ADDR_BITS, f"added to the source address when loop {n} steps (inner loops restart)", True)
       for n in LOOP_NAMES),
-    _f("src_plane", ACT_ADDR_BITS, "pool: distance of the second word (next channel block)"),
     _f("iy_base", COORD_BITS, "input row of the first read", True),
     *(_f(f"iy_jump_{n}", COORD_BITS, f"added to the input row when loop {n} steps", True) for n in LOOP_NAMES),
     _f("ix_base", COORD_BITS, "input column of the first read", True),
@@ -98,7 +101,7 @@ COMPUTE_FIELDS: tuple[Field, ...] = (
     _f("res_jump_x", ACT_ADDR_BITS, "like dst_jump_x", True),
     _f("res_jump_y", ACT_ADDR_BITS, "like dst_jump_y", True),
     _f("res_jump_o", ACT_ADDR_BITS, "like dst_jump_o", True),
-    _f("res_plane", ACT_ADDR_BITS, "distance of the second residual word; odd"),
+    _f("res_plane", ACT_ADDR_BITS, "distance of the second residual word, pool: of the second input word; odd"),
     _f("last_words", 1, "0: the last output block has one word, 1: two (p_o = 2*p_i, not PAIR)"),
     _f("lo", 8, "lower clamp bound", True),
     _f("hi", 8, "upper clamp bound", True),
@@ -106,27 +109,48 @@ COMPUTE_FIELDS: tuple[Field, ...] = (
     _f("weight_seq", SEQ_BITS, "the same line counted from the start of the frame's weight stream"),
     _f("tile_line", LINE_BITS, "LOCAL_WEIGHTS: line of the first tile (output blocks follow one another)"),
     _f("steps", 16, "weight tiles per output block (conv); 0 for pools"),
-    _f("wait_act", 8, "activation loads (input included) that must have landed"),
-    _f("wait_progress", 12, "compute descriptors that must have retired before the weights are fetched (LOCAL)"),
+    _f("wait_act", COUNT_BITS, "activation loads (input included) that must have landed"),
+    _f("wait_progress", COUNT_BITS,
+       "compute descriptors that must have retired before the weights are fetched (LOCAL)"),
+    _f("wait_store", COUNT_BITS, "stores that must be complete before the first read or write"),
 )
 
 LOAD_FIELDS: tuple[Field, ...] = (
     _f("kind", 2, "LoadKind"),
     _f("flags", 6, "LoadFlag bits"),
     _f("segment_log2", 4, "log2 of a full segment's payload in 16-byte beats (7: 2 KiB, 10: 16 KiB)"),
-    _f("wait_progress", 12, "compute descriptors that must have retired before this load starts"),
-    _f("beats", 24, "payload of the whole run in 16-byte beats; full segments but the last"),
-    _f("offset", 28, "first beat's distance from the image (INPUT: input) address, in 16-byte units"),
+    _f("wait_progress", COUNT_BITS, "compute descriptors that must have retired before this load starts"),
+    _f("beats", 24, "payload of the run (of a plane of it) in 16-byte beats; full segments but the last"),
+    _f("offset", 28, "first beat's distance from the image (INPUT: input, SCRATCH: scratch) address, in 16-byte units"),
     _f("dest", 24, "activation word or program word; weights: 0"),
     _f("index", 20, "segment index of the run's first segment"),
 )
 
+LOAD_STEP_FIELDS: tuple[Field, ...] = (
+    _f("kind", 2, "0"),
+    _f("flags", 6, "STEPS alone"),
+    _f("wait_store", COUNT_BITS, "stores that must be complete before the next load starts"),
+    _f("last_plane", 12, "planes of the next load: count - 1"),
+    _f("offset_step", 28, "distance of the planes in memory, in 16-byte units"),
+    _f("dest_step", ACT_ADDR_BITS, "distance of the planes in activation memory, in words"),
+)
+
 STORE_FIELDS: tuple[Field, ...] = (
     _f("last", 1, "1: the store program ends behind this descriptor"),
-    _f("wait_progress", 12, "compute descriptors that must have retired before this store starts"),
+    _f("steps", 1, "1: no store, but the planes of the next one (a store step descriptor)"),
+    _f("scratch", 1, "1: to the scratch address, 0: to the output address"),
+    _f("wait_progress", COUNT_BITS, "compute descriptors that must have retired before this store starts"),
     _f("src", ACT_ADDR_BITS, "first activation word"),
-    _f("words", ACT_ADDR_BITS, "activation words to copy; 0: nothing"),
-    _f("offset", 28, "distance from the output address, in 16-byte units"),
+    _f("words", ACT_ADDR_BITS, "activation words to copy (of a plane); 0: nothing"),
+    _f("offset", 28, "distance from the output or scratch address, in 16-byte units"),
+)
+
+STORE_STEP_FIELDS: tuple[Field, ...] = (
+    _f("last", 1, "0"),
+    _f("steps", 1, "1"),
+    _f("last_plane", 12, "planes of the next store: count - 1"),
+    _f("src_step", ACT_ADDR_BITS, "distance of the planes in activation memory, in words"),
+    _f("offset_step", 28, "distance of the planes in memory, in 16-byte units"),
 )
 
 

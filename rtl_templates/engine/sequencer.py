@@ -5,7 +5,7 @@ from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwgen.config.accelerator import AcceleratorConfig
-from hwgen.isa.layout import ACT_ADDR_BITS, COORD_BITS, LOOPS, ComputeFlag, Opcode
+from hwgen.isa.layout import ACT_ADDR_BITS, COORD_BITS, COUNT_BITS, LOOPS, ComputeFlag, Opcode
 from rtl_templates.engine.descriptor import compute_layout
 from rtl_templates.engine.timing import ACCUMULATOR_REVISIT, ADDRESS, array_output, pipeline_latency
 
@@ -48,10 +48,10 @@ class Sequencer(wiring.Component):
     Members:
         descriptors: stream In, decoded compute descriptor.
         tile_ready, parameters_ready: In; tile_taken, block_started: Out (see WeightFetch).
-        act_loaded: In(8).
+        act_loaded: In(16), activation loads landed; stored: In(16), stores complete.
         read: Out(read_layout), ``timing.ADDRESS`` cycles after the issue.
         tag: Out(tag_layout), at the same time.
-        progress: Out(12); finished: Out(1).
+        progress: Out(16); finished: Out(1).
         busy, stall_weights, stall_act, stall_drain: Out, one of them per cycle at most; for the counters.
     """
 
@@ -63,10 +63,10 @@ class Sequencer(wiring.Component):
             "tile_taken": Out(1),
             "parameters_ready": In(1),
             "block_started": Out(1),
-            "act_loaded": In(8),
+            "act_loaded": In(COUNT_BITS), "stored": In(COUNT_BITS),
             "read": Out(read_layout()),
             "tag": Out(tag_layout(config)),
-            "progress": Out(12),
+            "progress": Out(COUNT_BITS),
             "finished": Out(1),
             "busy": Out(1),
             "stall_weights": Out(1),
@@ -197,7 +197,7 @@ class Sequencer(wiring.Component):
         two_reads = Mux(is_pool, int(config.pair_mode), pair)
         m.d.sync += [
             read.valid.eq(Cat(valid_2, valid_2 & two_reads)),
-            read.addr0.eq(src_now), read.addr1.eq(src_now + Mux(is_pool, held.src_plane, 1)),
+            read.addr0.eq(src_now), read.addr1.eq(src_now + Mux(is_pool, held.res_plane, 1)),
             read.pair.eq(pair & ~is_pool), read.swap.eq(valid_2 & step_2), read.pool.eq(is_pool & valid_2),
             read.maximum.eq(held.opcode == Opcode.MAXPOOL),
             read.pad.eq(Mux(held.opcode == Opcode.MAXPOOL, PadMode.LOWEST, PadMode.ZERO)),
@@ -244,6 +244,10 @@ class Sequencer(wiring.Component):
         with m.If(retire_delay[latency - 1]):
             m.d.sync += self.progress.eq(self.progress + 1)
 
+        # compared one cycle ahead: ``held`` rests since PREPARE when they are looked at
+        act_there, stores_there = Signal(), Signal()
+        m.d.sync += [act_there.eq(self.act_loaded >= held.wait_act), stores_there.eq(self.stored >= held.wait_store)]
+
         settle = Signal(2)
         new = self.descriptors.payload
         with m.FSM(name="control"):
@@ -265,8 +269,7 @@ class Sequencer(wiring.Component):
                 m.next = "WAIT"
             with m.State("WAIT"):
                 must_drain = flags[ComputeFlag.DRAIN] | flags[ComputeFlag.RAW] | (last_was_pool != is_pool)
-                act_missing = self.act_loaded < held.wait_act
-                with m.If(act_missing):
+                with m.If(~act_there | ~stores_there):
                     m.d.comb += self.stall_act.eq(1)
                 with m.Elif((must_drain & ~drained) | (last_had_residual & ~residual_read)):
                     m.d.comb += self.stall_drain.eq(1)

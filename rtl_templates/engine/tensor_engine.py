@@ -5,7 +5,7 @@ from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwgen.config.accelerator import AcceleratorConfig
-from hwgen.isa.layout import ACT_ADDR_BITS, LINE_BITS, SEQ_BITS, Opcode
+from hwgen.isa.layout import ACT_ADDR_BITS, COUNT_BITS, LINE_BITS, SEQ_BITS, Opcode
 from rtl_templates.engine.accumulator import Accumulator
 from rtl_templates.engine.activation_memory import ActivationMemory
 from rtl_templates.engine.array import Array
@@ -34,7 +34,8 @@ class TensorEngine(wiring.Component):
         weight_write: stream In {line, data}; act_write: stream In {addr, data}.
         act_read: stream In {addr}; act_data: Out {valid, data}, in order, fixed latency, never stalled.
         ring_lines: In; weight_loaded: In, lines loaded and verified; weight_freed: Out.
-        act_loaded: In; progress: Out; finished: Out, stays until ``clear``; clear: In.
+        act_loaded, stored: In, activation loads landed, stores complete; progress: Out.
+        finished: Out, stays until ``clear``; clear: In.
         counters: Out(counters_layout).
     """
 
@@ -53,8 +54,8 @@ class TensorEngine(wiring.Component):
             "ring_lines": In(LINE_BITS),
             "weight_loaded": In(SEQ_BITS),
             "weight_freed": Out(SEQ_BITS),
-            "act_loaded": In(8),
-            "progress": Out(12),
+            "act_loaded": In(COUNT_BITS), "stored": In(COUNT_BITS),
+            "progress": Out(COUNT_BITS),
             "finished": Out(1),
             "clear": In(1),
             "counters": Out(counters_layout()),
@@ -186,8 +187,8 @@ class TensorEngine(wiring.Component):
         wiring.connect(m, wiring.flipped(self.act_read), activations.dma_read)
 
         # ---- status
-        m.d.comb += [sequencer.act_loaded.eq(self.act_loaded), self.progress.eq(sequencer.progress),
-                     self.finished.eq(sequencer.finished)]
+        m.d.comb += [sequencer.act_loaded.eq(self.act_loaded), sequencer.stored.eq(self.stored),
+                     self.progress.eq(sequencer.progress), self.finished.eq(sequencer.finished)]
         named = {"busy": sequencer.busy, "stall_weights": sequencer.stall_weights, "stall_act": sequencer.stall_act,
                  "stall_drain": sequencer.stall_drain}
         other = Signal()

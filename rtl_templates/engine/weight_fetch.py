@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwgen.config.accelerator import AcceleratorConfig
-from hwgen.isa.layout import LINE_BITS, SEQ_BITS, ComputeFlag, Opcode
+from hwgen.isa.layout import COUNT_BITS, LINE_BITS, SEQ_BITS, ComputeFlag, Opcode
 from rtl_templates.engine.descriptor import compute_layout
 from rtl_templates.engine.timing import PARAMETER_SLOTS
 
@@ -24,7 +24,7 @@ class WeightFetch(wiring.Component):
         parameters_taken: In, the post-processor is done with the oldest parameter slot.
         parameters_ready: Out, the records of the next output block to start have been read.
         block_started: In, the sequencer started an output block.
-        ring_lines, loaded: In; freed: Out; progress: In (12).
+        ring_lines, loaded: In; freed: Out; progress: In (16).
         busy: Out, a descriptor is held.
     """
 
@@ -46,7 +46,7 @@ class WeightFetch(wiring.Component):
             "ring_lines": In(LINE_BITS),
             "loaded": In(SEQ_BITS),
             "freed": Out(SEQ_BITS),
-            "progress": In(12),
+            "progress": In(COUNT_BITS),
             "busy": Out(1),
         })
 

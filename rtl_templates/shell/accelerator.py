@@ -6,7 +6,7 @@ from amaranth.lib.wiring import Out
 
 from hwgen.config.accelerator import AcceleratorConfig, Crypto
 from hwgen.image.layout import config_fingerprint
-from hwgen.isa.layout import COMPUTE_WORDS, ISA_VERSION, LOAD_WORDS, STORE_WORDS, Opcode
+from hwgen.isa.layout import COMPUTE_WORDS, COUNT_BITS, ISA_VERSION, LOAD_WORDS, STORE_WORDS, Opcode
 from rtl_templates.crypto.key_manager import KeyManager
 from rtl_templates.engine.descriptor import compute_layout
 from rtl_templates.engine.tensor_engine import TensorEngine
@@ -171,6 +171,13 @@ class Accelerator(wiring.Component):
                                   == Opcode.END),
         ]
 
+        # ---- stores that are in memory
+        stored = Signal(COUNT_BITS)
+        with m.If(frame.clear):
+            m.d.sync += stored.eq(0)
+        with m.Elif(writer.completed):
+            m.d.sync += stored.eq(stored + 1)
+
         # ---- loads
         m.submodules.lines = lines = StreamArbiter(shape=line_layout(config), inputs=len(channels) + 1)
         m.submodules.words = words = StreamArbiter(shape=word_layout(config), inputs=len(channels) + 1)
@@ -192,14 +199,18 @@ class Accelerator(wiring.Component):
         m.d.comb += [
             load.image.eq(Cat(values.image_addr_low_addr, values.image_addr_high_addr)[4:]),
             load.input.eq(Cat(values.input_addr_low_addr, values.input_addr_high_addr)[4:]),
+            load.scratch.eq(Cat(values.scratch_addr_low_addr, values.scratch_addr_high_addr)[4:]),
+            load.stored.eq(stored),
             load.warm.eq(frame.warm), load.ring_lines.eq(frame.ring_lines),
-            engine.weight_loaded.eq(load.loaded), engine.act_loaded.eq(load.act_loaded),
+            engine.weight_loaded.eq(load.loaded), engine.act_loaded.eq(load.act_loaded), engine.stored.eq(stored),
         ]
         m.d.sync += [load.progress.eq(engine.progress), load.freed.eq(engine.weight_freed)]
 
         # ---- stores
         m.d.comb += [
             store.output.eq(Cat(values.output_addr_low_addr, values.output_addr_high_addr)[4:]),
+            store.scratch.eq(Cat(values.scratch_addr_low_addr, values.scratch_addr_high_addr)[4:]),
+            writer.ends.eq(store.ends),
             engine.act_read.payload.eq(store.act_read.payload), engine.act_read.valid.eq(store.act_read.valid),
             store.act_read.ready.eq(engine.act_read.ready),
             store.act_data.eq(engine.act_data),

@@ -19,11 +19,12 @@ class AxiWriteMaster(wiring.Component):
         outstanding: bursts without a response yet.
 
     Members:
-        request: In(stream of {address, beats}), in 16-byte beats.
+        request: In(stream of {address, beats}), in 16-byte beats; ends: In(1), with it: the last one of a store.
         data: In(stream of 128).
         axi: Out(AXI4 write master).
         abort: In(1), while high: no new burst; open ones are completed with all strobes off; the request is dropped.
         idle: Out(1), no request in progress and every burst answered.
+        completed: Out(1), pulse: all bursts of a store are answered.
         error: Out(1), pulse: a burst answered SLVERR or DECERR.
         beat: Out(1), pulse per beat transferred with its strobes on.
     """
@@ -31,11 +32,12 @@ class AxiWriteMaster(wiring.Component):
     def __init__(self, *, outstanding: int = 4) -> None:
         self.outstanding = outstanding
         super().__init__({
-            "request": In(stream.Signature(request_layout(REQUEST_BEATS_BITS))),
+            "request": In(stream.Signature(request_layout(REQUEST_BEATS_BITS))), "ends": In(1),
             "data": In(stream.Signature(DATA_BITS)),
             "axi": Out(write_signature()),
             "abort": In(1),
             "idle": Out(1),
+            "completed": Out(1),
             "error": Out(1),
             "beat": Out(1),
         })
@@ -47,6 +49,11 @@ class AxiWriteMaster(wiring.Component):
         m.submodules.lengths = lengths = StreamFifo(shape=8, depth=self.outstanding)
         wiring.connect(m, wiring.flipped(self.request), splitter.request)
         m.d.comb += splitter.clear.eq(self.abort)
+        # every open burst has a mark whether its answer completes a store; answers come in order
+        m.submodules.marks = marks = StreamFifo(shape=1, depth=self.outstanding)
+        ends = Signal()
+        with m.If(self.request.valid & self.request.ready):
+            m.d.sync += ends.eq(self.ends)
 
         # ---- addresses; every opened burst leaves its length for the data side
         open_bursts = Signal(range(self.outstanding + 1))
@@ -59,6 +66,9 @@ class AxiWriteMaster(wiring.Component):
             closed.eq(axi.bvalid & axi.bready),
             lengths.i.valid.eq(opened),
             lengths.i.payload.eq(splitter.burst.p.length),
+            marks.i.valid.eq(opened),
+            marks.i.payload.eq(ends & splitter.burst.p.final),
+            marks.o.ready.eq(closed),
             axi.bready.eq(1),
         ]
         with m.If(free):
@@ -92,6 +102,7 @@ class AxiWriteMaster(wiring.Component):
         m.d.sync += [
             self.beat.eq(axi.wvalid & axi.wready & axi.wstrb[0]),
             self.error.eq(closed & axi.bresp[1]),
+            self.completed.eq(closed & marks.o.payload),
         ]
         m.d.comb += self.idle.eq((open_bursts == 0) & splitter.idle)
         return m

@@ -16,8 +16,8 @@ def request_layout(beats_bits: int) -> data.StructLayout:
 
 
 def burst_layout() -> data.StructLayout:
-    """Beat address and AxLEN (beats - 1)."""
-    return data.StructLayout({"address": BEAT_ADDR_BITS, "length": 8})
+    """Beat address, AxLEN (beats - 1), and whether it is the last burst of its request."""
+    return data.StructLayout({"address": BEAT_ADDR_BITS, "length": 8, "final": 1})
 
 
 class BurstSplitter(wiring.Component):
@@ -54,6 +54,7 @@ class BurstSplitter(wiring.Component):
             self.burst.valid.eq(sized),
             self.burst.p.address.eq(Cat(offset, page)),
             self.burst.p.length.eq(length - 1),
+            self.burst.p.final.eq(final),
             self.idle.eq(~active),
         ]
         with m.If(~active):

@@ -5,11 +5,11 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwgen.config.accelerator import AcceleratorConfig
-from hwgen.isa.layout import LINE_BITS, SEQ_BITS, LoadFlag, LoadKind
+from hwgen.isa.layout import COUNT_BITS, LINE_BITS, SEQ_BITS, LoadFlag, LoadKind
 from rtl_templates.shell.axi import BEAT_ADDR_BITS
 from rtl_templates.shell.load_channel import QUEUE
 from rtl_templates.shell.program_memory import WORD_ADDR_BITS
-from rtl_templates.shell.segment import SEGMENT_BEATS_BITS, load_layout, segment_layout
+from rtl_templates.shell.segment import SEGMENT_BEATS_BITS, load_layout, load_step_layout, segment_layout
 from rtl_templates.shell.stream_fifo import StreamFifo
 
 #: ``loaded`` when the weights of the whole frame are there
@@ -19,19 +19,22 @@ EVERYTHING = (1 << SEQ_BITS) - 1
 class LoadUnit(wiring.Component):
     """About six cycles per segment and eight per descriptor, while the channels are busy with earlier ones.
 
-    Segments go to the channels in turn. Retiring in the order of the program is what makes ``loaded``, ``act_loaded``
-    and ``program_loaded`` watermarks: everything below them is in its memory and verified.
+    A step descriptor makes the load behind it one of several planes: equal runs at a fixed distance in memory and on
+    the chip, which count as one load. Segments go to the channels in turn. Retiring in the order of the program is what
+    makes ``loaded``, ``act_loaded`` and ``program_loaded`` watermarks: everything below them is in its memory and
+    verified.
 
     Held in reset before a frame starts, and on abort.
 
     Members:
         descriptor: In(stream of load_layout); last: Out(1), the descriptor taken is the program's END.
         segment: Out(stream of segment_layout) × ports; done: In(ports), ack: Out(ports), see ``LoadChannel``.
-        image, input: In, beat addresses.
+        image, input, scratch: In, beat addresses.
         warm: In(1): RESIDENT runs are skipped.
-        progress: In(12), retired compute descriptors; freed: In(24), lines of the weight stream used for the last time.
+        progress: In(16), retired compute descriptors; stored: In(16), stores complete.
+        freed: In(24), lines of the weight stream used for the last time.
         ring_lines: In.
-        loaded: Out(24); act_loaded: Out(8); program_loaded: Out(16), words.
+        loaded: Out(24); act_loaded: Out(16); program_loaded: Out(16), words.
         finished: Out(1), END was taken and everything has retired.
     """
 
@@ -43,10 +46,10 @@ class LoadUnit(wiring.Component):
             "last": Out(1),
             "segment": Out(stream.Signature(segment_layout())).array(ports),
             "done": In(ports), "ack": Out(ports),
-            "image": In(BEAT_ADDR_BITS), "input": In(BEAT_ADDR_BITS),
+            "image": In(BEAT_ADDR_BITS), "input": In(BEAT_ADDR_BITS), "scratch": In(BEAT_ADDR_BITS),
             "warm": In(1),
-            "progress": In(12), "freed": In(SEQ_BITS), "ring_lines": In(LINE_BITS),
-            "loaded": Out(SEQ_BITS), "act_loaded": Out(8), "program_loaded": Out(WORD_ADDR_BITS),
+            "progress": In(COUNT_BITS), "stored": In(COUNT_BITS), "freed": In(SEQ_BITS), "ring_lines": In(LINE_BITS),
+            "loaded": Out(SEQ_BITS), "act_loaded": Out(COUNT_BITS), "program_loaded": Out(WORD_ADDR_BITS),
             "finished": Out(1),
         })
 
@@ -60,7 +63,9 @@ class LoadUnit(wiring.Component):
 
         # ---- one descriptor at a time
         load = Signal(load_layout())
-        address = Signal(BEAT_ADDR_BITS)
+        coming, steps = Signal(load_step_layout()), Signal(load_step_layout())  # of the next load; of this one
+        address, plane_address = Signal(BEAT_ADDR_BITS), Signal(BEAT_ADDR_BITS)
+        plane_target, last_plane, final_plane = Signal(LINE_BITS), Signal(12), Signal()
         left = Signal(load.beats.shape())
         index, target = Signal(32), Signal(LINE_BITS)
         full = Signal(SEGMENT_BEATS_BITS)  # payload beats of a full segment
@@ -70,7 +75,7 @@ class LoadUnit(wiring.Component):
         stride = Signal(SEGMENT_BEATS_BITS + 1)
         sequence_end, in_ring, room = Signal(SEQ_BITS), Signal(SEQ_BITS), Signal()
         port = Signal(range(max(2, ports)))
-        arrived, ended = Signal(), Signal()
+        arrived, stores_there, ended = Signal(), Signal(), Signal()
         is_weights, is_input = Signal(), Signal()
         segment = Signal(segment_layout())
         offered = Signal()
@@ -80,7 +85,7 @@ class LoadUnit(wiring.Component):
             is_weights.eq(load.kind == LoadKind.WEIGHTS),
             is_input.eq(load.kind == LoadKind.INPUT),
             order.i.p.kind.eq(load.kind), order.i.p.beats.eq(beats), order.i.p.port.eq(port),
-            order.i.p.ends.eq(final),
+            order.i.p.ends.eq(final & final_plane),
             segment.address.eq(address),
             segment.to.kind.eq(load.kind), segment.to.beats.eq(beats), segment.to.bypass.eq(is_input),
             segment.to.target.eq(Mux(is_weights, ring_line, target)),
@@ -91,6 +96,8 @@ class LoadUnit(wiring.Component):
             m.d.comb += [out.payload.eq(segment), out.valid.eq(offered & (port == number) & order.i.ready)]
         m.d.sync += [
             arrived.eq(self.progress >= load.wait_progress),
+            stores_there.eq(self.stored >= steps.wait_store),
+            final_plane.eq(last_plane == 0),
             in_ring.eq(sequence_end - self.freed),
             room.eq(in_ring <= self.ring_lines),
         ]
@@ -100,8 +107,11 @@ class LoadUnit(wiring.Component):
                 m.d.comb += self.descriptor.ready.eq(~ended)
                 m.d.sync += load.eq(self.descriptor.payload)
                 with m.If(self.descriptor.valid & ~ended):
+                    m.d.sync += [steps.eq(coming), coming.eq(0)]
                     with m.If(self.last):
                         m.d.sync += ended.eq(1)
+                    with m.Elif(self.descriptor.p.flags[LoadFlag.STEPS]):
+                        m.d.sync += coming.eq(self.descriptor.payload.as_value())
                     with m.Elif(self.warm & self.descriptor.p.flags[LoadFlag.RESIDENT]):
                         m.next = "SKIP"
                     with m.Else():
@@ -111,16 +121,26 @@ class LoadUnit(wiring.Component):
                 with m.If(order.i.ready):
                     m.next = "DESCRIPTOR"
             with m.State("BASE"):
-                m.d.sync += address.eq(Mux(is_input, self.input, self.image))
+                m.d.sync += plane_address.eq(
+                    Mux(load.flags[LoadFlag.SCRATCH], self.scratch, Mux(is_input, self.input, self.image)))
                 m.next = "ADDRESS"
             with m.State("ADDRESS"):
                 m.d.sync += [
-                    address.eq(address + load.offset), left.eq(load.beats), index.eq(load.index),
-                    target.eq(load.dest), full.eq(1 << load.segment_log2),
+                    plane_address.eq(plane_address + load.offset), index.eq(load.index), plane_target.eq(load.dest),
+                    full.eq(1 << load.segment_log2), last_plane.eq(steps.last_plane),
                 ]
                 m.next = "PROGRESS"
-            with m.State("PROGRESS"), m.If(arrived):
-                m.next = "SIZE"
+            with m.State("PROGRESS"):
+                m.d.sync += [address.eq(plane_address), target.eq(plane_target), left.eq(load.beats)]
+                with m.If(arrived & stores_there):
+                    m.next = "SIZE"
+            with m.State("PLANE"):
+                m.d.sync += [
+                    plane_address.eq(plane_address + steps.offset_step),
+                    plane_target.eq(plane_target + steps.dest_step),
+                    last_plane.eq(last_plane - 1),
+                ]
+                m.next = "PROGRESS"
             with m.State("SIZE"):
                 fits = Signal()
                 m.d.comb += fits.eq(left <= full)
@@ -154,8 +174,10 @@ class LoadUnit(wiring.Component):
                             sequence.eq(sequence_end),
                             ring_line.eq(Mux(ring_wrapped < 0, ring_next, ring_wrapped)[:LINE_BITS]),
                         ]
-                    with m.If(final):
+                    with m.If(final & final_plane):
                         m.next = "DESCRIPTOR"
+                    with m.Elif(final):
+                        m.next = "PLANE"
                     with m.Else():
                         m.next = "TARGET"
             with m.State("TARGET"):

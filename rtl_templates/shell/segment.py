@@ -3,7 +3,16 @@
 from amaranth.hdl import Shape
 from amaranth.lib import data
 
-from hwgen.isa.layout import ACT_ADDR_BITS, LINE_BITS, LOAD_FIELDS, STORE_FIELDS, WORD_BYTES, Field
+from hwgen.isa.layout import (
+    ACT_ADDR_BITS,
+    LINE_BITS,
+    LOAD_FIELDS,
+    LOAD_STEP_FIELDS,
+    STORE_FIELDS,
+    STORE_STEP_FIELDS,
+    WORD_BYTES,
+    Field,
+)
 from rtl_templates.crypto.interfaces import SegmentHeader
 from rtl_templates.shell.axi import BEAT_ADDR_BITS
 
@@ -26,9 +35,19 @@ def load_layout() -> data.StructLayout:
     return struct_of(LOAD_FIELDS)
 
 
+def load_step_layout() -> data.StructLayout:
+    """What stands before a load of several planes; as wide as a load descriptor."""
+    return struct_of(LOAD_STEP_FIELDS)
+
+
 def store_layout() -> data.StructLayout:
     """A store descriptor."""
     return struct_of(STORE_FIELDS)
+
+
+def store_step_layout() -> data.StructLayout:
+    """What stands before a store of several planes; as wide as a store descriptor."""
+    return struct_of(STORE_STEP_FIELDS)
 
 
 def target_layout() -> data.StructLayout:

@@ -5,11 +5,11 @@ from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwgen.config.accelerator import AcceleratorConfig
-from hwgen.isa.layout import ACT_ADDR_BITS
+from hwgen.isa.layout import ACT_ADDR_BITS, COUNT_BITS
 from rtl_templates.shell.axi import BEAT_ADDR_BITS, DATA_BITS
 from rtl_templates.shell.axi_write_master import REQUEST_BEATS_BITS
 from rtl_templates.shell.burst_splitter import request_layout
-from rtl_templates.shell.segment import store_layout
+from rtl_templates.shell.segment import store_layout, store_step_layout
 
 #: words asked for and not yet sent; more than the activation memory's read latency, so that reads follow one another
 WORDS_AHEAD = 8
@@ -18,14 +18,16 @@ WORDS_AHEAD = 8
 class StoreUnit(wiring.Component):
     """One word per max(1, p_i/16) cycles while the activation memory has a free read cycle.
 
+    A step descriptor makes the store behind it one of several planes, each a request of its own.
+
     Held in reset before a frame starts, and on abort.
 
     Members:
         descriptor: In(stream of store_layout); last: Out(1), the descriptor taken ends the store program.
-        output: In, beat address.
-        progress: In(12), retired compute descriptors.
+        output, scratch: In, beat addresses.
+        progress: In(16), retired compute descriptors.
         act_read: Out(stream of {addr}); act_data: In {valid, data}, in order.
-        request, beats: Out(streams), to the write master.
+        request, beats: Out(streams), to the write master; ends: Out(1), the request is the store's last.
         finished: Out(1), the last descriptor's beats were all handed to the write master.
     """
 
@@ -35,11 +37,11 @@ class StoreUnit(wiring.Component):
         super().__init__({
             "descriptor": In(stream.Signature(store_layout())),
             "last": Out(1),
-            "output": In(BEAT_ADDR_BITS),
-            "progress": In(12),
+            "output": In(BEAT_ADDR_BITS), "scratch": In(BEAT_ADDR_BITS),
+            "progress": In(COUNT_BITS),
             "act_read": Out(stream.Signature(data.StructLayout({"addr": ACT_ADDR_BITS}))),
             "act_data": In(data.StructLayout({"valid": 1, "data": word})),
-            "request": Out(stream.Signature(request_layout(REQUEST_BEATS_BITS))),
+            "request": Out(stream.Signature(request_layout(REQUEST_BEATS_BITS))), "ends": Out(1),
             "beats": Out(stream.Signature(DATA_BITS)),
             "finished": Out(1),
         })
@@ -48,9 +50,12 @@ class StoreUnit(wiring.Component):
         m = Module()
         p_i = self.config.p_i
         store = Signal(store_layout())
+        coming, steps = Signal(store_step_layout()), Signal(store_step_layout())  # of the next store; of this one
+        address, source = Signal(BEAT_ADDR_BITS), Signal(ACT_ADDR_BITS)  # of the plane; of the next word
+        last_plane = Signal(12)
         arrived, final = Signal(), Signal()
         to_read, to_send = Signal(ACT_ADDR_BITS), Signal(REQUEST_BEATS_BITS)
-        beats_of_words = Signal(REQUEST_BEATS_BITS)
+        beats_of_words, beats = Signal(REQUEST_BEATS_BITS), Signal(REQUEST_BEATS_BITS)
         beat_sent, sent_all = Signal(), Signal()
         m.d.comb += [
             self.last.eq(self.descriptor.p.last),
@@ -58,7 +63,10 @@ class StoreUnit(wiring.Component):
             beat_sent.eq(self.beats.valid & self.beats.ready),
         ]
         m.d.sync += arrived.eq(self.progress >= store.wait_progress)
-        m.d.comb += self.act_read.p.addr.eq(store.src)
+        m.d.comb += [
+            self.act_read.p.addr.eq(source),
+            self.request.p.address.eq(address), self.request.p.beats.eq(beats), self.ends.eq(last_plane == 0),
+        ]
 
         # ---- words on their way: asked for, or waiting in the queue
         words = fifo.SyncFIFOBuffered(width=p_i * 8, depth=WORDS_AHEAD)
@@ -80,19 +88,28 @@ class StoreUnit(wiring.Component):
                 m.d.comb += self.descriptor.ready.eq(~self.finished)
                 m.d.sync += store.eq(self.descriptor.payload)
                 with m.If(self.descriptor.valid & ~self.finished):
-                    m.d.sync += final.eq(self.last)
-                    m.next = "ADDRESS"
+                    m.d.sync += [final.eq(self.last), steps.eq(coming), coming.eq(0)]
+                    with m.If(self.descriptor.p.steps):
+                        m.d.sync += coming.eq(self.descriptor.payload.as_value())
+                    with m.Else():
+                        m.next = "BASE"
+            with m.State("BASE"):
+                m.d.sync += [address.eq(Mux(store.scratch, self.scratch, self.output)), beats.eq(beats_of_words),
+                             last_plane.eq(steps.last_plane)]
+                m.next = "ADDRESS"
             with m.State("ADDRESS"):
-                m.d.sync += [
-                    self.request.p.address.eq(self.output + store.offset), self.request.p.beats.eq(beats_of_words),
-                    to_read.eq(store.words), to_send.eq(beats_of_words),
-                ]
+                m.d.sync += address.eq(address + store.offset)
                 m.next = "PROGRESS"
             with m.State("PROGRESS"):
-                with m.If(to_read == 0):
+                m.d.sync += [to_read.eq(store.words), to_send.eq(beats), source.eq(store.src)]
+                with m.If(beats == 0):
                     m.next = "DONE"
                 with m.Elif(arrived):
                     m.next = "REQUEST"
+            with m.State("PLANE"):
+                m.d.sync += [address.eq(address + steps.offset_step), store.src.eq(store.src + steps.src_step),
+                             last_plane.eq(last_plane - 1)]
+                m.next = "PROGRESS"
             with m.State("REQUEST"):
                 m.d.comb += self.request.valid.eq(1)
                 with m.If(self.request.ready):
@@ -100,9 +117,11 @@ class StoreUnit(wiring.Component):
             with m.State("COPY"):
                 m.d.comb += self.act_read.valid.eq((to_read != 0) & ahead_room)
                 with m.If(asked):
-                    m.d.sync += [store.src.eq(store.src + 1), to_read.eq(to_read - 1)]
-                with m.If(sent_all):
+                    m.d.sync += [source.eq(source + 1), to_read.eq(to_read - 1)]
+                with m.If(sent_all & self.ends):
                     m.next = "DONE"
+                with m.Elif(sent_all):
+                    m.next = "PLANE"
             with m.State("DONE"):
                 m.d.sync += self.finished.eq(final)
                 m.next = "DESCRIPTOR"

@@ -35,7 +35,7 @@ def _drive(dut: Any, job: dict[str, Any], key: bytes) -> list[dict[str, Any]]:
     image = Image.load(job["image"])
     accelerator.load(image, check_config=job["check_config"])
     if job["fault"] is not None:
-        buffer = {"image": 0, "input": 1, "output": 2}[job["fault"]["where"]]
+        buffer = {"image": 0, "input": 1, "output": 2, "scratch": 3}[job["fault"]["where"]]
         dut.error_addr.value = accelerator.buffers[buffer].address + job["fault"]["offset"]
         dut.error_enable.value = 1
     results = []

@@ -50,6 +50,7 @@ async def run(dut) -> None:
     dut.ring_lines.value = job["ring_lines"]
     dut.weight_loaded.value = 0
     dut.act_loaded.value = 0
+    dut.stored.value = 0
     for _ in range(5):
         await RisingEdge(dut.clk)
     dut.rst.value = 0

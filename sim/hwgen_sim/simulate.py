@@ -49,7 +49,7 @@ class MemoryTiming:
 
 @dataclass(frozen=True)
 class BusFault:
-    """The beat ``offset`` bytes behind the start of ``where`` ("image", "input" or "output") answers SLVERR."""
+    """The beat ``offset`` bytes behind the start of ``where`` (image, input, output or scratch) answers SLVERR."""
 
     where: str
     offset: int

@@ -25,7 +25,7 @@ def machine_of(network: CompiledNetwork, latency: int | None = None) -> Machine:
     """Emulator loaded with the plaintext image."""
     segments = [chunk for run in network.runs for chunk in run.chunks()]
     return Machine(network.config, network.program, segments, latency=latency or pipeline_latency(network.config),
-                   output_bytes=network.output_bytes)
+                   output_bytes=network.output_bytes, scratch_bytes=network.scratch_bytes)
 
 
 def check(graph: Graph, config: AcceleratorConfig, images: np.ndarray, options: CompileOptions | None = None,

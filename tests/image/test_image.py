@@ -65,7 +65,7 @@ def test_frame_from_the_file(graph, network):
     program = program_of(image, sealer)
     assert program is not None
     machine = Machine(image.config, program, [s.open(sealer) for s in image.segments()], latency=1,
-                      output_bytes=image.metadata["output_bytes"])
+                      output_bytes=image.metadata["output_bytes"], scratch_bytes=image.metadata["scratch_bytes"])
     pixels = random_image(np.random.default_rng(2), graph)
     output = unpack_output(image.output, machine.frame(pack_input(image.input, pixels[0])).output)
     assert np.array_equal(output, run(graph, pixels)[0])

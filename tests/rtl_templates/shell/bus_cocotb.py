@@ -25,7 +25,7 @@ def quiet(part) -> None:
 async def reset(dut) -> None:
     Clock(dut.clk, 2, unit="ns").start()
     for name in ("r_request__valid", "r_data__ready", "r_abort", "w_request__valid", "w_data__valid", "w_abort",
-                 "inputs", "locked", "r_axi__rvalid", "r_axi__arready", "w_axi__awready", "w_axi__wready",
+                 "w_ends", "inputs", "locked", "r_axi__rvalid", "r_axi__arready", "w_axi__awready", "w_axi__wready",
                  "w_axi__bvalid", "bus__arvalid", "bus__awvalid", "bus__wvalid", "bus__rready", "bus__bready"):
         getattr(dut, name).value = 0
     dut.rst.value = 1
@@ -163,13 +163,34 @@ async def writes(dut, share):
         part = [rng.getrandbits(128) for _ in range(beats)]
         model[16 * address:16 * (address + beats)] = b"".join(beat.to_bytes(16, "little") for beat in part)
         data += part
-    cocotb.start_soon(send(dut, "w_request", [a | n << 36 for a, n in requests], rng, share))
+    ends = [number % 3 != 1 for number in range(len(requests))]  # some stores are of two requests
+    needed = [sum(n for _, n in requests[:number + 1]) for number, last in enumerate(ends) if last]
+    seen, answered = [0], []
+
+    async def watch():
+        """Beats written so far at every completed store."""
+        while True:
+            await RisingEdge(dut.clk)
+            if int(dut.w_completed.value):
+                answered.append(seen[0])
+            seen[0] += int(dut.w_axi__wvalid.value) & int(dut.w_axi__wready.value)
+
+    async def ask():
+        for (address, beats), last in zip(requests, ends, strict=True):
+            dut.w_ends.value = last
+            await send(dut, "w_request", [address | beats << 36], rng, share)
+
+    cocotb.start_soon(watch())
+    cocotb.start_soon(ask())
     await send(dut, "w_data", data, random.Random(6), share)
     for _ in range(3):
         await RisingEdge(dut.clk)
     while not int(dut.w_idle.value):
         await RisingEdge(dut.clk)
+    for _ in range(3):
+        await RisingEdge(dut.clk)
     assert ram.read(0, SIZE) == bytes(model)
+    assert len(answered) == len(needed) and all(a >= n for a, n in zip(answered, needed, strict=True))
 
 
 @cocotb.test()

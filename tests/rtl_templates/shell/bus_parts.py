@@ -25,7 +25,8 @@ class BusParts(wiring.Component):
             "w_request": In(stream.Signature(request_layout(WRITE_BEATS_BITS))),
             "w_data": In(stream.Signature(DATA_BITS)),
             "w_axi": Out(write_signature()),
-            "w_abort": In(1), "w_idle": Out(1), "w_error": Out(1), "w_beat": Out(1),
+            "w_abort": In(1), "w_idle": Out(1), "w_error": Out(1), "w_beat": Out(1), "w_ends": In(1),
+            "w_completed": Out(1),
             "bus": Out(wiring.Signature(lite_members())),
             "values": Out(values_layout()), "inputs": In(inputs_layout()), "external": Out(external_layout()),
             "locked": In(1), "touched": Out(1),
@@ -42,6 +43,7 @@ class BusParts(wiring.Component):
             m.d.comb += part.abort.eq(getattr(self, f"{prefix}_abort"))
             for name in ("idle", "error", "beat"):
                 m.d.comb += getattr(self, f"{prefix}_{name}").eq(getattr(part, name))
+        m.d.comb += [writer.ends.eq(self.w_ends), self.w_completed.eq(writer.completed)]
         wiring.connect(m, wiring.flipped(self.bus), registers.bus)
         m.d.comb += [self.values.eq(registers.values), self.external.eq(registers.external),
                      self.touched.eq(registers.touched), registers.inputs.eq(self.inputs),

@@ -8,7 +8,7 @@ from amaranth.hdl import Elaboratable, Module, Value
 from amaranth.lib import wiring
 from amaranth.sim import Simulator
 
-from hwgen.isa.layout import LOAD_FIELDS, LoadFlag, LoadKind, encode
+from hwgen.isa.layout import LOAD_FIELDS, LOAD_STEP_FIELDS, LoadFlag, LoadKind, encode
 from rtl_templates.shell import load_channel
 from rtl_templates.shell.load_channel import LoadChannel
 from rtl_templates.shell.load_unit import EVERYTHING, LoadUnit
@@ -19,7 +19,7 @@ from tests.rtl_templates.shell.checksum_unit import ChecksumUnit, tag_of
 from tests.rtl_templates.shell.configs import small
 from tests.rtl_templates.shell.sim_helpers import put
 
-IMAGE, INPUT = 0x100000, 0x200000  # beat addresses
+IMAGE, INPUT, SCRATCH = 0x100000, 0x200000, 0x300000  # beat addresses
 RING = 48
 
 
@@ -45,6 +45,9 @@ def make_plan(config, rng, runs, *, kinds=tuple(LoadKind), damage=None, resident
         beats = unit * rng.randrange(1, 5 * (1 << log2) // unit)
         beats = min(beats, (8 if kind in (LoadKind.PROGRAM, LoadKind.WEIGHTS) else 60) * unit)
         data = [rng.getrandbits(128) for _ in range(beats)]
+        if kind == LoadKind.INPUT and rng.random() < 0.6:
+            at_word = add_planes(plan, config, rng, number, log2=log2, at_word=at_word)
+            continue
         dest = {LoadKind.WEIGHTS: 0, LoadKind.PROGRAM: at_program}.get(kind, at_word)
         flags = rng.randrange(2) << LoadFlag.ENCRYPTED
         if resident and kind != LoadKind.INPUT:
@@ -77,6 +80,28 @@ def make_plan(config, rng, runs, *, kinds=tuple(LoadKind), damage=None, resident
             at_word += len(raw) // config.p_i
             plan.act_runs += 1
     return plan
+
+
+def add_planes(plan, config, rng, number, *, log2, at_word):
+    """A load of several planes from the input or the scratch buffer; the next free word."""
+    beats, planes = max(1, config.p_i // 16) * rng.randrange(1, 24), rng.randrange(1, 5)
+    scratch, words = rng.randrange(2), beats * 16 // config.p_i
+    step = {"flags": 1 << LoadFlag.STEPS, "wait_store": number, "last_plane": planes - 1,
+            "offset_step": beats + rng.randrange(0, 9), "dest_step": words + rng.randrange(0, 5)}
+    offset = 0x10000 * (number + 1)
+    plan.descriptors += [step, {
+        "kind": LoadKind.INPUT, "flags": scratch << LoadFlag.SCRATCH, "segment_log2": log2, "wait_progress": number,
+        "beats": beats, "offset": offset, "dest": at_word}]
+    for plane in range(planes):
+        data = [rng.getrandbits(128) for _ in range(beats)]
+        at = (SCRATCH if scratch else INPUT) + offset + plane * step["offset_step"]
+        plan.memory |= {at + k: beat for k, beat in enumerate(data)}
+        raw = b"".join(beat.to_bytes(16, "little") for beat in data)
+        dest = at_word + plane * step["dest_step"]
+        plan.words |= {dest + k: int.from_bytes(raw[k * config.p_i:(k + 1) * config.p_i], "little")
+                       for k in range(words)}
+    plan.act_runs += 1
+    return at_word + planes * step["dest_step"]
 
 
 class Bench(Elaboratable):
@@ -152,18 +177,20 @@ def run(config, plan, *, gap=0.2, latency=20, warm=False, until=None, limit=60_0
     async def descriptors(ctx):
         ctx.set(load.image, IMAGE)
         ctx.set(load.input, INPUT)
+        ctx.set(load.scratch, SCRATCH)
         ctx.set(load.ring_lines, RING)
         ctx.set(load.warm, warm)
         for channel in bench.channels:
             ctx.set(channel.keys.valid, 1)
         items = [*plan.descriptors, {"flags": 1 << LoadFlag.END}]
         layout = load.descriptor.payload.shape()
-        await put(ctx, load.descriptor, [layout.from_bits(int.from_bytes(encode(LOAD_FIELDS, d), "little"))
-                                         for d in items], random.Random(1), gap)
+        await put(ctx, load.descriptor, [layout.from_bits(int.from_bytes(
+            encode(LOAD_STEP_FIELDS if "wait_store" in d else LOAD_FIELDS, d), "little")) for d in items],
+            random.Random(1), gap)
 
     async def chip(ctx):
         gaps = random.Random(2)
-        progress = 0
+        progress = stored = 0
         outs = [(arbiter.o, name) for arbiter, name in zip(bench.arbiters, ("line", "addr", "addr"), strict=True)]
         while True:
             for out, _ in outs:
@@ -188,6 +215,9 @@ def run(config, plan, *, gap=0.2, latency=20, warm=False, until=None, limit=60_0
             if gaps.random() < 0.05 or gap == 0.0:
                 progress = min(progress + 1, 4000)
                 ctx.set(load.progress, progress)
+            if gaps.random() < 0.05 or gap == 0.0:
+                stored = min(stored + 1, 4000)
+                ctx.set(load.stored, stored)
             figures.update(act_loaded=act_loaded, program_loaded=program_loaded, loaded=loaded)
             if done or (until is not None and until(ctx, bench)):
                 return
@@ -226,7 +256,7 @@ def test_warm_frames_skip_what_is_resident(checksum):
     config = small(32)
     plan = make_plan(config, random.Random(5), 10, resident=True)
     _, figures = run(config, plan, warm=True)
-    inputs = [d for d in plan.descriptors if d["kind"] == LoadKind.INPUT]
+    inputs = [d for d in plan.descriptors if d.get("kind") == LoadKind.INPUT]
     assert figures["loaded"] == EVERYTHING and figures["act_loaded"] == plan.act_runs and inputs
 
 

@@ -1,0 +1,257 @@
+"""The frame as one sequence of loads, weights, compute descriptors and stores, in which they could run one by one.
+
+What really runs at the same time follows from the waits that ``dependencies`` derives from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from hwgen.compiler.descriptor import Descriptor
+from hwgen.compiler.emit import (
+    Batch,
+    Operands,
+    Place,
+    Surroundings,
+    conv_batch,
+    conv_tile,
+    emit_contract,
+    pool_batch,
+    pool_tile,
+)
+from hwgen.compiler.memory_plan import block_of, buffer_name, roots
+from hwgen.compiler.operations import ContractOp, ConvOp, Lowered, PoolOp
+from hwgen.compiler.shapes import Part, block_lines
+from hwgen.compiler.storage import Storage
+from hwgen.compiler.stream import Ring, Run
+from hwgen.compiler.strips import (
+    Pass,
+    Rows,
+    Staging,
+    StripPlan,
+    passes,
+    source_rows,
+    strip_tiles,
+    union,
+    unit_words,
+    word_range,
+)
+from hwgen.compiler.tiling import Tile
+from hwgen.compiler.transfer import Box, Load, Region, Store
+from hwgen.config.accelerator import AcceleratorConfig
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The weight stream of batch ``batch`` begins."""
+
+    batch: int
+
+
+@dataclass(frozen=True)
+class Compute:
+    """The next compute descriptor."""
+
+
+@dataclass(frozen=True)
+class Core:
+    """A first core of a reconstructed kernel is loaded."""
+
+    run: Run
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Around the weights of an operation that come again: ``first``: they are in the image between this and the mark
+    with ``end``; otherwise all of them are fetched here once more."""
+
+    operation: int
+    first: bool
+    end: bool = False
+
+
+Item = Weights | Compute | Core | Stream | Load | Store
+
+
+@dataclass(frozen=True)
+class Destination:
+    """A region that a tensor is stored to; ``block``: plane of the region at which it begins, ``planes`` of the tensor
+    that are stored."""
+
+    region: Region
+    block: int
+    planes: int
+
+
+@dataclass
+class Scheduler:
+    """Collects the sequence, operation by operation.
+
+    Args:
+        destinations: tensor -> regions that its strips go to.
+        sources: root of a spilled tensor -> where its strips come from.
+    """
+
+    lowered: Lowered
+    config: AcceleratorConfig
+    storage: Storage
+    parts: Mapping[int, tuple[Part, ...]]
+    ring: Ring
+    kernel_lines: Mapping[str, int]
+    sources: Mapping[str, Region]
+    destinations: Mapping[str, Sequence[Destination]]
+    items: list[Item] = field(default_factory=list)
+    batches: list[Batch] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._where = Surroundings(self.lowered.tensors, self.storage.plan.places, self.config)
+        self._root = roots(self.lowered)
+        self._turn: dict[str, int] = {}
+
+    def add(self, index: int) -> None:
+        """Append operation ``index``."""
+        op = self.lowered.operations[index]
+        if isinstance(op, ContractOp):
+            granule = (self.ring.lines + self.kernel_lines[op.kernel]) * self.config.line_columns
+            kernel = self.lowered.kernels[op.kernel]
+            for batch in emit_contract(index, op, kernel, self._where, region=granule, budget=self.ring.budget):
+                self._batch(batch)
+        elif index in self.storage.strips:
+            plan = self.storage.strips[index]
+            if plan.restream:
+                self._strips_outside(index, op, plan)
+            else:
+                self._passes_outside(index, op, plan)
+        elif isinstance(op, ConvOp):
+            operands = self._on_chip(op)
+            for part in self.parts[index]:
+                tiles = part.tiling.tiles
+                for one in passes(op, (part,), self._words(op), self.config, self.ring.budget, shared=len(tiles) > 1):
+                    self._batch(self._conv(index, op, one, [(t, part.tiling.joined, operands) for t in tiles]))
+        else:
+            operands, rows = self._on_chip(op), (0, self.lowered.tensors[op.dst].height)
+            for one in passes(op, (), self._words(op), self.config, self.ring.budget, shared=False):
+                made = [pool_tile(index, op, one, rows, where=self._where, operands=operands)]
+                self._batch(pool_batch(index, one, made, self.config))
+
+    # ------------------------------------------------------------ orders of the loops
+    def _passes_outside(self, index: int, op: ConvOp | PoolOp, plan: StripPlan) -> None:
+        for one in self.storage.problems[index].passes(plan):
+            self.items.append(Weights(len(self.batches)))
+            made: list[Descriptor] = []
+            for rows in plan.strips:
+                operands = self._fetch(index, op, plan, rows, source=one.source, target=one.target,
+                                       words=(one.first_word, one.words))
+                found = self._descriptors(index, op, one, rows, operands, again=False)
+                made += found
+                self.items += [Compute()] * len(found)
+                self._store(op, plan, rows, operands, one.target)
+            self.batches.append(self._as_batch(index, op, one, made, again=False))
+
+    def _strips_outside(self, index: int, op: ConvOp | PoolOp, plan: StripPlan) -> None:
+        every = self.storage.problems[index].passes(plan)
+        source, target = union([one.source for one in every]), union([one.target for one in every])
+        words = union([(one.first_word, one.words) for one in every])
+        for number, rows in enumerate(plan.strips):
+            operands = self._fetch(index, op, plan, rows, source=source, words=words, target=target)
+            self.items.append(Stream(index, first=number == 0))
+            for one in every:
+                made = self._descriptors(index, op, one, rows, operands, again=number > 0)
+                self._batch(self._as_batch(index, op, one, made, again=number > 0))
+            if number == 0:
+                self.items.append(Stream(index, first=True, end=True))
+            self._store(op, plan, rows, operands, target)
+
+    # ------------------------------------------------------------ descriptors
+    def _batch(self, batch: Batch) -> None:
+        self.items.append(Weights(len(self.batches)))
+        self.items += [Compute()] * len(batch.descriptors)
+        self.batches.append(batch)
+
+    def _conv(self, index: int, op: ConvOp, one: Pass, tiles: Sequence[tuple[Tile, bool, Operands]]) -> Batch:
+        return conv_batch(index, op, one, (
+            conv_tile(index, op, one, tile, where=self._where, operands=operands, joined=joined,
+                      tile_line=self._tile_line(op, one))
+            for tile, joined, operands in tiles), self.config)
+
+    def _tile_line(self, op: ConvOp, one: Pass) -> int:
+        if op.local is None or one.part is None:
+            return 0
+        _, lines = block_lines(self.config, one.part.pair, one.steps)
+        return self.ring.lines + self.kernel_lines[op.local] + one.block * lines
+
+    def _descriptors(
+        self, index: int, op: ConvOp | PoolOp, one: Pass, rows: Rows, operands: Operands, *, again: bool
+    ) -> list[Descriptor]:
+        if isinstance(op, PoolOp):
+            return [replace(pool_tile(index, op, one, rows, where=self._where, operands=operands), again=again)]
+        assert one.part is not None
+        tiling = strip_tiles(one.part, op, self.lowered.tensors[op.dst], rows, self.config)
+        return [conv_tile(index, op, one, tile, where=self._where, operands=operands, joined=tiling.joined,
+                          tile_line=self._tile_line(op, one), again=again) for tile in tiling.tiles]
+
+    def _as_batch(self, index: int, op: ConvOp | PoolOp, one: Pass, made: list[Descriptor], *, again: bool) -> Batch:
+        if isinstance(op, PoolOp):
+            return pool_batch(index, one, made, self.config, again=again)
+        return conv_batch(index, op, one, made, self.config, again=again)
+
+    # ------------------------------------------------------------ operands
+    def _words(self, op: ConvOp | PoolOp) -> int:
+        return self.lowered.tensors[op.dst].layout.blocks
+
+    def _on_chip(self, op: ConvOp | PoolOp) -> Operands:
+        places, residual = self.storage.plan.places, op.residual if isinstance(op, ConvOp) else None
+        return Operands(places[op.src], places[op.dst], None if residual is None else places[residual])
+
+    def _fetch(
+        self, index: int, op: ConvOp | PoolOp, plan: StripPlan, rows: Rows, *, source: tuple[int, int],
+        words: tuple[int, int], target: tuple[int, int],
+    ) -> Operands:
+        """Load what a strip reads; where its operands are. Ranges of planes are (first, count)."""
+        tensors, places = self.lowered.tensors, self.storage.plan.places
+        src, dst = tensors[op.src], tensors[op.dst]
+        if plan.source is None:
+            at_source = places[op.src]
+        else:
+            needed = word_range(source_rows(op, src, rows), src.width, self.config)
+            at_source = self._load(self._slot(index, "source", plan.source), plan.source, op.src, needed, source)
+        residual = op.residual if isinstance(op, ConvOp) else None
+        at_residual = None
+        if residual is not None:
+            at_residual = places[residual] if plan.residual is None else self._load(
+                self._slot(index, "residual", plan.residual), plan.residual, residual,
+                word_range(rows, dst.width, self.config), words)
+        if plan.target is None:
+            return Operands(at_source, places[op.dst], at_residual)
+        slot = self._slot(index, "target", plan.target)
+        at_target = Place(slot - target[0] * plan.target.plane - rows[0] * dst.width, plan.target.plane)
+        return Operands(at_source, at_target, at_residual)
+
+    def _slot(self, index: int, kind: str, staging: Staging) -> int:
+        """The next buffer in turn."""
+        key = f"{index}.{kind}"
+        turn = self._turn.get(key, 0)
+        self._turn[key] = turn + 1
+        return self.storage.plan.buffers[buffer_name(index, kind, turn % staging.slots)]
+
+    def _load(self, slot: int, staging: Staging, name: str, words: Rows, planes: tuple[int, int]) -> Place:
+        if words[1] > words[0]:
+            self.items.append(Load(
+                box=Box(slot, planes[1], staging.plane, words[1] - words[0]), region=self.sources[self._root[name]],
+                first_plane=block_of(name, self.lowered) + planes[0], first_word=words[0]))
+        return Place(slot - planes[0] * staging.plane - words[0], staging.plane)
+
+    def _store(self, op: ConvOp | PoolOp, plan: StripPlan, rows: Rows, operands: Operands, target: tuple[int, int],
+               ) -> None:
+        if plan.target is None:
+            return
+        dst, unit, place = self.lowered.tensors[op.dst], unit_words(self.config), operands.target
+        first = rows[0] * dst.width
+        words = -(-(rows[1] - rows[0]) * dst.width // unit) * unit
+        for to in self.destinations[op.dst]:
+            planes = min(target[1], to.planes - target[0])
+            if planes > 0:
+                self.items.append(Store(
+                    box=Box(place.base + target[0] * place.plane + first, planes, place.plane, words),
+                    region=to.region, first_plane=to.block + target[0], first_word=first))
