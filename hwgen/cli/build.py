@@ -31,8 +31,8 @@ def command(
                                                  "times fewer MACs; 0: as the recipe says.")] = 0.0,
     objective: Annotated[str, typer.Option(help="What the search optimises: latency, throughput, area, energy.")]
     = "latency",
-    encrypt: Annotated[str, typer.Option(help="all, none, a fraction such as 0.5, layer names a,b, or @FILE (a selection "
-                                              "by hwgen seal); default: as the recipe says.")] = "",
+    encrypt: Annotated[str, typer.Option(help="all, none, a fraction such as 0.5, layer names a,b, or @FILE (made by "
+                                              "hwgen seal); default: as the recipe says.")] = "",
     key_file: Annotated[Path | None, typer.Option(help="Root key, 32 or 64 hexadecimal digits; default: a development "
                                                        "key is generated beside the build directory.")] = None,
     frames: Annotated[int, typer.Option(help="Images of the proof, back to back.")] = 2,

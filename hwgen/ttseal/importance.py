@@ -2,9 +2,9 @@
 
     I_acc(G) = (1 / mu_l) * sqrt( E_x[ |dL/dG|_F^2 + |dy/dG|_F^2 ] )
 
-G is the kernel of one unit, L the cross-entropy of image x with its label, y the logits, mu_l the mean Frobenius norm of
-the kernels of G's layer. The Jacobian term is estimated by Hutchinson's trick: for v with independent entries +1 or -1,
-|dy/dG|_F^2 = E_v[ |d(v·y)/dG|_F^2 ].
+G is the kernel of one unit, L the cross-entropy of image x with its label, y the logits, mu_l the mean Frobenius norm
+of the kernels of G's layer. The Jacobian term is estimated by Hutchinson's trick: for v with independent entries +1 or
+-1, |dy/dG|_F^2 = E_v[ |d(v·y)/dG|_F^2 ].
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def importances(
         HwgenError: no images, or no probes.
     """
     if len(images) == 0 or probes < 1:
-        raise HwgenError(f"{len(images)} images and {probes} probes", where="importance", allowed="at least one of each")
+        raise HwgenError(f"{len(images)} images and {probes} probes", where="importance", allowed="1 or more of each")
     network.eval()
     kernels = [network.convolution(u.node).weight for u in units]
     device = kernels[0].device

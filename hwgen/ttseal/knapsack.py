@@ -53,7 +53,7 @@ def fewest_bytes(values: Sequence[int] | np.ndarray, sizes: Sequence[int], thres
     """
     total = int(np.sum(values))
     if threshold > total:
-        raise HwgenError(f"threshold {threshold} is more than all items have", where="selection", allowed=f"0 .. {total}")
+        raise HwgenError(f"no items reach a threshold of {threshold}", where="selection", allowed=f"0 .. {total}")
     goal = max(0, int(threshold))
     best = np.full(goal + 1, _NEVER, np.int64)
     best[0] = 0

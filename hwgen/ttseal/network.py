@@ -1,14 +1,14 @@
 """The integer network read back as real numbers: what an attacker makes of the stored weights, in torch.
 
-Nodes whose weights are stored in plain are exactly the shipped integers times their scales, clamped where the
-requantisation clamps. Encrypted nodes keep their architecture (kernel size, stride, ReLU) and get fresh kernels with
-BatchNorm behind them, as anyone would train them.
+Nodes whose weights are stored in plain are exactly the shipped integers times their scales. Encrypted nodes keep their
+architecture (kernel size, stride, ReLU) and get fresh kernels with BatchNorm behind them, as anyone would train them;
+BatchNorm begins with the spread that a tensor of 8 bits has, because plain layers behind it expect that. Rounding and
+saturation are left out: they have no useful gradients.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator
 
 import numpy as np
 import torch
@@ -21,14 +21,15 @@ from hwgen.ir.nodes import Graph
 from hwgen.ttseal.units import channel_scale, kernel_of
 from hwgen.zoo.recipe import InputSpec
 
+#: standard deviation of a quantised tensor in int8 steps, about: its range of +-127 covers four of them
+_SPREAD = 127 / 4
 
-@dataclass(frozen=True)
-class _Bounds:
-    low: float | None
-    high: float | None
 
-    def __call__(self, x: Tensor) -> Tensor:
-        return x if self.low is None and self.high is None else x.clamp(self.low, self.high)
+def _activation(requantise: ir.Requantise | None) -> Callable[[Tensor], Tensor] | None:
+    """ReLU, ReLU6 or nothing, as the clamp of the requantisation says."""
+    if requantise is None or requantise.lo < 0:
+        return None
+    return functional.relu6 if requantise.hi < 127 else functional.relu
 
 
 def _pad(x: Tensor, padding: ir.Padding, value: float = 0.0) -> Tensor:
@@ -42,8 +43,7 @@ class RealConv(nn.Module):
     def __init__(self, node: ir.QConv2d, source_scale: float, fresh: torch.Generator | None) -> None:
         super().__init__()
         self.stride, self.dilation, self.groups, self.padding = node.stride, node.dilation, node.groups, node.padding
-        requantise = node.requantise
-        relu = requantise is not None and requantise.lo == 0
+        self.activation = _activation(node.requantise)
         self.known = fresh is None
         self.norm: nn.Module | None = None
         if fresh is None:
@@ -51,15 +51,15 @@ class RealConv(nn.Module):
             weight = kernel_of(node) * (scale / source_scale)[:, None, None, None]
             self.weight = nn.Parameter(torch.from_numpy(weight.astype(np.float32)))
             self.bias = nn.Parameter(torch.from_numpy((node.bias * scale).astype(np.float32)))
-            self.bounds = _Bounds(None, None) if requantise is None else _Bounds(
-                requantise.lo * node.scale, requantise.hi * node.scale)
             return
         shape = kernel_of(node).shape
-        self.weight = nn.Parameter(torch.empty(shape).normal_(generator=fresh) * (2 / np.prod(shape[1:])) ** 0.5)
-        last = requantise is None
-        self.bias = nn.Parameter(torch.zeros(shape[0])) if last else None
-        self.norm = None if last else nn.BatchNorm2d(shape[0])
-        self.bounds = _Bounds(0.0 if relu else None, None)
+        deviation = float((2 / np.prod(shape[1:])) ** 0.5)
+        self.weight = nn.Parameter(torch.empty(shape).normal_(0.0, deviation, generator=fresh))
+        if node.requantise is None:
+            self.bias = nn.Parameter(torch.zeros(shape[0]))
+            return
+        self.bias, self.norm = None, nn.BatchNorm2d(shape[0])
+        nn.init.constant_(self.norm.weight, _SPREAD * node.scale)
 
     def forward(self, x: Tensor, residual: Tensor | None) -> Tensor:
         """[N, I, H, W] (and a residual of the output's shape) -> [N, O, H', W']."""
@@ -69,7 +69,8 @@ class RealConv(nn.Module):
                               (top, left) if symmetric else (0, 0), self.dilation, self.groups)
         if self.norm is not None:
             x = self.norm(x)
-        return self.bounds(x if residual is None else x + residual)
+        x = x if residual is None else x + residual
+        return x if self.activation is None else self.activation(x)
 
 
 class RealNetwork(nn.Module):
@@ -119,7 +120,7 @@ class RealNetwork(nn.Module):
         for index, node in enumerate(self.graph.nodes):
             if isinstance(node, ir.QInput):
                 normal = (pixels * self.factor - self.mean) / self.std
-                value = normal.clamp(-128 * node.scale, 127 * node.scale).contiguous(memory_format=torch.channels_last)
+                value = normal.contiguous(memory_format=torch.channels_last)
             else:
                 value = self._evaluate(node, [values[name] for name in node.inputs])
             values[node.name] = value
@@ -138,7 +139,8 @@ class RealNetwork(nn.Module):
             case ir.QAvgPool():
                 return functional.avg_pool2d(_pad(x, node.padding), node.kernel, node.stride)
             case ir.QAdd():
-                return functional.relu(x + inputs[1]) if node.requantise.lo == 0 else x + inputs[1]
+                activation = _activation(node.requantise)
+                return x + inputs[1] if activation is None else activation(x + inputs[1])
             case ir.QConcat():
                 return torch.cat(inputs, dim=1)
             case ir.QFlatten():
@@ -152,7 +154,7 @@ def _scale(graph: Graph, name: str) -> float:
     return float(scale)
 
 
-def logits_of(network: nn.Module, images: np.ndarray, batch: int = 250) -> np.ndarray:
+def logits_of(network: nn.Module, images: np.ndarray, batch: int = 50) -> np.ndarray:
     """Outputs float32 [N, classes] for uint8 images [N, C, H, W]; the network is left in evaluation mode."""
     network.eval()
     device = next(network.parameters()).device
@@ -162,6 +164,6 @@ def logits_of(network: nn.Module, images: np.ndarray, batch: int = 250) -> np.nd
     return np.concatenate(parts)
 
 
-def labels_of(network: nn.Module, images: np.ndarray, batch: int = 250) -> np.ndarray:
+def labels_of(network: nn.Module, images: np.ndarray, batch: int = 50) -> np.ndarray:
     """Predicted classes int64 [N] for uint8 images."""
     return logits_of(network, images, batch).argmax(axis=1).astype(np.int64)

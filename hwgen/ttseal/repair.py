@@ -9,12 +9,12 @@ from dataclasses import dataclass
 @dataclass(frozen=True, kw_only=True)
 class Repaired:
     """Args:
-        nodes: the set after repair.
+        nodes: the set after repair, sorted.
         holds: whether the attack on it stays within the limit.
         log: what was tried, in order: ("verify" | "add" | "drop", node or "", accuracy).
     """
 
-    nodes: frozenset[str]
+    nodes: tuple[str, ...]
     holds: bool
     log: tuple[tuple[str, str, float], ...]
 
@@ -45,10 +45,10 @@ def repair(
         nodes |= {name}
         log.append(("add", name, accuracy(nodes)))
     if log[-1][2] > limit:
-        return Repaired(nodes=nodes, holds=False, log=tuple(log))
+        return Repaired(nodes=tuple(sorted(nodes)), holds=False, log=tuple(log))
     for name in sorted(nodes - added, key=lambda name: (-sizes[name], name))[:drops]:
         found = accuracy(nodes - {name})
         log.append(("drop", name, found))
         if found <= limit:
             nodes -= {name}
-    return Repaired(nodes=nodes, holds=True, log=tuple(log))
+    return Repaired(nodes=tuple(sorted(nodes)), holds=True, log=tuple(log))

@@ -79,7 +79,8 @@ def facts(result: dict[str, Any]) -> list[tuple[str, str]]:
         ("threshold", f"the {result['threshold']['count']} most important, {result['choice']['prefix_bytes']:,} bytes; "
                       f"knapsack: {len(result['choice']['nodes'])} items, {result['choice']['bytes']:,} bytes in "
                       f"{result['choice']['seconds']:.3f} s"),
-        ("verified", f"{_log(result['verified']['log'])}; {'holds' if result['verified']['holds'] else 'DOES NOT HOLD'}"),
+        ("verified", f"{_log(result['verified']['log'])}; "
+                     f"{'holds' if result['verified']['holds'] else 'DOES NOT HOLD'}"),
         ("chosen", f"{len(chosen)} of {len(units)}: {sum(u['bytes'] for u in taken):,} bytes "
                    f"({percent(sum(u['bytes'] for u in taken) / total, 2)}), {sum(u['parameters'] for u in taken):,} "
                    f"parameters ({percent(sum(u['parameters'] for u in taken) / parameters, 2)})"),
@@ -102,6 +103,11 @@ def table_rows(rows: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
              else percent(r["substitute_accuracy_mean"]),
              percent(r["transfer_success"]), f"{r['queries']:,}", f"{r['seeds']}", percent(r["cycles_added_share"], 2))
             for r in rows]
+
+
+def attack_rows(transfer: dict[str, Any], epsilons: Sequence[int]) -> list[tuple[str, ...]]:
+    """Cells for people: attack, then success on the victim at every epsilon."""
+    return [(name, *(percent(at(by_epsilon, e)) for e in epsilons)) for name, by_epsilon in transfer["success"].items()]
 
 
 COLUMNS = ("set", "encrypted bytes", "substitute accuracy", "transfer success", "queries", "seeds", "cycles added")

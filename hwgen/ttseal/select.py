@@ -52,6 +52,15 @@ class SealJob:
     device: str = "cpu"
 
 
+@dataclass(frozen=True)
+class _Steps:
+    """Stored results of the search, of the knapsack and of the repair."""
+
+    threshold: dict[str, Any]
+    choice: dict[str, Any]
+    verified: dict[str, Any]
+
+
 def make_bench(job: SealJob, watcher: Watcher) -> Bench:
     """The run's folder, the victim (compared with the golden model first), and what the attacker has.
 
@@ -117,7 +126,7 @@ def select(job: SealJob, watcher: Watcher) -> dict[str, Any]:
         for name in SETS:
             for seed, nodes in zip(seeds, sets[name], strict=True):
                 bench.measure(nodes, seed, name)
-        shown = {name: _transfer(job, bench, name, sets[name][0], seeds[0]) for name in SETS}
+        shown = {name: transfer_of(job, bench, name, sets[name][0], seeds[0]) for name in SETS}
         result = {
             "model": job.target.name, "origin": job.target.origin, "dataset": job.splits.test.name,
             "test_images": len(job.splits.test), "settings": settings.to_dict(), "accuracy": accuracy,
@@ -126,7 +135,7 @@ def select(job: SealJob, watcher: Watcher) -> dict[str, Any]:
             "threshold": probes, "choice": choice, "verified": {**fixed, "nodes": sorted(chosen)},
             "sets": {name: [asdict(bench.measure(s, seed, name)) for seed, s in zip(seeds, sets[name], strict=True)]
                      for name in SETS},
-            "tried": _tried(bench, probes, fixed, order, choice, seeds), "transfer": shown,
+            "tried": _tried(bench, _Steps(probes, choice, fixed), order, seeds), "transfer": shown,
         }
         folder.write(RESULT, result)
         folder.write(ROWS, make_rows(result))
@@ -200,26 +209,26 @@ def _sets(units: Sequence[Unit], found: Sequence[Importance], chosen: frozenset[
             for name in SETS}
 
 
-def _transfer(job: SealJob, bench: Bench, name: str, nodes: frozenset[str], seed: int) -> dict[str, Any] | None:
+def transfer_of(job: SealJob, bench: Bench, title: str, nodes: frozenset[str], seed: int) -> dict[str, Any] | None:
+    """Adversarial examples from the substitute of a set, tried on the victim; stored; None if not wanted."""
     settings = job.settings.transfer
     if settings is None:
         return None
 
     def make() -> dict[str, Any]:
-        bench.watcher.begin(f"transfer, {name}")
-        network, test = bench.network(nodes, seed, name), job.splits.test
+        network, test = bench.network(nodes, seed, title), job.splits.test
+        bench.watcher.begin(f"{title}: adversarial examples")
         made = transfer(network, bench.attack.victim, test.images, test.labels, settings, seed=job.settings.seed,
-                        progress=lambda done, total, _text: bench.watcher.step(done, total))
+                        progress=bench.watcher.step)
         shown = 100 * made.success["auto"][settings.headline]
-        bench.watcher.note(f"{name}: {shown:.1f} % of {made.images} images fool the victim at {settings.headline}/255")
+        bench.watcher.note(f"{title}: {shown:.1f} % of {made.images} images fool the victim at {settings.headline}/255")
         return made.to_dict()
 
     key = [sorted(nodes), seed]
     return bench.folder.stored(f"transfer/{hash_json(key)[:16]}.json", key, make)
 
 
-def _tried(bench: Bench, probes: dict[str, Any], fixed: dict[str, Any], order: Sequence[str], choice: dict[str, Any],
-           seeds: Sequence[int]) -> list[dict[str, Any]]:
+def _tried(bench: Bench, steps: _Steps, order: Sequence[str], seeds: Sequence[int]) -> list[dict[str, Any]]:
     """Every set that was measured on the way, for the plot: where it came from, share of the bytes, accuracies."""
     found = []
 
@@ -229,10 +238,10 @@ def _tried(bench: Bench, probes: dict[str, Any], fixed: dict[str, Any], order: S
                       "accuracy_validation": float(np.mean([m.accuracy_validation for m in measured])),
                       "accuracy_test": float(np.mean([m.accuracy_test for m in measured]))})
 
-    for count, _ in probes["probes"]:
+    for count, _ in steps.threshold["probes"]:
         add("ranked", order[:count], seeds[:1])
-    nodes = frozenset(choice["nodes"])
-    for kind, name, value in fixed["log"]:
+    nodes = frozenset(steps.choice["nodes"])
+    for kind, name, value in steps.verified["log"]:
         if kind == "verify":
             add("chosen", nodes, seeds)
         elif kind == "add":
@@ -240,7 +249,7 @@ def _tried(bench: Bench, probes: dict[str, Any], fixed: dict[str, Any], order: S
             add("chosen", nodes, seeds)
         else:
             add("chosen", nodes - {name}, seeds)
-            nodes = nodes - {name} if value <= fixed["limit"] else nodes
+            nodes = nodes - {name} if value <= steps.verified["limit"] else nodes
     return found
 
 

@@ -28,6 +28,7 @@ class AttackSettings:
         shift, flip: random shifts in pixels and mirroring of training images (labels are taken to stay).
         known: whether weights that were stored in plain stay as read (``frozen``) or are trained along. They are
             exactly the victim's, so every step would lead away from them.
+        precision: of the training; substitutes are judged and attacked in float32.
     """
 
     seed_images: int = 500
@@ -35,12 +36,13 @@ class AttackSettings:
     step: float = 0.1
     epochs: int = 10
     last_epochs: int = 10
-    batch: int = 64
+    batch: int = 32
     rate: float = 2e-3
     decay: float = 5e-4
     shift: int = 2
     flip: bool = True
     known: Literal["frozen", "trained"] = "frozen"
+    precision: Literal["float32", "bfloat16"] = "float32"
 
     def __post_init__(self) -> None:
         _require(self.seed_images >= 2, f"{self.seed_images} seed images", "2 or more")
@@ -50,6 +52,7 @@ class AttackSettings:
         _require(self.batch >= 2, f"batch {self.batch}", "2 or more")
         _require(self.rate > 0 and self.decay >= 0, f"rate {self.rate}, decay {self.decay}", "rate > 0, decay >= 0")
         _require(self.shift >= 0, f"shift {self.shift}", "0 or more")
+        _require(self.precision in ("float32", "bfloat16"), f"precision {self.precision!r}", "float32, bfloat16")
         _require(self.known in ("frozen", "trained"), f"known weights {self.known!r}", "frozen, trained")
 
     @property
@@ -127,3 +130,10 @@ class SealSettings:
         if self.transfer is not None:
             values["transfer"]["epsilons"] = list(self.transfer.epsilons)
         return values
+
+
+def one_of(option: str, value: str, allowed: tuple[Any, ...]) -> Any:
+    """``value`` if it is one of ``allowed``; HwgenError names the option otherwise."""
+    if value not in allowed:
+        raise HwgenError(f"{value!r} is not possible", where=option, allowed=", ".join(allowed))
+    return value

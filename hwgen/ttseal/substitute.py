@@ -138,7 +138,9 @@ def _run(attack: Attack, network: RealNetwork, optimizer: torch.optim.Optimizer,
             network.train()
             while at.step < end:
                 rate = 0.5 * settings.rate * (1 + math.cos(math.pi * at.step / end))
-                _step(attack, network, optimizer, at, [run.seed, at.round, at.step], rate)
+                for group in optimizer.param_groups:
+                    group["lr"] = rate
+                _step(attack, network, optimizer, at, run.seed)
                 at.step += 1
                 if run.progress is not None:
                     run.progress(before + at.step, total)
@@ -157,19 +159,20 @@ def _run(attack: Attack, network: RealNetwork, optimizer: torch.optim.Optimizer,
 
 
 def _step(
-    attack: Attack, network: RealNetwork, optimizer: torch.optim.Optimizer, at: _State, key: list[int], rate: float,
+    attack: Attack, network: RealNetwork, optimizer: torch.optim.Optimizer, at: _State, seed: int,
 ) -> None:
-    settings = attack.settings
+    settings, key = attack.settings, [seed, at.round]
     count, steps = len(at.images), _steps(settings, at.round)
     epoch, index = divmod(at.step, steps)
-    order = np.random.default_rng([*key[:2], epoch, 2]).permutation(count)
+    order = np.random.default_rng([*key, epoch, 2]).permutation(count)
     rows = order[index * settings.batch:(index + 1) * settings.batch]
     spec = AugmentSpec(flip=settings.flip, shift=settings.shift)
-    images = augment(at.images[rows], spec, draw(spec, len(rows), np.random.default_rng([*key, 3])))
+    images = augment(at.images[rows], spec, draw(spec, len(rows), np.random.default_rng([*key, at.step, 3])))
     pixels = images.to(attack.device).float() / 255.0
-    loss = functional.cross_entropy(network(pixels), torch.from_numpy(at.labels[rows]).to(attack.device))
-    for group in optimizer.param_groups:
-        group["lr"] = rate
+    kind = torch.device(attack.device).type
+    with torch.autocast(kind, torch.bfloat16, enabled=settings.precision == "bfloat16"):
+        outputs = network(pixels)
+    loss = functional.cross_entropy(outputs.float(), torch.from_numpy(at.labels[rows]).to(attack.device))
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     optimizer.step()

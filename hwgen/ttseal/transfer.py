@@ -19,8 +19,8 @@ from hwgen.errors import HwgenError, ToolMissingError
 from hwgen.ttseal.settings import TransferSettings
 from hwgen.ttseal.victim import Victim
 
-#: Called with (attacks done, attacks in all, name of the next).
-Progress = Callable[[int, int, str], None]
+#: Called with (attacks done, attacks in all).
+Progress = Callable[[int, int], None]
 #: the attacks of a transfer; ``auto`` is the worst case of the ensemble
 ATTACKS = ("noise", "fgsm", "pgd", "auto")
 _ENSEMBLE = ("pgd", "apgd-ce", "apgd-dlr")
@@ -62,14 +62,14 @@ def require_library() -> None:
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
     """numpy's and torch's global generators, which ART draws from, seeded inside and untouched outside."""
-    kept = np.random.get_state()  # noqa: NPY002
-    np.random.seed(seed)  # noqa: NPY002
+    kept = np.random.get_state()
+    np.random.seed(seed)
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             yield
     finally:
-        np.random.set_state(kept)  # noqa: NPY002
+        np.random.set_state(kept)
 
 
 def transfer(
@@ -103,14 +103,14 @@ def transfer(
             fooled: dict[str, np.ndarray] = {}
             fooled_self: dict[str, np.ndarray] = {}
             for name in ("noise", "fgsm", *_ENSEMBLE):
-                if progress is not None:
-                    progress(done, total, f"{name} at {epsilon}/255")
-                made = _examples(name, model, pixels, labels, epsilon, settings)
+                made = _examples(name, model, (pixels, labels), epsilon, settings)
                 adversarial = _as_images(made, images, epsilon)
                 fooled[name] = victim.classes(adversarial) != labels
                 predicted = model.predict(adversarial.astype(np.float32) / 255.0, batch_size=settings.batch)
                 fooled_self[name] = predicted.argmax(axis=1) != labels
                 done += 1
+                if progress is not None:
+                    progress(done, total)
             for found, target in ((fooled, success), (fooled_self, own)):
                 found["auto"] = np.any([found[name] for name in _ENSEMBLE], axis=0)
                 for name in ATTACKS:
@@ -135,18 +135,18 @@ def _classifier(network: nn.Module, shape: tuple[int, ...], classes: int) -> Any
 
 
 def _examples(
-    name: str, model: Any, pixels: np.ndarray, labels: np.ndarray, epsilon: int, settings: TransferSettings,
+    name: str, model: Any, data: tuple[np.ndarray, np.ndarray], epsilon: int, settings: TransferSettings,
 ) -> np.ndarray:
-    """float32 [N, C, H, W]; the labels that the attacks leave are the victim's answers."""
+    """float32 [N, C, H, W] for (pixels, labels); the attacks lead away from the labels, which the victim answered."""
     from art.attacks.evasion import (  # noqa: PLC0415
         AutoProjectedGradientDescent,
         FastGradientMethod,
         ProjectedGradientDescentPyTorch,
     )
 
-    size = epsilon / 255.0
+    (pixels, labels), size = data, epsilon / 255.0
     if name == "noise":
-        return pixels + size * np.random.choice([-1.0, 1.0], pixels.shape)  # noqa: NPY002 - seeded by _seeded
+        return pixels + size * np.random.choice([-1.0, 1.0], pixels.shape)
     common: dict[str, Any] = {"norm": np.inf, "eps": size, "batch_size": settings.batch}
     if name == "fgsm":
         attack: Any = FastGradientMethod(model, **common)

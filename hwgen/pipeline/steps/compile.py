@@ -124,6 +124,6 @@ def inputs(request: BuildRequest) -> dict[str, Any]:
 
 STEP = Step(
     name="compile", title="compiling", needs=("quantise", "search"), inputs=inputs, run=run,
-    code=("hwgen.compiler", "hwgen.isa", "hwgen.cost", "hwgen.seal.select", "hwgen.seal.selection", "rtl_templates.engine.timing",
-          "hwgen.pipeline.steps.compile"),
+    code=("hwgen.compiler", "hwgen.isa", "hwgen.cost", "hwgen.seal.select", "hwgen.seal.selection",
+          "rtl_templates.engine.timing", "hwgen.pipeline.steps.compile"),
 )
