@@ -73,7 +73,7 @@ def make_bench(job: SealJob, watcher: Watcher) -> Bench:
     scratch = job.out / ".network.part"
     save_graph(target.graph, scratch)
     owner = {"model": target.name, "checkpoint": target.checkpoint, "network": hash_file(scratch),
-             "settings": settings.to_dict(), "dataset": target.recipe.input.dataset, "test_images": len(splits.test)}
+             **settings.of_substitutes(), "dataset": target.recipe.input.dataset}
     try:
         folder = RunFolder(job.out, owner)
         scratch.replace(graph)
@@ -105,42 +105,59 @@ def select(job: SealJob, watcher: Watcher) -> dict[str, Any]:
     with bench.folder.lock():
         seeds = [settings.seed + n for n in range(settings.seeds)]
         units, folder = bench.units, bench.folder
-        accuracy = folder.stored("accuracy.json", len(job.splits.test), lambda: _accuracies(job, bench, watcher))
+        accuracy = folder.stored("accuracy.json", "", lambda: _accuracies(job, bench, watcher))
         found = _importance(job, units, folder, watcher)
-        order = ranking(found)
         everything = frozenset(u.node for u in units)
         blind = bench.mean(everything, seeds[:1], "black box")
-        probes = folder.stored("threshold.json", [order, blind], lambda: asdict(smallest_prefix(
-            lambda count: bench.mean(order[:count], seeds[:1], f"threshold, {count} most important"), len(order),
-            blind + settings.delta, reach=settings.reach)))
-        choice = folder.stored("choice.json", [order, probes["count"], LEVELS],
-                               lambda: _pack(units, found, probes["count"]))
+        threshold = _threshold(job, bench, ranking(found), blind)
+        choice = folder.stored("choice.json", [ranking(found), threshold["count"], LEVELS],
+                               lambda: _pack(units, found, threshold["count"]))
         blind_all = bench.mean(everything, seeds, "black box")
-        fixed = folder.stored("verified.json", [choice["nodes"], blind_all, settings.drops], lambda: asdict(repair(
-            choice["nodes"], {i.node: i.value for i in found}, {u.node: u.bytes for u in units},
-            lambda nodes: bench.mean(nodes, seeds, "chosen"), blind_all + settings.delta,
-            drops=settings.drops)) | {"limit": blind_all + settings.delta})
-        chosen = frozenset(fixed["nodes"])
+        verified = _verified(job, bench, found, choice["nodes"], blind_all + settings.delta)
+        chosen = frozenset(verified["nodes"])
         sets = _sets(units, found, chosen, seeds)
-        folder.write("sets.json", {name: [sorted(s) for s in found_sets] for name, found_sets in sets.items()})
-        for name in SETS:
-            for seed, nodes in zip(seeds, sets[name], strict=True):
-                bench.measure(nodes, seed, name)
+        measured = {name: [asdict(bench.measure(s, seed, name)) for seed, s in zip(seeds, sets[name], strict=True)]
+                    for name in SETS}
+        folder.write("sets.json", measured)
         shown = {name: transfer_of(job, bench, name, sets[name][0], seeds[0]) for name in SETS}
         result = {
             "model": job.target.name, "origin": job.target.origin, "dataset": job.splits.test.name,
             "test_images": len(job.splits.test), "settings": settings.to_dict(), "accuracy": accuracy,
             "units": [asdict(u) for u in units], "importance": [asdict(i) for i in found],
-            "black_box": {"search": blind, "all_seeds": blind_all}, "limit": blind_all + settings.delta,
-            "threshold": probes, "choice": choice, "verified": {**fixed, "nodes": sorted(chosen)},
-            "sets": {name: [asdict(bench.measure(s, seed, name)) for seed, s in zip(seeds, sets[name], strict=True)]
-                     for name in SETS},
-            "tried": _tried(bench, _Steps(probes, choice, fixed), order, seeds), "transfer": shown,
+            "black_box": {"search": blind, "all_seeds": blind_all}, "limit": verified["limit"], "threshold": threshold,
+            "choice": choice, "verified": verified, "sets": measured, "transfer": shown,
+            "tried": _tried(bench, _Steps(threshold, choice, verified), ranking(found), seeds),
         }
         folder.write(RESULT, result)
         folder.write(ROWS, make_rows(result))
         folder.write(SELECTION, make_selection(job.target, units, chosen, result).to_dict())
         return result
+
+
+def _threshold(job: SealJob, bench: Bench, order: Sequence[str], blind: float) -> dict[str, Any]:
+    """How many of the ranked units have to be hidden, by the first seed's substitutes."""
+    settings = job.settings
+
+    def accuracy(count: int) -> float:
+        return bench.mean(order[:count], [settings.seed], f"threshold, {count} most important")
+
+    key = [list(order), blind, settings.delta, settings.reach]
+    return bench.folder.stored("threshold.json", key, lambda: asdict(
+        smallest_prefix(accuracy, len(order), blind + settings.delta, reach=settings.reach)))
+
+
+def _verified(
+    job: SealJob, bench: Bench, found: Sequence[Importance], nodes: Sequence[str], limit: float,
+) -> dict[str, Any]:
+    """The knapsack's set after attack and repair, by the substitutes of all seeds."""
+    seeds = [job.settings.seed + n for n in range(job.settings.seeds)]
+
+    def make() -> dict[str, Any]:
+        made = repair(nodes, {i.node: i.value for i in found}, {u.node: u.bytes for u in bench.units},
+                      lambda hidden: bench.mean(hidden, seeds, "chosen"), limit, drops=job.settings.drops)
+        return {**asdict(made), "limit": limit}
+
+    return bench.folder.stored("verified.json", [list(nodes), seeds, limit, job.settings.drops], make)
 
 
 def make_selection(target: Target, units: Sequence[Unit], chosen: frozenset[str], result: dict[str, Any]) -> Selection:
@@ -224,7 +241,7 @@ def transfer_of(job: SealJob, bench: Bench, title: str, nodes: frozenset[str], s
         bench.watcher.note(f"{title}: {shown:.1f} % of {made.images} images fool the victim at {settings.headline}/255")
         return made.to_dict()
 
-    key = [sorted(nodes), seed]
+    key = [sorted(nodes), seed, job.settings.to_dict()["transfer"]]
     return bench.folder.stored(f"transfer/{hash_json(key)[:16]}.json", key, make)
 
 

@@ -124,6 +124,11 @@ class SealSettings:
         _require(self.test_images >= 0, f"{self.test_images} test images", "0 (all) or more")
         _require(min(self.reach, self.drops, self.seed) >= 0, "reach, drops or seed below 0", "0 or more")
 
+    def of_substitutes(self) -> dict[str, Any]:
+        """What decides a single substitute and its accuracies; the rest may change without training them again."""
+        names = ("attack", "importance_images", "validation_images", "test_images", "seed")
+        return {name: self.to_dict()[name] for name in names}
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, epsilons as a list."""
         values = asdict(self)

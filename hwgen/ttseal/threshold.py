@@ -24,15 +24,18 @@ class Prefix:
 def smallest_prefix(accuracy: Callable[[int], float], items: int, limit: float, *, reach: int = 1) -> Prefix:
     """Binary search for the fewest items whose substitute accuracy is at most ``limit``.
 
-    The accuracy falls only nearly monotonously, so the neighbours of the answer are measured too: a smaller prefix
-    within ``reach`` that holds is taken instead (and its neighbours are looked at in turn), and a larger one that does
-    not hold is a sign that the answer was luck: the search goes on behind it.
+    The accuracy falls only nearly monotonously, so the neighbours of the answer are measured too. A larger one within
+    ``reach`` that does not hold is a sign that the answer was luck: the search goes on behind it. Smaller ones are
+    taken as long as every one between holds.
 
     Args:
         accuracy: of a substitute when the ``count`` most important items are encrypted; expensive, asked once a count.
         items: how many there are.
         limit: A_BB + delta, 0..1.
         reach: how far neighbours are looked at.
+
+    Raises:
+        HwgenError: no items, or a negative reach.
     """
     if items < 1 or reach < 0:
         raise HwgenError(f"{items} items with reach {reach}", where="threshold", allowed="at least 1 item, reach >= 0")
