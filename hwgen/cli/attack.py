@@ -54,6 +54,7 @@ def command(
     from hwgen.ttseal.device import use_torch
     from hwgen.ttseal.report import attack_rows, percent
     from hwgen.ttseal.settings import one_of
+    from hwgen.ttseal.transfer import require_library
 
     epsilons = tuple(epsilon or (2, 4, 8, 16))
     settings = SealSettings(
@@ -62,7 +63,9 @@ def command(
             known=one_of("--known", known, ("frozen", "trained")),
             precision=one_of("--precision", precision, ("float32", "bfloat16"))),
         transfer=TransferSettings(images=attack_images, epsilons=epsilons, headline=epsilons[-1]) if transfer else None,
-        test_images=images, seed=seed, seeds=1)
+        test_images=images, seed=seed, seeds=1, importance_images=0, validation_images=0)
+    if transfer:
+        require_library()
     use_torch(device, threads)
     target = load_target(model, data, weights=weights, build=build)
     job = SealJob(target=target, splits=load_splits(target.recipe, data, settings), settings=settings,

@@ -59,6 +59,7 @@ def command(
     from hwgen.ttseal.plots import write_plots
     from hwgen.ttseal.report import COLUMNS, facts, make_rows, table_rows
     from hwgen.ttseal.settings import one_of
+    from hwgen.ttseal.transfer import require_library
 
     settings = SealSettings(
         attack=AttackSettings(
@@ -69,6 +70,8 @@ def command(
         if transfer else None,
         delta=delta, importance_images=importance_images, validation_images=validation_images, test_images=images,
         seed=seed, seeds=seeds, drops=drops)
+    if transfer:
+        require_library()
     use_torch(device, threads)
     target = load_target(model, data, weights=weights, build=build)
     job = SealJob(target=target, splits=load_splits(target.recipe, data, settings), settings=settings,

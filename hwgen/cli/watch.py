@@ -16,10 +16,11 @@ class BarWatcher:
 
     Args:
         bar: of rich, running.
+        quiet: show nothing.
     """
 
-    def __init__(self, bar: Progress) -> None:
-        self._bar = bar
+    def __init__(self, bar: Progress, *, quiet: bool) -> None:
+        self._bar, self._quiet = bar, quiet
         self._task = bar.add_task("", total=None, visible=False)
 
     def begin(self, title: str) -> None:
@@ -32,7 +33,8 @@ class BarWatcher:
 
     def note(self, text: str) -> None:
         """A result, one line."""
-        self._bar.console.print(escape(text), soft_wrap=True)
+        if not self._quiet:
+            self._bar.console.print(escape(text), soft_wrap=True)
 
 
 @contextmanager
@@ -40,6 +42,4 @@ def watching(quiet: bool) -> Iterator[BarWatcher]:
     """A running bar; with ``quiet`` (``--json``) it shows nothing."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, disable=quiet, transient=True) as bar:
-        if quiet:
-            bar.console.quiet = True
-        yield BarWatcher(bar)
+        yield BarWatcher(bar, quiet=quiet)

@@ -58,6 +58,7 @@ class Measured:
         encrypted: nodes that were hidden, sorted.
         seed: of its training.
         accuracy_validation: share (0..1) of the validation images that it labels correctly; choices are made by it.
+            None where there are no such images.
         accuracy_test: the same of the test images; reported, nothing is chosen by it.
         agreement_test: share of the test images on which it agrees with the victim.
         queries: to the victim.
@@ -66,7 +67,7 @@ class Measured:
 
     encrypted: tuple[str, ...]
     seed: int
-    accuracy_validation: float
+    accuracy_validation: float | None
     accuracy_test: float
     agreement_test: float
     queries: int
@@ -112,21 +113,24 @@ class Bench:
         predicted = labels_of(network, test.images)
         measured = Measured(
             encrypted=nodes, seed=seed, queries=queries, seconds=round(seconds, 1),
-            accuracy_validation=float(np.mean(labels_of(network, validation.images) == validation.labels)),
+            accuracy_validation=float(np.mean(labels_of(network, validation.images) == validation.labels))
+            if len(validation) else None,
             accuracy_test=float(np.mean(predicted == test.labels)),
             agreement_test=float(np.mean(predicted == self.answers())))
         tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
         write_bytes(self.folder.root / f"{name}.safetensors", save(tensors))
         self.folder.write(f"{name}.json", asdict(measured))
+        judged = measured.accuracy_validation
         self.watcher.note(
             f"{title}: {len(nodes)} of {len(self.units)} hidden, {bytes_of(self.units, nodes):,} bytes "
-            f"({100 * share:.1f} %), seed {seed}: substitute {100 * measured.accuracy_validation:.1f} % "
-            f"(validation), {100 * measured.accuracy_test:.1f} % (test), {seconds:.0f} s")
+            f"({100 * share:.1f} %), seed {seed}: substitute {100 * measured.accuracy_test:.1f} % (test)"
+            + ("" if judged is None else f", {100 * judged:.1f} % (validation)") + f", {seconds:.0f} s")
         return measured
 
     def mean(self, encrypted: Collection[str], seeds: Sequence[int], title: str) -> float:
         """Mean validation accuracy over ``seeds``."""
-        return float(np.mean([self.measure(encrypted, seed, title).accuracy_validation for seed in seeds]))
+        found = [self.measure(encrypted, seed, title).accuracy_validation for seed in seeds]
+        return float(np.mean([value for value in found if value is not None]))
 
     def network(self, encrypted: Collection[str], seed: int, title: str) -> RealNetwork:
         """The trained substitute of a set, in evaluation mode."""

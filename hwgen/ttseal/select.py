@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from hwgen.errors import HwgenError
 from hwgen.golden.evaluate import Accuracy
 from hwgen.ir.execute import run_float
 from hwgen.pipeline.fingerprint import hash_file, hash_json
@@ -80,7 +81,7 @@ def make_bench(job: SealJob, watcher: Watcher) -> Bench:
     finally:
         scratch.unlink(missing_ok=True)
     victim = Victim(target.graph, target.recipe.input, job.device)
-    victim.check(splits.validation.images[:CHECKED])
+    victim.check(splits.pool.images[:CHECKED])
     attack = Attack(graph=target.graph, spec=target.recipe.input, victim=victim, pool=splits.pool.images,
                     settings=settings.attack, device=job.device)
     return Bench(attack, splits, units_of(target.graph), folder, watcher)
@@ -99,6 +100,9 @@ def select(job: SealJob, watcher: Watcher) -> dict[str, Any]:
         KeyboardInterrupt: Ctrl-C; everything finished is kept, a running training is saved.
     """
     settings = job.settings
+    if not (settings.importance_images and settings.validation_images):
+        raise HwgenError("a selection needs images for the importances and for validation", where="settings",
+                         allowed="1 or more of each")
     if settings.transfer is not None:
         require_library()
     bench = make_bench(job, watcher)
@@ -252,7 +256,7 @@ def _tried(bench: Bench, steps: _Steps, order: Sequence[str], seeds: Sequence[in
     def add(kind: str, nodes: Sequence[str] | frozenset[str], used: Sequence[int]) -> None:
         measured = [bench.measure(nodes, seed, kind) for seed in used]
         found.append({"kind": kind, "count": len(nodes), "share": share_of(bench.units, frozenset(nodes)),
-                      "accuracy_validation": float(np.mean([m.accuracy_validation for m in measured])),
+                      "accuracy_validation": bench.mean(nodes, used, kind),
                       "accuracy_test": float(np.mean([m.accuracy_test for m in measured]))})
 
     for count, _ in steps.threshold["probes"]:

@@ -119,9 +119,10 @@ class SealSettings:
 
     def __post_init__(self) -> None:
         _require(0 <= self.delta <= 1, f"delta {self.delta}", "0 .. 1")
-        _require(min(self.importance_images, self.probes, self.validation_images, self.seeds) >= 1,
-                 "importance images, probes, validation images or seeds below 1", "1 or more")
+        _require(min(self.probes, self.seeds) >= 1, "probes or seeds below 1", "1 or more")
         _require(self.test_images >= 0, f"{self.test_images} test images", "0 (all) or more")
+        _require(min(self.importance_images, self.validation_images) >= 0, "importance or validation images below 0",
+                 "1 or more; 0 where nothing is selected")
         _require(min(self.reach, self.drops, self.seed) >= 0, "reach, drops or seed below 0", "0 or more")
 
     def of_substitutes(self) -> dict[str, Any]:

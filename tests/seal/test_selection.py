@@ -53,7 +53,8 @@ def test_the_same_plan_encrypts_the_cores_alone() -> None:
 
 
 @pytest.mark.parametrize("choice", [
-    TTChoice(TTExecution.RECONSTRUCT), TTChoice(TTExecution.MERGED, ("IHW", "O")), TTChoice(TTExecution.MERGED, ("IHWO",)),
+    TTChoice(TTExecution.RECONSTRUCT), TTChoice(TTExecution.MERGED, ("IHW", "O")),
+    TTChoice(TTExecution.MERGED, ("IHWO",)),
 ])
 @pytest.mark.parametrize("core", [0, 1, 2])
 def test_another_plan_encrypts_the_whole_layer(choice: TTChoice, core: int) -> None:

@@ -149,7 +149,7 @@ def test_too_few_training_images(tmp_path: Path) -> None:
 
 def test_no_data_set_says_where_to_put_it(tmp_path: Path) -> None:
     target = load_target("resnet20", tmp_path)
-    with pytest.raises(HwgenError, match="cifar-10-python.tar.gz"):
+    with pytest.raises(HwgenError, match=r"cifar-10-python\.tar\.gz"):
         load_splits(target.recipe, tmp_path, SETTINGS)
 
 

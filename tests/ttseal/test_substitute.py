@@ -137,7 +137,8 @@ def test_too_few_images() -> None:
 @pytest.mark.parametrize(("change", "message"), [
     ({"seed_images": 1}, "2 or more"), ({"rounds": -1}, "0 .. 12"), ({"step": 0.0}, "0 < step"),
     ({"epochs": 0}, "1 or more"), ({"batch": 1}, "2 or more"), ({"rate": 0.0}, "rate > 0"),
-    ({"known": "liquid"}, "frozen, trained"), ({"precision": "int4"}, "float32, bfloat16"), ({"shift": -1}, "0 or more"),
+    ({"known": "liquid"}, "frozen, trained"), ({"precision": "int4"}, "float32, bfloat16"),
+    ({"shift": -1}, "0 or more"),
 ])
 def test_impossible_settings(change: dict[str, object], message: str) -> None:
     with pytest.raises(HwgenError, match=message):
