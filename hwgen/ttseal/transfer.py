@@ -6,6 +6,7 @@ when a transfer is measured.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -23,7 +24,11 @@ from hwgen.ttseal.victim import Victim
 Progress = Callable[[int, int], None]
 #: the attacks of a transfer; ``auto`` is the worst case of the ensemble
 ATTACKS = ("noise", "fgsm", "pgd", "auto")
-_ENSEMBLE = ("pgd", "apgd-ce", "apgd-dlr")
+
+
+def _ensemble(classes: int) -> tuple[str, ...]:
+    """What ``auto`` consists of; the difference of logits ratio needs a third class."""
+    return ("pgd", "apgd-ce", "apgd-dlr") if classes > 2 else ("pgd", "apgd-ce")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +39,9 @@ class Transfer:
         images: attacked test images, all classified correctly by the victim.
         success: attack -> epsilon (in 1/255) -> share (0..1) of the images that the victim then misclassifies.
             ``noise`` is random signs, what the substitute has to beat; ``auto`` counts an image if any of PGD,
-            APGD on cross-entropy and APGD on the difference of logits ratio succeeds (the criterion of AutoAttack,
-            arXiv 2003.01690).
+            APGD on cross-entropy and (from three classes on) APGD on the difference of logits ratio succeeds: the
+            criterion of AutoAttack, arXiv 2003.01690. PGD is among them because APGD leaves images alone that the
+            substitute gets wrong anyway.
         substitute_success: the same, on the substitute itself.
     """
 
@@ -51,7 +57,7 @@ class Transfer:
 def require_library() -> None:
     """Raises ToolMissingError, saying what to install, if ART is missing."""
     try:
-        import art  # noqa: F401, PLC0415
+        importlib.import_module("art")
     except ImportError:
         raise ToolMissingError(
             "the attack library is not installed (adversarial-robustness-toolbox)", where="attack",
@@ -96,13 +102,15 @@ def transfer(
     pixels = images.astype(np.float32) / 255.0
     success: dict[str, dict[int, float]] = {name: {} for name in ATTACKS}
     own: dict[str, dict[int, float]] = {name: {} for name in ATTACKS}
-    done, total = 0, len(settings.epsilons) * (len(_ENSEMBLE) + 2)
+    classes = int(victim.graph[victim.graph.output].shape[0])
+    ensemble = _ensemble(classes)
+    done, total = 0, len(settings.epsilons) * (len(ensemble) + 2)
     with _seeded(seed):
-        model = _classifier(substitute, pixels.shape[1:], int(victim.graph[victim.graph.output].shape[0]))
+        model = _classifier(substitute, pixels.shape[1:], classes)
         for epsilon in settings.epsilons:
             fooled: dict[str, np.ndarray] = {}
             fooled_self: dict[str, np.ndarray] = {}
-            for name in ("noise", "fgsm", *_ENSEMBLE):
+            for name in ("noise", "fgsm", *ensemble):
                 made = _examples(name, model, (pixels, labels), epsilon, settings)
                 adversarial = _as_images(made, images, epsilon)
                 fooled[name] = victim.classes(adversarial) != labels
@@ -112,7 +120,7 @@ def transfer(
                 if progress is not None:
                     progress(done, total)
             for found, target in ((fooled, success), (fooled_self, own)):
-                found["auto"] = np.any([found[name] for name in _ENSEMBLE], axis=0)
+                found["auto"] = np.any([found[name] for name in ensemble], axis=0)
                 for name in ATTACKS:
                     target[name][epsilon] = float(found[name].mean())
     return Transfer(images=len(images), success=success, substitute_success=own)
@@ -126,10 +134,8 @@ def _as_images(made: np.ndarray, images: np.ndarray, epsilon: int) -> np.ndarray
 
 
 def _classifier(network: nn.Module, shape: tuple[int, ...], classes: int) -> Any:
-    from art.estimators.classification import PyTorchClassifier  # noqa: PLC0415
-
     device = next(network.parameters()).device.type
-    return PyTorchClassifier(
+    return importlib.import_module("art.estimators.classification").PyTorchClassifier(
         model=network.eval(), loss=nn.CrossEntropyLoss(), input_shape=tuple(shape), nb_classes=classes,
         clip_values=(0.0, 1.0), device_type="cpu" if device == "cpu" else "gpu")
 
@@ -138,25 +144,20 @@ def _examples(
     name: str, model: Any, data: tuple[np.ndarray, np.ndarray], epsilon: int, settings: TransferSettings,
 ) -> np.ndarray:
     """float32 [N, C, H, W] for (pixels, labels); the attacks lead away from the labels, which the victim answered."""
-    from art.attacks.evasion import (  # noqa: PLC0415
-        AutoProjectedGradientDescent,
-        FastGradientMethod,
-        ProjectedGradientDescentPyTorch,
-    )
-
+    evasion = importlib.import_module("art.attacks.evasion")
     (pixels, labels), size = data, epsilon / 255.0
     if name == "noise":
         return pixels + size * np.random.choice([-1.0, 1.0], pixels.shape)
     common: dict[str, Any] = {"norm": np.inf, "eps": size, "batch_size": settings.batch}
     if name == "fgsm":
-        attack: Any = FastGradientMethod(model, **common)
+        attack: Any = evasion.FastGradientMethod(model, **common)
     elif name == "pgd":
-        attack = ProjectedGradientDescentPyTorch(
+        attack = evasion.ProjectedGradientDescentPyTorch(
             model, **common, eps_step=2.5 * size / settings.steps, max_iter=settings.steps,
             num_random_init=settings.restarts, verbose=False)
     else:
         loss = "cross_entropy" if name == "apgd-ce" else "difference_logits_ratio"
-        attack = AutoProjectedGradientDescent(
+        attack = evasion.AutoProjectedGradientDescent(
             model, **common, eps_step=2 * size, max_iter=settings.steps, nb_random_init=settings.restarts,
             loss_type=loss, verbose=False)
     return attack.generate(x=pixels, y=labels)
