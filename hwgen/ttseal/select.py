@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from hwgen.ttseal.knapsack import LEVELS, fewest_bytes, quantise_values
 from hwgen.ttseal.measure import Bench, Watcher
 from hwgen.ttseal.network import RealNetwork
 from hwgen.ttseal.repair import repair
-from hwgen.ttseal.report import SETS, make_rows
+from hwgen.ttseal.report import SETS, at, make_rows
 from hwgen.ttseal.settings import SealSettings
 from hwgen.ttseal.substitute import Attack
 from hwgen.ttseal.target import Splits, Target
@@ -231,22 +232,33 @@ def _sets(units: Sequence[Unit], found: Sequence[Importance], chosen: frozenset[
 
 
 def transfer_of(job: SealJob, bench: Bench, title: str, nodes: frozenset[str], seed: int) -> dict[str, Any] | None:
-    """Adversarial examples from the substitute of a set, tried on the victim; stored; None if not wanted."""
+    """Adversarial examples from the substitute of a set, tried on the victim; every epsilon is stored when it is done.
+
+    None if the settings do not ask for it.
+    """
     settings = job.settings.transfer
     if settings is None:
         return None
 
-    def make() -> dict[str, Any]:
+    def make(epsilon: int) -> dict[str, Any]:
         network, test = bench.network(nodes, seed, title), job.splits.test
-        bench.watcher.begin(f"{title}: adversarial examples")
-        made = transfer(network, bench.attack.victim, test.images, test.labels, settings, seed=job.settings.seed,
+        bench.watcher.begin(f"{title}: adversarial examples, {epsilon}/255")
+        made = transfer(network, bench.attack.victim, test.images, test.labels,
+                        replace(settings, epsilons=(epsilon,), headline=epsilon), seed=job.settings.seed,
                         progress=bench.watcher.step)
-        shown = 100 * made.success["auto"][settings.headline]
-        bench.watcher.note(f"{title}: {shown:.1f} % of {made.images} images fool the victim at {settings.headline}/255")
+        bench.watcher.note(f"{title}: {100 * made.success['auto'][epsilon]:.1f} % of {made.images} images fool the "
+                           f"victim at {epsilon}/255")
         return made.to_dict()
 
-    key = [sorted(nodes), seed, job.settings.to_dict()["transfer"]]
-    return bench.folder.stored(f"transfer/{hash_json(key)[:16]}.json", key, make)
+    merged: dict[str, Any] = {"images": 0, "success": {}, "substitute_success": {}}
+    for epsilon in settings.epsilons:
+        key = [sorted(nodes), seed, epsilon, settings.images, settings.steps, settings.restarts, settings.batch]
+        part = bench.folder.stored(f"transfer/{hash_json(key)[:16]}.json", key, partial(make, epsilon))
+        merged["images"] = part["images"]
+        for kind in ("success", "substitute_success"):
+            for attack, by_epsilon in part[kind].items():
+                merged[kind].setdefault(attack, {})[str(epsilon)] = at(by_epsilon, epsilon)
+    return merged
 
 
 def _tried(bench: Bench, steps: _Steps, order: Sequence[str], seeds: Sequence[int]) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ import pytest
 
 from hwgen.errors import HwgenError
 from hwgen.seal import load_selection
-from hwgen.ttseal import SealJob, SealSettings, chosen_nodes, load_splits, load_target, select
+from hwgen.ttseal import SealJob, SealSettings, TransferSettings, chosen_nodes, load_splits, load_target, select
 from hwgen.ttseal.measure import Silent
 from hwgen.ttseal.plots import write_plots
 from hwgen.ttseal.report import KEYS, SETS, facts, make_rows, markdown
@@ -165,3 +165,20 @@ def test_choices(tmp_path: Path) -> None:
     assert chosen_nodes("50%", target.graph, units)
     with pytest.raises(HwgenError, match="no layer is called 'layer9'"):
         chosen_nodes("layer9", target.graph, units)
+
+
+def test_transfer_is_measured_for_every_set_and_stored_per_epsilon(tmp_path: Path) -> None:
+    pytest.importorskip("art", reason="the attack extra is not installed")
+    settings = dataclasses.replace(SETTINGS, transfer=TransferSettings(images=4, epsilons=(8, 16), steps=2))
+    made = job(tmp_path, settings)
+    result = select(made, Silent())
+    assert set(result["transfer"]) == set(SETS)
+    assert all(0 <= r["transfer_success"] <= 1 for r in make_rows(result))
+    assert set(result["transfer"]["none"]["success"]["auto"]) == {"8", "16"}
+    different = {tuple(result["sets"][name][0]["encrypted"]) for name in SETS}
+    assert len(list((made.out / "transfer").glob("*.json"))) == 2 * len(different)
+    assert "transfer.svg" in [p.name for p in write_plots(result, made.out)]
+    more = dataclasses.replace(settings, transfer=TransferSettings(images=4, epsilons=(4, 8, 16), steps=2))
+    again = select(job(tmp_path, more), Silent())
+    assert again["transfer"]["none"]["success"]["auto"]["16"] == result["transfer"]["none"]["success"]["auto"]["16"]
+    assert len(list((made.out / "transfer").glob("*.json"))) == 3 * len(different)
