@@ -133,7 +133,7 @@ class Bench:
         return float(np.mean([value for value in found if value is not None]))
 
     def network(self, encrypted: Collection[str], seed: int, title: str) -> RealNetwork:
-        """The trained substitute of a set, in evaluation mode."""
+        """The trained substitute of a set, in evaluation mode, its weights fixed (gradients reach its input only)."""
         self.measure(encrypted, seed, title)
         nodes = tuple(sorted(encrypted))
         path = self.folder.root / f"{_name(nodes, seed)}.safetensors"
@@ -144,7 +144,7 @@ class Bench:
         except (SafetensorError, OSError, RuntimeError):
             path.with_suffix(".json").unlink()  # lost or damaged: train it again
             return self.network(encrypted, seed, title)
-        return network.to(self.attack.device).eval()
+        return network.to(self.attack.device).eval().requires_grad_(False)
 
 
 def _name(nodes: tuple[str, ...], seed: int) -> str:
