@@ -31,8 +31,8 @@ def command(
                                                  "times fewer MACs; 0: as the recipe says.")] = 0.0,
     objective: Annotated[str, typer.Option(help="What the search optimises: latency, throughput, area, energy.")]
     = "latency",
-    encrypt: Annotated[str, typer.Option(help="all, none, a fraction such as 0.5, or layer names a,b; "
-                                              "default: as the recipe says.")] = "",
+    encrypt: Annotated[str, typer.Option(help="all, none, a fraction such as 0.5, layer names a,b, or @FILE (made by "
+                                              "hwgen seal); default: as the recipe says.")] = "",
     key_file: Annotated[Path | None, typer.Option(help="Root key, 32 or 64 hexadecimal digits; default: a development "
                                                        "key is generated beside the build directory.")] = None,
     frames: Annotated[int, typer.Option(help="Images of the proof, back to back.")] = 2,
@@ -59,6 +59,8 @@ def command(
     from hwgen.pipeline.build import build, build_directory
     from hwgen.pipeline.request import BuildRequest
 
+    if encrypt.startswith("@"):
+        encrypt = f"@{Path(encrypt[1:]).resolve()}"  # 'verify' must find it from elsewhere
     request = BuildRequest(
         model=model, board=board, out=out_dir or build_directory(model, board), weights=weights, data=data,
         config=config, compress=compress, objective=objective, encrypt=encrypt, key_file=key_file, frames=frames,

@@ -33,7 +33,7 @@ def sample_images(source: ModelSource, shape: tuple[int, ...], count: int, seed:
     """Images made by the project (hwgen.data.synthetic)."""
     spec = _spec(source, shape)
     made = synthetic_images(count, spec.shape, seed)
-    return Images(_normalise(made, spec), None, f"{count} sample images made by hwgen (seed {seed})")
+    return Images(normalised(made, spec), None, f"{count} sample images made by hwgen (seed {seed})")
 
 
 def data_images(source: ModelSource, root: Path, split: Split, *, count: int, seed: int) -> Images:
@@ -45,7 +45,7 @@ def data_images(source: ModelSource, root: Path, split: Split, *, count: int, se
     dataset = load_dataset(spec.dataset, root, split, spec.shape, spec.classes or spec.class_count)
     if count:
         dataset = dataset.sample(count, seed)
-    return Images(_normalise(dataset.images, spec), dataset.labels,
+    return Images(normalised(dataset.images, spec), dataset.labels,
                   f"{len(dataset):,} {split} images of {dataset.name}")
 
 
@@ -57,7 +57,7 @@ def _spec(source: ModelSource, shape: tuple[int, ...]) -> InputSpec:
                      classes=("0", "1"))
 
 
-def _normalise(images: np.ndarray, spec: InputSpec) -> np.ndarray:
+def normalised(images: np.ndarray, spec: InputSpec) -> np.ndarray:
     """As ``hwgen.zoo.preprocess.normalise``, without torch."""
     mean = np.array(spec.mean, np.float32).reshape(1, -1, 1, 1)
     std = np.array(spec.std, np.float32).reshape(1, -1, 1, 1)

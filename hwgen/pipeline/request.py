@@ -21,7 +21,8 @@ class BuildRequest:
         config: JSON file with an accelerator configuration; without it, the search chooses.
         compress: decompose dense convolutions by TT-SVD until the network has so many times fewer MACs; 0: as it is.
         objective: what the search optimises (see ``hwgen.search.objectives``).
-        encrypt: "all", "none", a fraction such as "0.5", or layer names separated by commas; "": as the recipe says.
+        encrypt: "all", "none", a fraction such as "0.5", layer names separated by commas, or "@FILE": a selection made
+            by ``hwgen seal``; "": as the recipe says.
         key_file: root key, 16 or 32 bytes in hexadecimal; without it, a development key is generated beside ``out``.
         frames: images of the proof, at least 2.
         seed: of the choice of images and of the simulation's initial state.
@@ -59,6 +60,9 @@ class BuildRequest:
         for option, path in (("--weights", self.weights), ("--config", self.config), ("--key-file", self.key_file)):
             if path is not None and not path.is_file():
                 raise HwgenError(f"file {str(path)!r} does not exist", where=option)
+        if self.encrypt.startswith("@") and not Path(self.encrypt[1:]).is_file():
+            raise HwgenError(f"selection {self.encrypt[1:]!r} does not exist", where="--encrypt",
+                             hint="hwgen seal writes one")
         if self.data is not None and not self.data.is_dir():
             raise HwgenError(f"folder {str(self.data)!r} does not exist", where="--data")
         if self.evaluate_images < 0:

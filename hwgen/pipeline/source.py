@@ -70,3 +70,9 @@ def source_inputs(request: BuildRequest) -> dict[str, Any]:
         "recipe": hash_file(source.recipe.path),
         "checkpoint": hash_file(checkpoint) if checkpoint is not None and checkpoint.is_file() else "",
     }
+
+
+def weights_hash(request: BuildRequest, source: ModelSource) -> str:
+    """SHA-256 of the file that a request's weights come from; "" for seeded weights."""
+    file = source.file or request.weights or (source.recipe.checkpoint if source.recipe else None)
+    return hash_file(file) if file is not None and file.is_file() else ""

@@ -140,17 +140,20 @@ class QuantizeSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class EncryptSpec:
-    """What is stored encrypted: ``"all"``, ``"none"``, a fraction of the bytes, or layer names."""
+    """What is stored encrypted: ``"all"``, ``"none"``, a fraction of the bytes, layer names, or a selection made by
+    ``hwgen seal``; ``file`` is beside the recipe."""
 
-    select: Literal["all", "none", "fraction", "names"] = "all"
+    select: Literal["all", "none", "fraction", "names", "file"] = "all"
     fraction: float | None = None
     names: tuple[str, ...] = ()
+    file: str = ""
 
     def __post_init__(self) -> None:
         given = self.fraction is not None
         _require(given == (self.select == "fraction"), 'fraction must be given if, and only if, select = "fraction"')
         _require(self.fraction is None or 0 <= self.fraction <= 1, f"fraction must be in [0, 1], not {self.fraction}")
         _require(bool(self.names) == (self.select == "names"), 'names must be given if, and only if, select = "names"')
+        _require(bool(self.file) == (self.select == "file"), 'file must be given if, and only if, select = "file"')
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,7 +31,8 @@ def run(*arguments: str) -> tuple[int, str, str]:
 
 
 @pytest.mark.parametrize(
-    "command", ["build", "train", "compress", "search", "verify", "inspect", "report", "models", "boards"])
+    "command",
+    ["build", "train", "compress", "search", "seal", "attack", "verify", "inspect", "report", "models", "boards"])
 def test_help_has_examples(command: str) -> None:
     code, out, _ = run(command, "--help")
     assert code == 0

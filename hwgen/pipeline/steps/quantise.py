@@ -39,7 +39,7 @@ def run(context: StepContext) -> dict[str, Any]:
         images = data_images(source, request.data, "train", count=spec.images, seed=spec.seed)
     else:
         images = sample_images(source, shape, SAMPLES, spec.seed)
-    calibration = None if real else _recorded(graph, request, source)
+    calibration = None if real else recorded_calibration(graph, request, source)
     origin, kind = images.origin, "measured" if real else "sample"
     if calibration is not None:
         calibration, origin, kind = calibration[0], f"recorded: {calibration[1]}", "recorded"
@@ -59,7 +59,9 @@ def run(context: StepContext) -> dict[str, Any]:
     return {"text": f"{spec.calibration}, {origin}", "calibration": origin, "kind": kind}
 
 
-def _recorded(graph: Graph, request: BuildRequest, source: ModelSource) -> tuple[Calibration, str] | None:
+def recorded_calibration(
+    graph: Graph, request: BuildRequest, source: ModelSource
+) -> tuple[Calibration, str] | None:
     """The recipe's recorded calibration, if it is of these weights and covers every tensor of the planned graph."""
     from hwgen.quantize import Calibration
     from hwgen.quantize.fuse import fuse

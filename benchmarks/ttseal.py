@@ -1,0 +1,142 @@
+"""Chooses what to encrypt in the networks of the zoo, attacks every baseline, and fills docs/ttseal.md.
+
+    python benchmarks/ttseal.py --data FOLDER [--size full|reduced] [--out FOLDER] [--only resnet18_tt] [--write]
+
+Each network is one run of ``hwgen seal`` in OUT/NETWORK-SIZE. Everything finished is kept there: after an interruption
+the same command continues. By default, all models of the zoo that ship a checkpoint and have tensor trains.
+``--report SET=report.json`` adds the cycles that a build with that set measured (``hwgen build`` with --crypto-cost).
+``--write`` updates docs/results/ttseal.json and the tables of docs/ttseal.md; needs the extra ``attack``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from hwgen.ttseal import AttackSettings, SealJob, SealSettings, TransferSettings, load_splits, load_target, select
+from hwgen.ttseal.device import use_torch
+from hwgen.ttseal.plots import write_plots
+from hwgen.ttseal.report import SETS, facts, make_rows, markdown
+from hwgen.ttseal.select import RESULT
+from hwgen.zoo import list_recipes, load_recipe
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS, PAGE = ROOT / "docs" / "results" / "ttseal.json", ROOT / "docs" / "ttseal.md"
+#: ``reduced`` is what two busy cores do in about two hours a network; ``full`` wants a day of them, or a GPU
+SIZES = {
+    "full": SealSettings(),
+    "reduced": SealSettings(
+        attack=AttackSettings(seed_images=100, rounds=3, epochs=4, last_epochs=4, precision="bfloat16"),
+        transfer=TransferSettings(images=64, epsilons=(4, 8, 16), steps=10), importance_images=64,
+        validation_images=1000, test_images=1000, seeds=1, drops=2),
+}
+
+
+class Printer:
+    """Progress for a log file: what begins, every minute how far it is, every result."""
+
+    def __init__(self) -> None:
+        self._title, self._next = "", 0.0
+
+    def begin(self, title: str) -> None:
+        self._title, self._next = title, time.monotonic() + 60
+
+    def step(self, done: int, total: int) -> None:
+        if time.monotonic() > self._next:
+            self._next += 60
+            print(f"    {self._title}: {done:,} of {total:,}", flush=True)
+
+    def note(self, text: str) -> None:
+        print(f"  {text}", flush=True)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder that holds the data sets")
+    parser.add_argument("--size", choices=sorted(SIZES), default="full")
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "ttseal")
+    parser.add_argument("--only", default="", help="names separated by commas")
+    parser.add_argument("--report", action="append", default=[], metavar="SET=FILE",
+                        help="report.json of a build with this set encrypted; repeatable, with one network only")
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--no-run", action="store_true", help="use finished runs only")
+    parser.add_argument("--write", action="store_true")
+    return parser.parse_args()
+
+
+def networks(only: str) -> list[str]:
+    """Models to run."""
+    if only:
+        return only.split(",")
+    recipes = [load_recipe(name) for name in list_recipes()]
+    return [r.name for r in recipes if r.tt.layers and r.checkpoint is not None and r.checkpoint.is_file()]
+
+
+def cycles_added(reports: list[str]) -> dict[str, float]:
+    """Set -> share of the cold cycles that the crypto unit adds, from reports of builds."""
+    found: dict[str, float] = {}
+    for text in reports:
+        name, _, path = text.partition("=")
+        if name not in SETS:
+            raise SystemExit(f"--report {text}: {name!r} is none of {', '.join(SETS)}")
+        report = json.loads(Path(path).read_text(encoding="utf-8"))
+        added, cold = report["encryption"]["cycles_added"], report["cycles"]["measured"]
+        if added is None or cold is None:
+            raise SystemExit(f"--report {text}: that build has not measured what encryption costs")
+        found[name] = added / (cold - added)
+    return found
+
+
+def main() -> None:
+    """Run or continue, print, and with ``--write`` update docs/."""
+    options = arguments()
+    use_torch(options.device, options.threads)
+    settings, added = SIZES[options.size], cycles_added(options.report)
+    results: list[dict[str, Any]] = []
+    for name in networks(options.only):
+        out = options.out / f"{name}-{options.size}"
+        print(f"{name}, {options.size}: {out}", flush=True)
+        if options.no_run:
+            result = json.loads((out / RESULT).read_text(encoding="utf-8"))
+        else:
+            target = load_target(name, options.data)
+            splits = load_splits(target.recipe, options.data, settings)
+            job = SealJob(target=target, splits=splits, settings=settings, out=out, device=options.device)
+            result = select(job, Printer())
+        write_plots(result, out)
+        results.append(result)
+        print(section(result, added, options.size), flush=True)
+    if options.write:
+        write(results, added, options.size)
+
+
+def section(result: dict[str, Any], added: dict[str, float], size: str) -> str:
+    """Markdown about one network."""
+    lines = [f"### {result['model']}, {size} size", ""]
+    lines += [f"- **{name}**: {text}" for name, text in facts(result)]
+    return "\n".join([*lines, "", markdown(make_rows(result, added))])
+
+
+def write(results: list[dict[str, Any]], added: dict[str, float], size: str) -> None:
+    """Replace these networks' rows in the JSON file, and the page's tables and plots."""
+    old = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else []
+    names = {r["model"] for r in results}
+    rows = [r for r in old if r["network"] not in names] + [r for x in results for r in make_rows(x, added)]
+    RESULTS.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    page = PAGE.read_text(encoding="utf-8")
+    for result in results:
+        begin, end = (f"<!-- {result['model']}: {word} -->" for word in ("begin", "end"))
+        text = f"{begin}\n{section(result, added, size)}\n{end}"
+        if begin in page:
+            page = page.split(begin, 1)[0] + text + page.split(end, 1)[1]
+        else:
+            page = page.rstrip("\n") + f"\n\n{text}\n"
+    PAGE.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

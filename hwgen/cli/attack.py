@@ -1,0 +1,89 @@
+"""``hwgen attack``: what an attacker gets who sees the plain weights and queries the device."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hwgen.cli.console import err, out, print_json, table
+from hwgen.cli.guard import guarded
+
+NAME = "attack"
+EXAMPLES = (
+    "Examples:  hwgen attack --model resnet18_tt --data ~/data --encrypt @seal/resnet18_tt/selection.json   |   "
+    "hwgen attack -m resnet18_tt --data ~/data --encrypt none --epsilon 4 --epsilon 8"
+)
+
+
+@guarded
+def command(
+    model: Annotated[str, typer.Option("--model", "-m", help="Model name, recipe (.toml) or compressed network.")],
+    data: Annotated[Path, typer.Option(help="Folder that holds the data set in its public layout.")],
+    encrypt: Annotated[str, typer.Option(help="What is hidden: all, none, a share such as 0.25, names of layers or "
+                                              "cores a,b, or @FILE.")] = "all",
+    out_dir: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the run [attack/MODEL].")] = None,
+    weights: Annotated[Path | None, typer.Option(help="Checkpoint (.safetensors) instead of the recipe's.")] = None,
+    build: Annotated[Path | None, typer.Option(help="Build directory: attack the network that it ships.")] = None,
+    seed_images: Annotated[int, typer.Option(help="Images that the attacker begins with.")] = 500,
+    rounds: Annotated[int, typer.Option(help="How often the attacker doubles them by queries.")] = 4,
+    epochs: Annotated[int, typer.Option(help="Passes over the images a round.")] = 10,
+    last_epochs: Annotated[int, typer.Option(help="Further passes in the last round.")] = 10,
+    known: Annotated[str, typer.Option(help="Plain weights in the substitute: frozen or trained.")] = "frozen",
+    precision: Annotated[str, typer.Option(help="Of the training: float32 or bfloat16.")] = "float32",
+    seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 0,
+    images: Annotated[int, typer.Option(help="Test images of the accuracies; 0: all.")] = 0,
+    attack_images: Annotated[int, typer.Option(help="Test images attacked.")] = 500,
+    epsilon: Annotated[list[int] | None, typer.Option(help="Largest pixel change in 1/255, repeatable [2 4 8 16].")]
+    = None,
+    transfer: Annotated[bool, typer.Option("--transfer/--no-transfer", help="Attack the victim with adversarial "
+                                                                          "examples.")] = True,
+    threads: Annotated[int | None, typer.Option(help="Threads of torch.")] = None,
+    device: Annotated[str, typer.Option(help="Of torch: cpu, cuda.")] = "cpu",
+    json: Annotated[bool, typer.Option("--json", help="Machine-readable result.")] = False,
+) -> None:
+    """Train a substitute against the shipped int8 network and measure its accuracy and what transfers to the victim.
+
+    The attacker knows the architecture and every weight that is not hidden, and labels images by querying the victim.
+    Ctrl-C saves; the same command continues.
+    """
+    from hwgen.cli.watch import watching
+    from hwgen.ttseal import AttackSettings, SealJob, SealSettings, TransferSettings, load_splits, load_target
+    from hwgen.ttseal.attack import attack
+    from hwgen.ttseal.device import use_torch
+    from hwgen.ttseal.report import attack_rows, percent
+    from hwgen.ttseal.settings import one_of
+    from hwgen.ttseal.transfer import require_library
+
+    epsilons = tuple(epsilon or (2, 4, 8, 16))
+    settings = SealSettings(
+        attack=AttackSettings(
+            seed_images=seed_images, rounds=rounds, epochs=epochs, last_epochs=last_epochs,
+            known=one_of("--known", known, ("frozen", "trained")),
+            precision=one_of("--precision", precision, ("float32", "bfloat16"))),
+        transfer=TransferSettings(images=attack_images, epsilons=epsilons, headline=epsilons[-1]) if transfer else None,
+        test_images=images, seed=seed, seeds=1, importance_images=0, validation_images=0)
+    if transfer:
+        require_library()
+    use_torch(device, threads)
+    target = load_target(model, data, weights=weights, build=build)
+    job = SealJob(target=target, splits=load_splits(target.recipe, data, settings), settings=settings,
+                  out=out_dir or Path("attack") / target.name, device=device)
+    try:
+        with watching(quiet=json) as watcher:
+            result = attack(job, encrypt, watcher)
+    except KeyboardInterrupt:
+        err.print(f"interrupted; the training is kept in {job.out}, the same command continues")
+        raise
+    if json:
+        print_json(result)
+        return
+    out.print(f"{target.name} ({target.origin}): {len(result['encrypted'])} of {result['units']} cores and kernels "
+              f"hidden, {percent(result['encrypted_share'], 2)} of the bytes; {result['queries']:,} queries")
+    out.print(f"victim {percent(result['victim_accuracy'])}, substitute {percent(result['substitute_accuracy'])} on "
+              f"{result['test_images']:,} test images; they agree on {percent(result['agreement'])}")
+    if result["transfer"] is not None:
+        columns = ("attack", *(f"{e}/255" for e in epsilons))
+        out.print(table(f"victim fooled, of {result['transfer']['images']:,} images that it classifies correctly",
+                        columns, attack_rows(result["transfer"], epsilons), right=columns[1:]))

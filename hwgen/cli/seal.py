@@ -1,0 +1,91 @@
+"""``hwgen seal``: choose what has to be encrypted, and prove by attack that it suffices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hwgen.cli.console import err, out, print_json, table
+from hwgen.cli.guard import guarded
+
+NAME = "seal"
+EXAMPLES = (
+    "Examples:  hwgen seal --model resnet18_tt --data ~/data   |   "
+    "hwgen seal -m resnet18_tt --data ~/data --seed-images 100 --rounds 3 --seeds 1 --no-transfer   |   "
+    "hwgen build -m resnet18_tt -b zcu104 --encrypt @seal/resnet18_tt/selection.json"
+)
+
+
+@guarded
+def command(
+    model: Annotated[str, typer.Option("--model", "-m", help="Model name, recipe (.toml) or compressed network.")],
+    data: Annotated[Path, typer.Option(help="Folder that holds the data set in its public layout.")],
+    out_dir: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the run [seal/MODEL].")] = None,
+    weights: Annotated[Path | None, typer.Option(help="Checkpoint (.safetensors) instead of the recipe's.")] = None,
+    build: Annotated[Path | None, typer.Option(help="Build directory: attack the network that it ships.")] = None,
+    delta: Annotated[float, typer.Option(help="How much better than blind a substitute may be.")] = 0.03,
+    seed_images: Annotated[int, typer.Option(help="Images that the attacker begins with.")] = 500,
+    rounds: Annotated[int, typer.Option(help="How often the attacker doubles them by queries.")] = 4,
+    epochs: Annotated[int, typer.Option(help="Passes over the images a round.")] = 10,
+    last_epochs: Annotated[int, typer.Option(help="Further passes in the last round.")] = 10,
+    known: Annotated[str, typer.Option(help="Plain weights in the substitute: frozen or trained.")] = "frozen",
+    precision: Annotated[str, typer.Option(help="Of the training: float32 or bfloat16.")] = "float32",
+    seeds: Annotated[int, typer.Option(help="Substitutes per reported set.")] = 3,
+    seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 0,
+    importance_images: Annotated[int, typer.Option(help="Training images for the importances.")] = 256,
+    validation_images: Annotated[int, typer.Option(help="Training images on which substitutes are judged.")] = 2000,
+    images: Annotated[int, typer.Option(help="Test images of the reported figures; 0: all.")] = 0,
+    drops: Annotated[int, typer.Option(help="Removals tried on the verified set.")] = 3,
+    transfer: Annotated[bool, typer.Option("--transfer/--no-transfer", help="Attack the victim with adversarial "
+                                                                          "examples.")] = True,
+    attack_images: Annotated[int, typer.Option(help="Test images attacked.")] = 500,
+    epsilon: Annotated[list[int] | None, typer.Option(help="Largest pixel change in 1/255, repeatable [2 4 8 16].")]
+    = None,
+    headline: Annotated[int, typer.Option(help="The epsilon of the table.")] = 8,
+    threads: Annotated[int | None, typer.Option(help="Threads of torch.")] = None,
+    device: Annotated[str, typer.Option(help="Of torch: cpu, cuda.")] = "cpu",
+    json: Annotated[bool, typer.Option("--json", help="Print result.json on stdout.")] = False,
+) -> None:
+    """Choose the TT cores and kernels to encrypt: importance, threshold, knapsack, verified by real attacks.
+
+    Baselines are measured in the same run. Everything finished is kept: the same command continues after Ctrl-C. The
+    selection is for 'hwgen build --encrypt @FOLDER/selection.json'.
+    """
+    from hwgen.cli.watch import watching
+    from hwgen.ttseal import AttackSettings, SealJob, SealSettings, TransferSettings, load_splits, load_target, select
+    from hwgen.ttseal.device import use_torch
+    from hwgen.ttseal.plots import write_plots
+    from hwgen.ttseal.report import COLUMNS, facts, make_rows, table_rows
+    from hwgen.ttseal.settings import one_of
+    from hwgen.ttseal.transfer import require_library
+
+    settings = SealSettings(
+        attack=AttackSettings(
+            seed_images=seed_images, rounds=rounds, epochs=epochs, last_epochs=last_epochs,
+            known=one_of("--known", known, ("frozen", "trained")),
+            precision=one_of("--precision", precision, ("float32", "bfloat16"))),
+        transfer=TransferSettings(images=attack_images, epsilons=tuple(epsilon or (2, 4, 8, 16)), headline=headline)
+        if transfer else None,
+        delta=delta, importance_images=importance_images, validation_images=validation_images, test_images=images,
+        seed=seed, seeds=seeds, drops=drops)
+    if transfer:
+        require_library()
+    use_torch(device, threads)
+    target = load_target(model, data, weights=weights, build=build)
+    job = SealJob(target=target, splits=load_splits(target.recipe, data, settings), settings=settings,
+                  out=out_dir or Path("seal") / target.name, device=device)
+    try:
+        with watching(quiet=json) as watcher:
+            result = select(job, watcher)
+    except KeyboardInterrupt:
+        err.print(f"interrupted; everything finished is kept in {job.out}, the same command continues")
+        raise
+    plots = write_plots(result, job.out)
+    if json:
+        print_json(result)
+        return
+    out.print(table("", ("", ""), facts(result)))
+    out.print(table("", COLUMNS, table_rows(make_rows(result)), right=COLUMNS[1:]))
+    out.print(f"{job.out}/selection.json, {', '.join(p.name for p in plots)}")
