@@ -29,6 +29,10 @@ from hwgen.ir.nodes import Graph, QInput
 from hwgen.isa.layout import LoadFlag, LoadKind
 
 
+#: cycles that a word of program memory is worth, until the program fits
+WORD_PRICES = (1.0, 20.0, 400.0)
+
+
 def compile_network(graph: Graph, config: AcceleratorConfig, options: CompileOptions | None = None) -> CompiledNetwork:
     """Compile a quantised graph for one engine.
 
@@ -36,21 +40,36 @@ def compile_network(graph: Graph, config: AcceleratorConfig, options: CompileOpt
         HwgenError: an operator the engine lacks, or a resource that does not suffice, by name and by how much.
     """
     options = options or CompileOptions()
+    for price in WORD_PRICES[:-1]:
+        try:
+            return _folded_or_plain(graph, config, options, price)
+        except HwgenError as error:
+            if error.where != "config.program_words":
+                raise
+    return _folded_or_plain(graph, config, options, WORD_PRICES[-1])
+
+
+def _folded_or_plain(
+    graph: Graph, config: AcceleratorConfig, options: CompileOptions, price: float
+) -> CompiledNetwork:
+    """Whichever way of laying out the input takes fewer cycles."""
     fold = find_fold(graph, config) if options.fold_input else None
     if fold is None:
-        return _compile(graph, config, options, None)
+        return _compile(graph, config, options, None, price)
     try:
-        folded = _compile(graph, config, options, fold)
+        folded = _compile(graph, config, options, fold, price)
     except HwgenError:
-        return _compile(graph, config, options, None)
+        return _compile(graph, config, options, None, price)
     if not folded.strips:
         return folded
     # a folded input takes more memory than a plain one
-    plain = _compile(graph, config, options, None)
+    plain = _compile(graph, config, options, None, price)
     return min(folded, plain, key=lambda network: network.bound_cycles)
 
 
-def _compile(graph: Graph, config: AcceleratorConfig, options: CompileOptions, fold: Fold | None) -> CompiledNetwork:
+def _compile(
+    graph: Graph, config: AcceleratorConfig, options: CompileOptions, fold: Fold | None, price: float
+) -> CompiledNetwork:
     timing = options.timing or Timing.of(config)
     lowered = separate_banks(lower(graph, config, fold, options.pair))
     acc_bits = prove_widths(lowered, config)
@@ -59,7 +78,8 @@ def _compile(graph: Graph, config: AcceleratorConfig, options: CompileOptions, f
     stored = (lowered.output, *dumped)
     kernel_lines, local_lines = _kernel_regions(lowered, config)
     ring = plan_ring(config, local_lines, options)
-    storage = plan_storage(lowered, config, parts, stored=stored, budget=ring.budget, timing=timing)
+    storage = plan_storage(lowered, config, parts, stored=stored, budget=ring.budget, timing=timing,
+                           word_price=price)
     plan = storage.plan
     outputs = plan_outputs(graph, lowered, storage, config, stored)
     memory = plan_scratch(lowered, storage, config, outputs)
