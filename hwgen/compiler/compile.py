@@ -28,7 +28,6 @@ from hwgen.image.io_layout import InputLayout
 from hwgen.ir.nodes import Graph, QInput
 from hwgen.isa.layout import LoadFlag, LoadKind
 
-
 #: cycles that a word of program memory is worth, until the program fits
 WORD_PRICES = (1.0, 20.0, 400.0)
 

@@ -86,7 +86,7 @@ def _distinct_cost(network: NetworkWork, table: ConfigTable, memory: MemoryModel
     costs = _Costs(shapes, constants)
     spills = _Spills(network, shapes)
     chosen = {name: _choose(variants, costs, rate) for name, variants in network.variants.items()}
-    sequence = _sequence(network, costs, chosen, packing, spills.bytes, rate)
+    sequence = _sequence(network, costs, chosen, packing, spilled=spills.bytes, rate=rate)
     input_bytes = _input_bytes(network, shapes)
     output_bytes = np.full(len(shapes), network.output_values * 4.0)
 
@@ -172,7 +172,7 @@ def _choose(variants: tuple[Variant, ...], known: _Costs, rate: np.ndarray) -> n
 
 
 def _sequence(
-    network: NetworkWork, known: _Costs, chosen: dict[str, np.ndarray], packing: DspPacking,
+    network: NetworkWork, known: _Costs, chosen: dict[str, np.ndarray], packing: DspPacking, *,
     spilled: dict[str, np.ndarray], rate: np.ndarray,
 ) -> _Sequence:
     """Every operation that any shape uses, with zero cost where another variant is chosen there."""
