@@ -67,18 +67,25 @@ def _folded_or_plain(
 
 
 def _compile(
-    graph: Graph, config: AcceleratorConfig, options: CompileOptions, fold: Fold | None, price: float
+    graph: Graph, config: AcceleratorConfig, options: CompileOptions, fold: Fold | None, price: float, *,
+    reconstruct: bool = True,
 ) -> CompiledNetwork:
     timing = options.timing or Timing.of(config)
-    lowered = separate_banks(lower(graph, config, fold, options.pair))
+    lowered = separate_banks(lower(graph, config, fold, options.pair, reconstruct=reconstruct))
     acc_bits = prove_widths(lowered, config)
     reader, parts = cut_first_reader(lowered, _choose(lowered, config, timing, options), config, options.input_pieces)
     dumped = _dumped(graph, lowered) if options.debug_dump else ()
     stored = (lowered.output, *dumped)
     kernel_lines, local_lines = _kernel_regions(lowered, config)
     ring = plan_ring(config, local_lines, options)
-    storage = plan_storage(lowered, config, parts, stored=stored, budget=ring.budget, timing=timing,
-                           word_price=price)
+    try:
+        storage = plan_storage(lowered, config, parts, stored=stored, budget=ring.budget, timing=timing,
+                               word_price=price)
+    except HwgenError:
+        if not lowered.kernels:
+            raise
+        # cores of kernels do not come in strips: contract offline what would be built on the chip
+        return _compile(graph, config, options, fold, price, reconstruct=False)
     plan = storage.plan
     outputs = plan_outputs(graph, lowered, storage, config, stored)
     memory = plan_scratch(lowered, storage, config, outputs)
