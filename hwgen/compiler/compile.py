@@ -28,6 +28,9 @@ from hwgen.image.io_layout import InputLayout
 from hwgen.ir.nodes import Graph, QInput
 from hwgen.isa.layout import LoadFlag, LoadKind
 
+#: cycles that a word of program memory is worth, until the program fits
+WORD_PRICES = (1.0, 20.0, 400.0)
+
 
 def compile_network(graph: Graph, config: AcceleratorConfig, options: CompileOptions | None = None) -> CompiledNetwork:
     """Compile a quantised graph for one engine.
@@ -36,30 +39,53 @@ def compile_network(graph: Graph, config: AcceleratorConfig, options: CompileOpt
         HwgenError: an operator the engine lacks, or a resource that does not suffice, by name and by how much.
     """
     options = options or CompileOptions()
+    for price in WORD_PRICES[:-1]:
+        try:
+            return _folded_or_plain(graph, config, options, price)
+        except HwgenError as error:
+            if error.where != "config.program_words":
+                raise
+    return _folded_or_plain(graph, config, options, WORD_PRICES[-1])
+
+
+def _folded_or_plain(
+    graph: Graph, config: AcceleratorConfig, options: CompileOptions, price: float
+) -> CompiledNetwork:
+    """Whichever way of laying out the input takes fewer cycles."""
     fold = find_fold(graph, config) if options.fold_input else None
     if fold is None:
-        return _compile(graph, config, options, None)
+        return _compile(graph, config, options, None, price)
     try:
-        folded = _compile(graph, config, options, fold)
+        folded = _compile(graph, config, options, fold, price)
     except HwgenError:
-        return _compile(graph, config, options, None)
+        return _compile(graph, config, options, None, price)
     if not folded.strips:
         return folded
     # a folded input takes more memory than a plain one
-    plain = _compile(graph, config, options, None)
+    plain = _compile(graph, config, options, None, price)
     return min(folded, plain, key=lambda network: network.bound_cycles)
 
 
-def _compile(graph: Graph, config: AcceleratorConfig, options: CompileOptions, fold: Fold | None) -> CompiledNetwork:
+def _compile(
+    graph: Graph, config: AcceleratorConfig, options: CompileOptions, fold: Fold | None, price: float, *,
+    reconstruct: bool = True,
+) -> CompiledNetwork:
     timing = options.timing or Timing.of(config)
-    lowered = separate_banks(lower(graph, config, fold, options.pair))
+    lowered = separate_banks(lower(graph, config, fold, options.pair, reconstruct=reconstruct))
     acc_bits = prove_widths(lowered, config)
     reader, parts = cut_first_reader(lowered, _choose(lowered, config, timing, options), config, options.input_pieces)
     dumped = _dumped(graph, lowered) if options.debug_dump else ()
     stored = (lowered.output, *dumped)
     kernel_lines, local_lines = _kernel_regions(lowered, config)
     ring = plan_ring(config, local_lines, options)
-    storage = plan_storage(lowered, config, parts, stored=stored, budget=ring.budget, timing=timing)
+    try:
+        storage = plan_storage(lowered, config, parts, stored=stored, budget=ring.budget, timing=timing,
+                               word_price=price)
+    except HwgenError:
+        if not lowered.kernels:
+            raise
+        # cores of kernels do not come in strips: contract offline what would be built on the chip
+        return _compile(graph, config, options, fold, price, reconstruct=False)
     plan = storage.plan
     outputs = plan_outputs(graph, lowered, storage, config, stored)
     memory = plan_scratch(lowered, storage, config, outputs)

@@ -16,18 +16,21 @@ from hwgen.ir import nodes as ir
 from hwgen.ir.nodes import Graph, Node, ReconstructedKernel, Requantise
 
 
-def lower(graph: Graph, config: AcceleratorConfig, fold: Fold | None, pair: bool) -> Lowered:
+def lower(
+    graph: Graph, config: AcceleratorConfig, fold: Fold | None, pair: bool, *, reconstruct: bool = True
+) -> Lowered:
     """Operations in program order.
 
     Args:
         graph: quantised.
         fold: layout of the network input, or None.
         pair: the two-pixel shape may be used (decides the tile format of reconstructed kernels).
+        reconstruct: build kernels on the chip; otherwise they are contracted offline, which gives the same integers.
 
     Raises:
         HwgenError: a node that the engine cannot execute, by name.
     """
-    builder = _Builder(config=config, pair=pair and config.pair_mode, fold=fold)
+    builder = _Builder(config=config, pair=pair and config.pair_mode and reconstruct, fold=fold)
     for node in graph.nodes:
         builder.add(node)
     output = builder.resolve(graph.output)

@@ -38,9 +38,13 @@ class Storage:
 
 def plan_storage(
     lowered: Lowered, config: AcceleratorConfig, parts: Mapping[int, tuple[Part, ...]], *, stored: Collection[str],
-    budget: RingBudget, timing: Timing,
+    budget: RingBudget, timing: Timing, word_price: float = 1.0,
 ) -> Storage:
     """Everything on the chip if that is possible; first cores come at the start of the frame if there is room.
+
+    Args:
+        stored: tensors that leave the accelerator.
+        word_price: cycles that a word of program memory is worth where strips are chosen.
 
     Raises:
         HwgenError: even the smallest strips do not fit.
@@ -57,7 +61,8 @@ def plan_storage(
         except HwgenError as failed:
             error = error or failed
     assert error is not None
-    spiller = _Spiller(lowered, config, parts, overhang=overhang, stored=stored, budget=budget, timing=timing)
+    spiller = _Spiller(lowered, config, parts, overhang=overhang, stored=stored, budget=budget, timing=timing,
+                       word_price=word_price)
     for late in lates[-1:]:
         for share in SHARES:
             found = spiller.plan(share, late)
@@ -79,10 +84,11 @@ class _Spiller:
     """Spills the tensors whose spilling costs least until what is live at any time fits into a share of the memory."""
 
     def __init__(self, lowered: Lowered, config: AcceleratorConfig, parts: Mapping[int, tuple[Part, ...]], *,
-                 overhang: Collection[str], stored: Collection[str], budget: RingBudget, timing: Timing) -> None:
+                 overhang: Collection[str], stored: Collection[str], budget: RingBudget, timing: Timing,
+                 word_price: float) -> None:
         self.lowered, self.config, self.parts = lowered, config, parts
         self.overhang, self.stored = overhang, stored
-        self.budget, self.timing = budget, timing
+        self.budget, self.timing, self.word_price = budget, timing, word_price
         self.root = roots(lowered)
         fixed = {k.first for k in lowered.kernels.values()}
         fixed |= {op.dst for op in lowered.operations if isinstance(op, ContractOp) and op.dst}
@@ -100,7 +106,7 @@ class _Spiller:
         # strips of an even map may be odd, and their last pair hangs over
         pair = any(p.pair for p in parts) and dst.width % 2 == 1
         return StripProblem(op, parts, tensors[op.src], dst, dst.layout.blocks, pair, self.config, self.budget,
-                            self.timing)
+                            self.timing, self.word_price)
 
     def _options(self, index: int, staged: Staged) -> tuple[Candidate, ...]:
         return tuple(c for c in self.problem(index).candidates(staged) if c.largest <= self.config.act_words)

@@ -32,8 +32,6 @@ COUNTS = (1, 2, 3, 4, 5, 7, 8, 10, 14, 19, 28, 56)
 MEMORY_RATE = 40
 #: cycles of the load unit per plane, and of the memory until the first word is there
 PER_PLANE, LATENCY = 20, 150
-#: cycles that a word of program memory may cost
-PER_PROGRAM_WORD = 1.0
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,13 @@ class Candidate:
 
 @dataclass(frozen=True)
 class StripProblem:
-    """An operation with its tensors; ``overhang``: the second pixel of a pair may hang over a row's end."""
+    """An operation with its tensors.
+
+    Args:
+        words: output channel blocks.
+        overhang: the second pixel of a pair may hang over a row's end.
+        word_price: cycles that a word of program memory is worth.
+    """
 
     op: StripOp
     parts: tuple[Part, ...]
@@ -73,6 +77,7 @@ class StripProblem:
     config: AcceleratorConfig
     budget: RingBudget
     timing: Timing
+    word_price: float = 1.0
     _slots: dict[tuple[bool, int], list[int]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -195,4 +200,4 @@ class StripProblem:
         first = ins[0][1] - ins[0][0]
         lead = LATENCY + first * source_planes[0] * config.p_i / rate if staged.source else 0.0
         busy = max(float(compute), memory) if slots == 2 else compute + memory + transfers * LATENCY
-        return busy + lead + PER_PROGRAM_WORD * (6 * descriptors + 2 * transfers)
+        return busy + lead + self.word_price * (6 * descriptors + 2 * transfers)

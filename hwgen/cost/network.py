@@ -10,6 +10,7 @@ from hwgen.config.accelerator import DspPacking
 from hwgen.cost.arrays import ConfigTable
 from hwgen.cost.constants import CYCLES, CycleConstants
 from hwgen.cost.cycles import WorkCost, ceil_div, drains, folds_input, pipeline_latencies, work_cost
+from hwgen.cost.spill import spill
 from hwgen.cost.timeline import MemoryModel
 from hwgen.cost.work import NetworkWork, Variant, Work
 from hwgen.passes.plan import TTChoice
@@ -20,8 +21,10 @@ INPUT_PIECES = 4
 STREAM_PIECES = 4
 #: bytes of a segment: the ring takes a whole one or none
 SEGMENT_BYTES = 16384
+#: strips in which a map comes that does not fit on the chip
+STRIPS = 16
 #: fields that decide the cycles of an operation whose weights are there
-_SHAPE = ("p_i", "p_o", "acc_depth", "line_columns", "axi_ports")
+_SHAPE = ("p_i", "p_o", "acc_depth", "line_columns", "axi_ports", "act_words")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +37,9 @@ class NetworkCost:
         lines: of the weight stream.
         dram_bytes_cold, dram_bytes_steady: bytes that cross the memory ports per frame.
         descriptors: compute descriptors of the program.
+        transfers: loads and stores of strips.
+        spilled_bytes: of the bytes per frame, feature maps that do not fit on the chip.
+        possible: activation memory holds at least the smallest strips.
         choices: TT layer -> number of its variant, [N].
     """
 
@@ -44,6 +50,9 @@ class NetworkCost:
     dram_bytes_cold: np.ndarray
     dram_bytes_steady: np.ndarray
     descriptors: np.ndarray
+    transfers: np.ndarray
+    spilled_bytes: np.ndarray
+    possible: np.ndarray
     choices: dict[str, np.ndarray]
 
     def choice(self, network: NetworkWork, row: int) -> dict[str, TTChoice]:
@@ -89,8 +98,9 @@ def _distinct_cost(network: NetworkWork, table: ConfigTable, memory: MemoryModel
     shapes, row = table.unique(_SHAPE)
     rate = np.minimum(shapes.axi_ports * 16.0, memory.bytes_per_cycle)
     costs = _Costs(shapes, constants)
+    spills = _Spills(network, shapes)
     chosen = {name: _choose(variants, costs, rate) for name, variants in network.variants.items()}
-    sequence = _sequence(network, costs, chosen, packing)
+    sequence = _sequence(network, costs, chosen, packing, spilled=spills.bytes, rate=rate)
     input_bytes = _input_bytes(network, shapes)
     output_bytes = np.full(len(shapes), network.output_values * 4.0)
 
@@ -106,6 +116,8 @@ def _distinct_cost(network: NetworkWork, table: ConfigTable, memory: MemoryModel
     lead = memory.latency + constants.load_first
     landed = input_bytes / np.minimum(rate, table.p_i)  # activation memory takes one word a cycle
     landed = np.maximum(landed / INPUT_PIECES, landed - _input_overlap(network, costs)[row])
+    landed = np.where(spills.input_in_strips[row], landed / STRIPS, landed)
+    spilled = spills.total[row]
 
     per_line = table.line_bytes * (1 + 1 / 1024) / rate
     ring = table.weight_lines - SEGMENT_BYTES / table.line_bytes
@@ -120,11 +132,27 @@ def _distinct_cost(network: NetworkWork, table: ConfigTable, memory: MemoryModel
     stream = total_lines * table.line_bytes
     return NetworkCost(
         cold=cold, steady=steady, compute=compute, lines=total_lines,
-        dram_bytes_cold=stream + program_bytes + input_bytes + output_bytes,
-        dram_bytes_steady=np.where(resident, 0.0, stream) + input_bytes + output_bytes,
-        descriptors=sequence.descriptors.sum(axis=0),
+        dram_bytes_cold=stream + program_bytes + input_bytes + output_bytes + spilled,
+        dram_bytes_steady=np.where(resident, 0.0, stream) + input_bytes + output_bytes + spilled,
+        descriptors=sequence.descriptors.sum(axis=0), transfers=spills.transfers[row], spilled_bytes=spilled,
+        possible=spills.possible[row],
         choices={name: number[row] for name, number in chosen.items()},
     )
+
+
+class _Spills:
+    """Spilled feature maps of every shape: per operation, and in total; [N] each."""
+
+    def __init__(self, network: NetworkWork, shapes: ConfigTable) -> None:
+        sizes, row = np.unique(np.stack([shapes.p_i, shapes.act_words]), axis=1, return_inverse=True)
+        row = row.reshape(-1)
+        found = [spill(network, int(p_i), int(words)) for p_i, words in sizes.T]
+        names = {name for one in found for name in one.bytes}
+        self.bytes = {name: np.array([one.bytes.get(name, 0.0) for one in found])[row] for name in names}
+        self.total = np.array([one.total for one in found])[row]
+        self.transfers = np.array([one.transfers for one in found])[row]
+        self.possible = np.array([one.possible for one in found])[row]
+        self.input_in_strips = np.array([one.input_in_strips for one in found])[row]
 
 
 class _Costs:
@@ -158,7 +186,8 @@ def _choose(variants: tuple[Variant, ...], known: _Costs, rate: np.ndarray) -> n
 
 
 def _sequence(
-    network: NetworkWork, known: _Costs, chosen: dict[str, np.ndarray], packing: DspPacking
+    network: NetworkWork, known: _Costs, chosen: dict[str, np.ndarray], packing: DspPacking, *,
+    spilled: dict[str, np.ndarray], rate: np.ndarray,
 ) -> _Sequence:
     """Every operation that any shape uses, with zero cost where another variant is chosen there."""
     shapes = known.shapes
@@ -171,6 +200,8 @@ def _sequence(
         nonlocal before
         cost = known.of(work)
         cycles = cost.cycles
+        if work.name in spilled:  # strips come and go while others are computed
+            cycles = np.maximum(cycles, spilled[work.name] / rate)
         if before is not None:
             wait = np.full(len(shapes), before[0].pool != work.pool)
             if before[0].writes in work.reads:

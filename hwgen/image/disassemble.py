@@ -85,33 +85,52 @@ def describe_program(program: bytes) -> dict[str, Any]:
     if version != isa.ISA_VERSION:
         raise HwgenError(f"program of instruction set version {version}", allowed=str(isa.ISA_VERSION))
     loads, stores, computes = [], [], []
-    for values in _descriptors(program, at["load"], isa.LOAD_FIELDS):
+    steps: dict[str, int] = {}
+    for data in _descriptors(program, at["load"], isa.LOAD_WORDS):
+        values = isa.decode(isa.LOAD_FIELDS, data)
         if values["flags"] >> LoadFlag.END & 1:
             break
+        if values["flags"] >> LoadFlag.STEPS & 1:
+            steps = _steps(isa.LOAD_STEP_FIELDS, data, ("wait_store", "last_plane", "offset_step", "dest_step"))
+            continue
+        values, steps = {**values, **steps}, {}
         kind, flags = values.pop("kind"), values.pop("flags")
         loads.append(describe_run(kind, flags, values))
-    for values in _descriptors(program, at["store"], isa.STORE_FIELDS):
-        stores.append(values)
+    steps = {}
+    for data in _descriptors(program, at["store"], isa.STORE_WORDS):
+        values = isa.decode(isa.STORE_FIELDS, data)
+        if values["steps"]:
+            steps = _steps(isa.STORE_STEP_FIELDS, data, ("last_plane", "src_step", "offset_step"))
+            continue
+        stores.append({**values, **steps})
+        steps = {}
         if values["last"]:
             break
-    for values in _descriptors(program, at["compute"], isa.COMPUTE_FIELDS):
+    for data in _descriptors(program, at["compute"], isa.COMPUTE_WORDS):
+        values: dict[str, Any] = dict(isa.decode(isa.COMPUTE_FIELDS, data))
         if values["opcode"] == Opcode.END:
             break
-        values["opcode"] = Opcode(values["opcode"]).name  # type: ignore[assignment]
+        values["opcode"] = Opcode(values["opcode"]).name
         flags = values.pop("flags")
         computes.append({"flags": [f.name for f in ComputeFlag if flags >> f & 1], **values})
     return {"words": len(program) // 16, "ring_lines": word >> 48 & 0xFFFFFF, "isa_version": version, **{
         f"{k}_at": v for k, v in at.items()}, "load": loads, "store": stores, "compute": computes}
 
 
-def _descriptors(program: bytes, at: int, fields: tuple[isa.Field, ...]) -> Iterable[dict[str, Any]]:
-    size = isa.words_of(fields) * isa.WORD_BYTES
+def _steps(fields: tuple[isa.Field, ...], data: bytes, names: tuple[str, ...]) -> dict[str, int]:
+    """What a step descriptor says about the transfer behind it."""
+    values = isa.decode(fields, data)
+    return {name: values[name] for name in names}
+
+
+def _descriptors(program: bytes, at: int, words: int) -> Iterable[bytes]:
+    size = words * isa.WORD_BYTES
     position = at * isa.WORD_BYTES
     while True:
         data = program[position:position + size]
         if len(data) < size:
             raise HwgenError(f"the program ends inside a descriptor at word {position // 16}")
-        yield isa.decode(fields, data)
+        yield data
         position += size
 
 
@@ -143,6 +162,14 @@ def _io_line(name: str, layout: dict[str, Any]) -> str:
     return f"{name} {layout['kind']} {shape}, {layout['bytes']} bytes, plane stride {layout['plane_stride']}"
 
 
+def _planes(transfer: dict[str, Any], step: str) -> str:
+    """Planes of a transfer and the stores it waits for, if it has a step descriptor."""
+    if "last_plane" not in transfer:
+        return ""
+    text = f" planes={transfer['last_plane'] + 1} at +{transfer['offset_step']}, on the chip +{transfer[step]}"
+    return text + (f" wait=store{transfer['wait_store']}" if "wait_store" in transfer else "")
+
+
 def program_text(program: dict[str, Any]) -> str:
     """``describe_program`` as an assembler-like listing."""
     lines = [f"program: {program['words']} words, ring of {program['ring_lines']} lines", "", "load"]
@@ -150,11 +177,12 @@ def program_text(program: dict[str, Any]) -> str:
         flags = "".join(f" {f}" for f in load["flags"])
         lines.append(f"  {number:>4} {load['kind']}{flags} beats={load['beats']} at={load['offset']} "
                      f"dest={load['dest']} index={load['index']} segment=2^{load['segment_log2']} "
-                     f"wait={load['wait_progress']}")
+                     f"wait={load['wait_progress']}{_planes(load, 'dest_step')}")
     lines += ["", "store"]
     for number, store in enumerate(program["store"]):
-        lines.append(f"  {number:>4} words={store['words']} from={store['src']} to={store['offset']} "
-                     f"wait={store['wait_progress']}")
+        where = "SCRATCH " if store["scratch"] else ""
+        lines.append(f"  {number:>4} {where}words={store['words']} from={store['src']} to={store['offset']} "
+                     f"wait={store['wait_progress']}{_planes(store, 'src_step')}")
     lines += ["", "compute"]
     for number, d in enumerate(program["compute"]):
         counts = "×".join(str(d[f"last_{n}"] + 1) for n in isa.LOOP_NAMES)
@@ -167,7 +195,7 @@ def program_text(program: dict[str, Any]) -> str:
             text += f" res={d['res_base']}+{d['res_plane']}"
         if "LOCAL_WEIGHTS" in d["flags"]:
             text += f" tiles@{d['tile_line']}"
-        if d["wait_act"] or d["wait_progress"]:
-            text += f" wait=act{d['wait_act']},progress{d['wait_progress']}"
+        if d["wait_act"] or d["wait_progress"] or d["wait_store"]:
+            text += f" wait=act{d['wait_act']},progress{d['wait_progress']},store{d['wait_store']}"
         lines.append(text)
     return "\n".join(lines)

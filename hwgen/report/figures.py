@@ -96,6 +96,7 @@ def make_report(s: Sources) -> dict[str, Any]:
             "bytes_per_cycle": board.bytes_per_cycle, "latency_cycles": board.latency_cycles,
             "image_bytes": program["payload_bytes"], "input_bytes": program["input_bytes"],
             "output_bytes": program["output_bytes"], "transferred": program["transferred"],
+            "scratch_bytes": program["scratch_bytes"], "spilled_bytes": program["spilled_bytes"],
         },
         "search": {k: s.search[k] for k in ("considered", "feasible", "seconds", "explanation", "front")},
         "layers": _layers(s),

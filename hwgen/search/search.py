@@ -114,7 +114,7 @@ def search(graph: Graph, board: Board, *, goal: str = "latency", base: Accelerat
     table = replace(table, program_words=_program_words(cost))
     resources = estimate(table, board, key_bits=base.aes_key_bits)
     found = Evaluated(table, cost, resources, _figures(cost, resources, board, network.macs),
-                      resources.fits(board.resources), board, base)
+                      resources.fits(board.resources) & cost.possible, board, base)
     if not found.fits.any():
         raise _infeasible(found)
     feasible = np.flatnonzero(found.fits)
@@ -132,7 +132,8 @@ def search(graph: Graph, board: Board, *, goal: str = "latency", base: Accelerat
 
 def _program_words(cost: NetworkCost) -> np.ndarray:
     """Program memory for the descriptors and an allowance for loads and stores, a power of two."""
-    words = 6 * cost.descriptors + 160
+    # strips cut the pixel tiles once more, and every transfer takes a step descriptor and its own
+    words = np.where(cost.transfers > 0, 12 * cost.descriptors + 8 * cost.transfers, 6 * cost.descriptors) + 160
     return np.maximum(1024, 2 ** np.ceil(np.log2(words)).astype(np.int64))
 
 
@@ -161,6 +162,9 @@ def _winner(found: Evaluated, feasible: np.ndarray, aim: Objective) -> int:
 
 def _infeasible(found: Evaluated) -> HwgenError:
     """The error for a board that no configuration fits: the binding resource of the one that comes closest."""
+    if found.resources.fits(found.board.resources).any():
+        return HwgenError("no configuration that fits has room for the smallest strips of the feature maps",
+                          where=f"board {found.board.name}", hint="a larger board, or a smaller network or input")
     ratios = np.stack([
         np.where(getattr(found.resources, n) > getattr(found.board.resources, n),
                  getattr(found.resources, n) / max(getattr(found.board.resources, n), 1e-9), 0) for n in NAMES])

@@ -17,6 +17,9 @@ MAX_LINE_BYTES = 128
 DEPTHS = (128, 256, 512, 1024, 2048)
 ACC_BITS = 27
 _URAM_DEPTH = 4096
+_BRAM_BYTES, _URAM_BYTES = 4608, 36864
+#: of a board's block or UltraRAM, what activations may take
+SHARE = 0.75
 
 
 def config_table(board: Board, activation_words: Callable[[int], int]) -> ConfigTable:
@@ -30,7 +33,7 @@ def config_table(board: Board, activation_words: Callable[[int], int]) -> Config
     for p_i, columns in itertools.product(WORDS, LINE_COLUMNS):
         if p_i % board.packing.chain or columns * p_i % 16 or columns * p_i > MAX_LINE_BYTES:
             continue
-        words = max(512, _power(activation_words(p_i)))
+        banks = _bank_sizes(board, p_i, max(512, _power(activation_words(p_i))))
         for p_o in (p_i, 2 * p_i):
             if p_o % columns or p_o * 16 % (columns * p_i):
                 continue
@@ -38,12 +41,22 @@ def config_table(board: Board, activation_words: Callable[[int], int]) -> Config
             lines = [n for n in _weight_lines(board, p_i, columns) if n >= least]
             ultra = (0, 1) if board.resources.uram else (0,)
             rows += [(p_i, p_o, depth, words, columns, n, port, u)
-                     for depth, n, port, u in itertools.product(DEPTHS, lines, ports, ultra)]
+                     for depth, words, n, port, u in itertools.product(DEPTHS, banks, lines, ports, ultra)]
     table = np.array(rows, np.int64).T
     return ConfigTable(
         p_i=table[0], p_o=table[1], acc_depth=table[2], act_words=table[3], line_columns=table[4],
         weight_lines=table[5], axi_ports=table[6], act_ultra=table[7], acc_bits=np.full(len(rows), ACC_BITS),
         program_words=np.full(len(rows), 2048))
+
+
+def _bank_sizes(board: Board, p_i: int, words: int) -> list[int]:
+    """Words of a bank: all that the network needs, or, where the board has no room for that, any smaller power of two
+    (the rest of the feature maps is spilled)."""
+    room = SHARE * max(board.resources.bram36 * _BRAM_BYTES, board.resources.uram * _URAM_BYTES)
+    if 2 * words * p_i <= room:
+        return [words]
+    most = 1 << (int(room) // (2 * p_i)).bit_length() - 1
+    return [size for size in (most >> k for k in range(4)) if size >= 512]
 
 
 def _power(words: int) -> int:

@@ -47,6 +47,17 @@ def test_a_frame():
     assert all(buffer.freed for buffer in bus.buffers)
 
 
+def test_scratch_buffer():
+    bus = FakeBus(copy)
+    accelerator = Accelerator(bus)
+    accelerator.load(dataclasses.replace(IMAGE, metadata={**IMAGE.metadata, "scratch_bytes": 4096}))
+    scratch = bus.buffers[3]
+    assert scratch.size == 4096
+    assert bus.read32(reg.SCRATCH_ADDR_LOW) | bus.read32(reg.SCRATCH_ADDR_HIGH) << 32 == scratch.address
+    accelerator.load(IMAGE)
+    assert scratch.freed and len(accelerator.buffers) == 3
+
+
 def test_real_numbers_are_quantised():
     bus = FakeBus(copy)
     accelerator = Accelerator(bus)

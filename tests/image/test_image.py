@@ -15,7 +15,14 @@ from hwgen.driver import tensors as driver_tensors
 from hwgen.emulator import Machine
 from hwgen.errors import HwgenError
 from hwgen.golden.execute import run
-from hwgen.image.disassemble import describe_image, image_text, program_of, verify_segments
+from hwgen.image.disassemble import (
+    describe_image,
+    describe_program,
+    image_text,
+    program_of,
+    program_text,
+    verify_segments,
+)
 from hwgen.image.layout import FIXED_BYTES
 from hwgen.image.reader import parse_image, read_image
 from hwgen.image.sealer import Unsealed
@@ -173,3 +180,13 @@ def test_failed_write_leaves_nothing(network, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         write_image(tmp_path / "model.img", seal(network))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_listing_of_a_program_with_strips():
+    graph = small_resnet(np.random.default_rng(1), (8, 16, 16), 22)
+    network = compile_network(graph, config_for(8, 16, act_words=256))
+    program = describe_program(network.program)
+    assert network.strips and len(program["compute"]) == len(network.descriptors)
+    assert sum(16 * (d.get("last_plane", 0) + 1) * d["beats"] for d in program["load"] if "SCRATCH" in d["flags"]) > 0
+    text = program_text(program)
+    assert "planes=" in text and "wait=store" in text and "SCRATCH" in text

@@ -9,6 +9,7 @@ import pytest
 
 from hwgen.compiler.compile import compile_network
 from hwgen.config.board import Board, board_names, load_board
+from hwgen.cost.timeline import MemoryModel, predict
 from hwgen.cost.work import network_work
 from hwgen.errors import HwgenError
 from hwgen.search import search
@@ -59,14 +60,25 @@ def _smaller(board: Board, **resources: float) -> Board:
 
 
 def test_infeasible_board_names_the_binding_resource() -> None:
-    board = _smaller(load_board("pynq-z2"), bram36=20)
+    board = _smaller(load_board("pynq-z2"), bram36=15)
     with pytest.raises(HwgenError) as error:
         search(residual_network((64, 128), 32), board)
     text = str(error.value)
     assert "BRAM36" in text
-    assert "pynq-z2 has 20" in text
+    assert "pynq-z2 has 15" in text
     assert "short by" in text
     assert error.value.exit_code == 2
+
+
+@pytest.mark.parametrize(("name", "blocks"), [("pynq-z2", 24), ("pynq-z2", 40), ("zcu104", 60)])
+def test_feature_maps_need_not_fit(name: str, blocks: int) -> None:
+    board = _smaller(load_board(name), bram36=blocks, uram=0)
+    graph = residual_network((16, 32), 48)
+    chosen = search(graph, board).chosen
+    network = compile_network(quantised(graph), chosen.config)
+    assert network.strips
+    predicted = predict(network, MemoryModel.of(board)).steady.cycles
+    assert abs(chosen.steady_cycles - predicted) < 0.25 * predicted
 
 
 def test_explanation_states_objective_and_alternatives() -> None:

@@ -42,11 +42,13 @@ def run(context: StepContext) -> dict[str, Any]:
         "input_bytes": network.input.channels * network.input.height * network.input.width,
         "output_bytes": prod(network.output.shape) * (4 if network.output.kind == "raw" else 1),
         "transferred": {"input_bytes": network.input.bytes, "output_bytes": network.output_bytes},
+        "scratch_bytes": network.scratch_bytes, "spilled_bytes": network.spilled_bytes,
         "encrypted": list(encrypted), "layers": layers,
         "predicted": {"cold": _timeline(prediction.cold), "steady": _timeline(prediction.steady)},
     })
-    return {"text": f"{len(network.descriptors)} descriptors, {network.stream_lines:,} weight lines, predicted "
-                    f"{prediction.cold.cycles:,} cycles cold, {prediction.steady.cycles:,} steady",
+    spilled = f"{network.spilled_bytes:,} bytes of feature maps spilled, " if network.spilled_bytes else ""
+    return {"text": f"{len(network.descriptors)} descriptors, {network.stream_lines:,} weight lines, {spilled}"
+                    f"predicted {prediction.cold.cycles:,} cycles cold, {prediction.steady.cycles:,} steady",
             "predicted_cold": prediction.cold.cycles, "predicted_steady": prediction.steady.cycles}
 
 

@@ -25,19 +25,20 @@ def run(context: StepContext) -> dict[str, Any]:
     request, source = context.request, model_source(context.request)
     kind = json.loads((context.results["quantise"] / RECORD).read_text(encoding="utf-8"))["summary"]["kind"]
     values = recorded_values(request, source, kind)
-    if request.data is not None and source.recipe is not None:
+    if request.data is not None:
         graph = load_graph(context.results["quantise"] / QUANTISED)
         images = data_images(source, request.data, "test", count=request.evaluate_images, seed=0)
-        assert images.labels is not None
+        assert images.labels is not None and source.recipe is not None
         planned = load_graph(context.results["plan"] / PLANNED)
-        values |= {
+        compressed = _float_accuracy(planned, images.pixels, images.labels, context)
+        float_values = uncompressed_accuracy(values, compressed, len(images), changed=_is_compressed(context))
+        values = {
             "dataset": source.recipe.input.dataset, "images": len(images), "source": "measured",
-            "compressed": _float_accuracy(planned, images.pixels, images.labels, context),
-            "int8": _integer_accuracy(graph, images.pixels, images.labels, context),
-            "note": "float: recorded", "float": source.evaluation.float,
+            "compressed": compressed, "int8": _integer_accuracy(graph, images.pixels, images.labels, context),
+            **float_values,
         }
     write_json(context.out / ACCURACY, values)
-    return {"text": _text(values), **values}
+    return {"text": accuracy_text(values), **values}
 
 
 def recorded_values(request: BuildRequest, source: ModelSource, calibration: str) -> dict[str, Any]:
@@ -57,8 +58,32 @@ def recorded_values(request: BuildRequest, source: ModelSource, calibration: str
             "note": note if calibration == "sample" and recorded.int8 is not None else ""}
 
 
-def _text(values: dict[str, Any]) -> str:
+def _is_compressed(context: StepContext) -> bool:
+    counts = json.loads((context.results["compress"] / RECORD).read_text(encoding="utf-8"))["summary"]
+    return counts["parameters"] != counts["dense_parameters"]
+
+
+def uncompressed_accuracy(recorded: dict[str, Any], compressed: float, images: int, *, changed: bool) -> dict[str, Any]:
+    """Accuracy of the network before compression: this one's if it was not compressed, else only as recorded.
+
+    Args:
+        recorded: from ``recorded_values``.
+        compressed: measured accuracy of the float network of this build.
+        images: on which it was measured; a figure recorded on another number of images does not stand beside it.
+        changed: the network was compressed.
+    """
+    if not changed:
+        return {"float": compressed, "note": ""}
+    if recorded["float"] is not None and recorded["images"] == images:
+        return {"float": recorded["float"], "note": "float: recorded, the network before compression is not at hand"}
+    return {"float": None, "note": "float: the network before compression is not at hand"}
+
+
+def accuracy_text(values: dict[str, Any]) -> str:
+    """The accuracies in one line, each with what it was measured on."""
     known = [f"{k} {100 * values[k]:.2f} %" for k in ("float", "compressed", "int8") if values[k] is not None]
+    if values["note"].startswith("float: recorded"):
+        known[0] += " (recorded)"
     if not known:
         return "no figures recorded, none measured (give --data to measure)"
     return f"{', '.join(known)} on {values['images']:,} images of {values['dataset']} ({values['source']})"
@@ -92,6 +117,6 @@ def inputs(request: BuildRequest) -> dict[str, Any]:
 
 
 STEP = Step(
-    name="evaluate", title="evaluating", needs=("plan", "quantise"), inputs=inputs, run=run,
+    name="evaluate", title="evaluating", needs=("compress", "plan", "quantise"), inputs=inputs, run=run,
     code=("hwgen.golden", "hwgen.data", "hwgen.pipeline.steps.evaluate", "hwgen.pipeline.images"),
 )

@@ -34,8 +34,8 @@ def run(context: StepContext) -> dict[str, Any]:
     request, source = context.request, model_source(context.request)
     graph = load_graph(context.results["plan"] / PLANNED)
     spec, shape = source.quantize, graph.input_node().shape
-    real = request.data is not None and source.recipe is not None
-    if request.data is not None and source.recipe is not None:
+    real = request.data is not None
+    if request.data is not None:
         images = data_images(source, request.data, "train", count=spec.images, seed=spec.seed)
     else:
         images = sample_images(source, shape, SAMPLES, spec.seed)

@@ -25,7 +25,7 @@ def run(context: StepContext) -> dict[str, Any]:
     """Write int8 inputs, expected tensors and where the images come from."""
     request, source = context.request, model_source(context.request)
     graph = load_graph(context.results["quantise"] / QUANTISED)
-    if request.data is not None and source.recipe is not None:
+    if request.data is not None:
         images = data_images(source, request.data, "test", count=request.frames, seed=request.seed)
     else:
         images = sample_images(source, graph.input_node().shape, request.frames, request.seed)
