@@ -7,10 +7,11 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from hwgen.config.accelerator import DspPacking
+from hwgen.cost.activation import activation_words
 from hwgen.cost.arrays import ConfigTable
 from hwgen.cost.constants import CYCLES, CycleConstants
 from hwgen.cost.cycles import WorkCost, ceil_div, drains, folds_input, pipeline_latencies, work_cost
-from hwgen.cost.spill import spill
+from hwgen.cost.spill import NOTHING, spill
 from hwgen.cost.timeline import MemoryModel
 from hwgen.cost.work import NetworkWork, Variant, Work
 from hwgen.passes.plan import TTChoice
@@ -146,7 +147,8 @@ class _Spills:
     def __init__(self, network: NetworkWork, shapes: ConfigTable) -> None:
         sizes, row = np.unique(np.stack([shapes.p_i, shapes.act_words]), axis=1, return_inverse=True)
         row = row.reshape(-1)
-        found = [spill(network, int(p_i), int(words)) for p_i, words in sizes.T]
+        need = {int(p_i): activation_words(network, int(p_i)) for p_i in np.unique(sizes[0])}
+        found = [spill(network, int(p_i), int(words)) if need[int(p_i)] > words else NOTHING for p_i, words in sizes.T]
         names = {name for one in found for name in one.bytes}
         self.bytes = {name: np.array([one.bytes.get(name, 0.0) for one in found])[row] for name in names}
         self.total = np.array([one.total for one in found])[row]

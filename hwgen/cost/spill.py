@@ -40,14 +40,18 @@ class Spill:
         return sum(self.bytes.values())
 
 
+#: a network that fits
+NOTHING = Spill({}, 0, input_in_strips=False)
+
+
 def spill(network: NetworkWork, p_i: int, act_words: int) -> Spill:
-    """Traffic of ``network`` on an engine with two banks of ``act_words`` words of ``p_i`` bytes."""
+    """Traffic of ``network``, which does not fit, with two banks of ``act_words`` words of ``p_i`` bytes."""
     lives = tensor_lives(network, p_i)
     limit = FILLED * 2 * act_words
     spilled = {name for name, words in lives.words.items() if words > act_words}
     count = len(network.works)
     if not spilled and all(_live(lives, spilled, i) <= limit for i in range(count)):
-        return Spill({}, 0, input_in_strips=False)
+        return NOTHING
     while True:
         over = [i for i, work in enumerate(network.works)
                 if _live(lives, spilled, i) + _buffers(work, spilled, p_i) > limit]

@@ -11,6 +11,7 @@ import numpy as np
 
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.config.board import Board, Resources
+from hwgen.cost.activation import activation_words
 from hwgen.cost.arrays import ConfigTable
 from hwgen.cost.energy import energy_uj
 from hwgen.cost.network import NetworkCost, network_cost
@@ -20,7 +21,6 @@ from hwgen.cost.work import network_work
 from hwgen.errors import HwgenError
 from hwgen.ir.nodes import Graph
 from hwgen.passes.plan import TTChoice
-from hwgen.search.activation import activation_words
 from hwgen.search.explain import explain
 from hwgen.search.objectives import Figures, Objective, objective
 from hwgen.search.pareto import pareto

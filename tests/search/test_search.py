@@ -9,11 +9,11 @@ import pytest
 
 from hwgen.compiler.compile import compile_network
 from hwgen.config.board import Board, board_names, load_board
+from hwgen.cost.activation import activation_words
 from hwgen.cost.timeline import MemoryModel, predict
 from hwgen.cost.work import network_work
 from hwgen.errors import HwgenError
 from hwgen.search import search
-from hwgen.search.activation import activation_words
 from hwgen.search.pareto import pareto
 from tests.helpers.networks import quantised, residual_network
 
