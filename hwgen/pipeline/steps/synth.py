@@ -22,7 +22,7 @@ def run(context: StepContext) -> dict[str, Any]:
                                progress=context.progress)
     write_json(context.out / REPORT, report.to_dict())
     raw = ", ".join(f"{v:,.0f} {k}" for k, v in report.raw.to_dict().items() if v)
-    return {"text": f"{raw}; at most {report.levels} levels of logic", "levels": report.levels}
+    return {"text": f"{raw}; at most {report.levels} levels of logic within a module", "levels": report.levels}
 
 
 def inputs(request: BuildRequest) -> dict[str, Any]:
