@@ -32,7 +32,7 @@ def command(
     = None,
     json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
 ) -> None:
-    """Compress a trained network without training (train with 'hwgen train' and a recipe to recover accuracy)."""
+    """Compress a trained network ('hwgen train --model FILE' then recovers accuracy)."""
     from hwgen.ir.count import count, count_layers
     from hwgen.passes.fold_batchnorm import fold_batchnorm
     from hwgen.passes.prune_channels import prune_channels

@@ -13,29 +13,38 @@ from hwgen.cli.guard import guarded
 NAME = "train"
 EXAMPLES = (
     "Examples:  hwgen train --model resnet18_tt --data ~/data --out train/resnet18_tt   |   "
-    "hwgen train --model my.toml --data ~/data --teacher resnet18.safetensors"
+    "hwgen train --model my.toml --data ~/data --teacher resnet18.safetensors   |   "
+    "hwgen train --model small.safetensors --data ~/data --epochs 3"
 )
 
 
 @guarded
 def command(
-    model: Annotated[str, typer.Option("--model", "-m", help="Model name or recipe (.toml) with a [train] section.")],
+    model: Annotated[str, typer.Option("--model", "-m", help="Model name or recipe (.toml) with a \\[train] section, "
+                                                       "or a network that 'hwgen compress' wrote (.safetensors).")],
     data: Annotated[Path, typer.Option(help="Folder that holds the data set in its public layout.")],
     out_dir: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for checkpoint, log and state "
                                                                      "[train/MODEL].")] = None,
     teacher: Annotated[Path | None, typer.Option(help="Checkpoint of the recipe's teacher; trained first if missing.")]
     = None,
+    epochs: Annotated[int, typer.Option(help="Of a compressed network's fine-tuning.")] = 5,
+    peak: Annotated[float, typer.Option(help="Highest learning rate of a compressed network's fine-tuning.")] = 0.01,
     threads: Annotated[int | None, typer.Option(help="Threads of torch.")] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Start over instead of resuming.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Machine-readable result.")] = False,
 ) -> None:
-    """Train a model. Ctrl-C saves the state; the same command resumes."""
-    from hwgen.train import run
+    """Train a model, or fine-tune a compressed one. Ctrl-C saves the state; the same command resumes."""
+    from hwgen.train import fine_tune, run
     from hwgen.zoo.recipe import load_recipe
 
-    recipe = load_recipe(model)
-    folder = out_dir or Path("train") / recipe.name
-    result = run(recipe, data, folder, teacher=teacher, resume=not restart, threads=threads, display=not json)
+    if model.endswith(".safetensors"):
+        network = Path(model)
+        result = fine_tune(network, data, out_dir or Path("train") / network.stem, epochs=epochs, peak=peak,
+                           resume=not restart, threads=threads, display=not json)
+    else:
+        recipe = load_recipe(model)
+        result = run(recipe, data, out_dir or Path("train") / recipe.name, teacher=teacher, resume=not restart,
+                     threads=threads, display=not json)
     if json:
         print_json({"checkpoint": str(result.checkpoint), "log": str(result.log), "accuracy": result.accuracy,
                     "images": result.images})

@@ -17,6 +17,8 @@ from hwgen.ir import nodes as ir
 from hwgen.ir.nodes import Graph, Node
 from hwgen.ir.tt_chain import chain_convs
 
+ToTensor = Callable[[np.ndarray], Tensor]
+
 
 def run_float(graph: Graph, images: np.ndarray, keep: Collection[str] = ()) -> dict[str, np.ndarray]:
     """Runs ``graph`` on a batch.
@@ -52,7 +54,7 @@ def visit_float(graph: Graph, images: np.ndarray, visit: Callable[[Node, Tensor]
             if isinstance(node, ir.Input):
                 value = torch.from_numpy(np.array(images, dtype=np.float32))
             else:
-                value = _evaluate(node, [values[name] for name in node.inputs])
+                value = evaluate_node(node, [values[name] for name in node.inputs])
             visit(node, value)
             values[node.name] = value
             for name in node.inputs:
@@ -69,38 +71,44 @@ def _pad(x: Tensor, padding: ir.Padding, value: float = 0.0) -> Tensor:
     return functional.pad(x, (left, right, top, bottom), value=value) if any(padding) else x
 
 
-def _conv(x: Tensor, weight: np.ndarray, bias: np.ndarray | None, *, stride: ir.Pair, padding: ir.Padding,
-          dilation: ir.Pair, groups: int = 1) -> Tensor:
+def conv(x: Tensor, weight: Tensor, bias: Tensor | None, *, stride: ir.Pair, padding: ir.Padding,
+         dilation: ir.Pair, groups: int = 1) -> Tensor:
+    """Convolution [N, I, H, W] -> [N, O, H', W'] with padding (top, bottom, left, right)."""
     symmetric = padding[0] == padding[1] and padding[2] == padding[3]
     inner = (padding[0], padding[2]) if symmetric else (0, 0)
     source = x if symmetric else _pad(x, padding)
-    return functional.conv2d(source, _t(weight), None if bias is None else _t(bias), stride, inner, dilation, groups)
+    return functional.conv2d(source, weight, bias, stride, inner, dilation, groups)
 
 
 def _tt_conv(node: ir.TTConv2d, x: Tensor) -> Tensor:
-    for conv in chain_convs(node):
-        x = _conv(x, conv.weight, None, stride=conv.stride, padding=conv.padding, dilation=conv.dilation)
+    for link in chain_convs(node):
+        x = conv(x, _t(link.weight), None, stride=link.stride, padding=link.padding, dilation=link.dilation)
     return x + _t(node.bias)[:, None, None]
 
 
-def _batch_norm(node: ir.BatchNorm, x: Tensor) -> Tensor:
-    return functional.batch_norm(x, _t(node.mean), _t(node.var), _t(node.gamma), _t(node.beta), eps=node.eps)
+def _batch_norm(node: ir.BatchNorm, x: Tensor, tensor: ToTensor) -> Tensor:
+    return functional.batch_norm(x, _t(node.mean), _t(node.var), tensor(node.gamma), tensor(node.beta), eps=node.eps)
 
 
-def _evaluate(node: Node, inputs: Sequence[Tensor]) -> Tensor:
+def evaluate_node(node: Node, inputs: Sequence[Tensor], tensor: ToTensor = _t) -> Tensor:
+    """The tensor of ``node`` from those of its inputs, [N, *shape]; ``tensor`` turns its weights into tensors.
+
+    Raises:
+        HwgenError: no float node.
+    """
     x = inputs[0]
     match node:
         case ir.Conv2d():
-            return _conv(x, node.weight, node.bias, stride=node.stride, padding=node.padding, dilation=node.dilation,
-                         groups=node.groups)
+            return conv(x, tensor(node.weight), tensor(node.bias), stride=node.stride, padding=node.padding,
+                        dilation=node.dilation, groups=node.groups)
         case ir.TTConv2d():
             return _tt_conv(node, x)
         case ir.Linear():
-            return functional.linear(x, _t(node.weight), _t(node.bias))
+            return functional.linear(x, tensor(node.weight), tensor(node.bias))
         case ir.TTLinear():
             return x @ _t(node.cores[0][0]) @ _t(node.cores[1][:, :, 0]) + _t(node.bias)
         case ir.BatchNorm():
-            return _batch_norm(node, x)
+            return _batch_norm(node, x, tensor)
         case ir.Relu():
             return x.clamp_min(0)
         case ir.Relu6():

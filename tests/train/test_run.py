@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from hwgen.data import Dataset, load_dataset
 from hwgen.errors import HwgenError
@@ -47,29 +45,6 @@ layers = [{ name = "layer1.0.conv1", ranks = [4, 4] }, { name = "layer2.0.conv2"
 recipe = "tiny"
 weight = 0.5
 """
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """Noisy vertical or horizontal stripes, 32 + 16 images per class."""
-    rng = np.random.default_rng(0)
-    for split, count in (("train", 32), ("test", 16)):
-        for name in ("bars", "rows"):
-            folder = tmp_path / "data" / "shapes" / split / name
-            folder.mkdir(parents=True)
-            for index in range(count):
-                stripes = np.tile(np.where((np.arange(12) + index) // 2 % 2, 200, 60), (12, 1))
-                pixels = (stripes if name == "bars" else stripes.T) + rng.normal(0, 25, (12, 12))
-                Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(folder / f"{index:02}.png")
-    return tmp_path / "data"
 
 
 def recipe(folder: Path, text: str = DENSE, name: str = "tiny") -> Recipe:

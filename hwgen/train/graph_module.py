@@ -1,0 +1,91 @@
+"""A float graph as a torch module, so that a pruned or decomposed network can be trained on."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hwgen.ir import nodes as ir
+from hwgen.ir.execute import conv, evaluate_node
+from hwgen.ir.nodes import Graph, Node
+from hwgen.passes.rewrite import rebuild
+
+#: arrays of a node that are trained; BatchNorm keeps its statistics
+_TRAINED = ("weight", "bias", "gamma", "beta")
+
+
+class GraphModule(nn.Module):
+    """``graph`` with its weights as parameters.
+
+    Tensor-train layers compute with the kernel that their cores contract to, which is the same function and faster to
+    train than a chain of thin convolutions.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__()
+        self.graph = graph
+        self.arrays = nn.ParameterDict()
+        self._key: dict[int, str] = {}
+        for key, array in _arrays(graph):
+            # cores as [r, modes, r']: torch's memory formats know tensors of four dimensions only as images
+            shape = (array.shape[0], -1, array.shape[-1]) if "/core" in key else array.shape
+            self.arrays[key] = nn.Parameter(torch.from_numpy(array.copy()).reshape(shape))
+            self._key[id(array)] = key
+
+    def tensor(self, array: np.ndarray) -> Tensor:
+        """The parameter that stands for an array of the graph, in its shape."""
+        return self.arrays[self._key[id(array)]].reshape(array.shape)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """[N, *input shape] -> [N, *output shape]."""
+        values: dict[str, Tensor] = {}
+        for node in self.graph.nodes:
+            values[node.name] = images if isinstance(node, ir.Input) else self._evaluate(
+                node, [values[name] for name in node.inputs])
+        return values[self.graph.output]
+
+    def _evaluate(self, node: Node, inputs: list[Tensor]) -> Tensor:
+        match node:
+            case ir.TTConv2d():
+                kernel = self._contract(node.cores)  # I, Kh, Kw, O
+                return conv(inputs[0], kernel.permute(3, 0, 1, 2), self.tensor(node.bias), stride=node.stride,
+                            padding=node.padding, dilation=node.dilation)
+            case ir.TTLinear():
+                return functional.linear(inputs[0], self._contract(node.cores).T, self.tensor(node.bias))
+        return evaluate_node(node, inputs, self.tensor)
+
+    def _contract(self, cores: tuple[np.ndarray, ...]) -> Tensor:
+        product = self.tensor(cores[0])
+        for core in cores[1:]:
+            product = torch.tensordot(product, self.tensor(core), dims=1)
+        return product.squeeze(0).squeeze(-1)
+
+    def to_graph(self) -> Graph:
+        """The graph with the parameters' present values."""
+        nodes: list[Node] = []
+        for node in self.graph.nodes:
+            changed: dict[str, np.ndarray | tuple[np.ndarray, ...]] = {
+                name: self._array(getattr(node, name)) for name in _TRAINED if hasattr(node, name)}
+            if isinstance(node, ir.TTConv2d | ir.TTLinear):
+                changed["cores"] = tuple(self._array(core) for core in node.cores)
+            nodes.append(dataclasses.replace(node, **changed))  # pyright: ignore[reportArgumentType]
+        return rebuild(self.graph, nodes)
+
+    def _array(self, array: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(self.tensor(array).detach().float().numpy())
+
+
+def _arrays(graph: Graph) -> Iterator[tuple[str, np.ndarray]]:
+    """Every trained array with a name of its own (parameter names must not hold dots)."""
+    for number, node in enumerate(graph.nodes):
+        for name in _TRAINED:
+            if hasattr(node, name):
+                yield f"{number}/{name}", getattr(node, name)
+        if isinstance(node, ir.TTConv2d | ir.TTLinear):
+            for k, core in enumerate(node.cores):
+                yield f"{number}/core{k}", core
