@@ -115,7 +115,7 @@ class SealSettings:
     seed: int = 0
     seeds: int = 3
     reach: int = 1
-    drops: int = 3
+    drops: int = 8
 
     def __post_init__(self) -> None:
         _require(0 <= self.delta <= 1, f"delta {self.delta}", "0 .. 1")
