@@ -30,7 +30,7 @@ SIZES = {
     "full": SealSettings(),
     "reduced": SealSettings(
         attack=AttackSettings(seed_images=100, rounds=3, epochs=4, last_epochs=4, precision="bfloat16"),
-        transfer=TransferSettings(images=64, epsilons=(4, 8, 16), steps=10), importance_images=64,
+        transfer=TransferSettings(images=48, epsilons=(4, 8, 16), steps=10), importance_images=64,
         validation_images=1000, test_images=1000, seeds=1, drops=8),
 }
 
