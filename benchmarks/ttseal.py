@@ -5,7 +5,8 @@
 Each network is one run of ``hwgen seal`` in OUT/NETWORK-SIZE. Everything finished is kept there: after an interruption
 the same command continues. By default, all models of the zoo that ship a checkpoint and have tensor trains.
 ``--report SET=report.json`` adds the cycles that a build with that set measured (``hwgen build`` with --crypto-cost).
-``--write`` updates docs/results/ttseal.json and the tables of docs/ttseal.md; needs the extra ``attack``.
+``--write`` updates docs/results/ttseal.json and the tables of docs/ttseal.md. Adversarial examples need the extra
+``attack``; with ``--no-transfer`` they can be added by a later run.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +32,8 @@ SIZES = {
     "full": SealSettings(),
     "reduced": SealSettings(
         attack=AttackSettings(seed_images=100, rounds=3, epochs=4, last_epochs=4, precision="bfloat16"),
-        transfer=TransferSettings(images=64, epsilons=(4, 8, 16), steps=10), importance_images=64,
-        validation_images=1000, test_images=1000, seeds=1, drops=2),
+        transfer=TransferSettings(images=48, epsilons=(4, 8, 16), steps=10), importance_images=64,
+        validation_images=1000, test_images=1000, seeds=1, drops=8),
 }
 
 
@@ -63,6 +65,7 @@ def arguments() -> argparse.Namespace:
                         help="report.json of a build with this set encrypted; repeatable, with one network only")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--no-transfer", action="store_true", help="leave adversarial examples out for now")
     parser.add_argument("--no-run", action="store_true", help="use finished runs only")
     parser.add_argument("--write", action="store_true")
     return parser.parse_args()
@@ -96,6 +99,8 @@ def main() -> None:
     options = arguments()
     use_torch(options.device, options.threads)
     settings, added = SIZES[options.size], cycles_added(options.report)
+    if options.no_transfer:
+        settings = replace(settings, transfer=None)
     results: list[dict[str, Any]] = []
     for name in networks(options.only):
         out = options.out / f"{name}-{options.size}"

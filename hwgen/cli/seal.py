@@ -37,7 +37,7 @@ def command(
     importance_images: Annotated[int, typer.Option(help="Training images for the importances.")] = 256,
     validation_images: Annotated[int, typer.Option(help="Training images on which substitutes are judged.")] = 2000,
     images: Annotated[int, typer.Option(help="Test images of the reported figures; 0: all.")] = 0,
-    drops: Annotated[int, typer.Option(help="Removals tried on the verified set.")] = 3,
+    drops: Annotated[int, typer.Option(help="Removals tried on the verified set.")] = 8,
     transfer: Annotated[bool, typer.Option("--transfer/--no-transfer", help="Attack the victim with adversarial "
                                                                           "examples.")] = True,
     attack_images: Annotated[int, typer.Option(help="Test images attacked.")] = 500,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from hwgen.ttseal.measure import spread
+from hwgen.ttseal.settings import AttackSettings
 from hwgen.ttseal.units import Unit, share_of
 
 #: sets in the order in which they are shown
@@ -72,7 +73,8 @@ def facts(result: dict[str, Any]) -> list[tuple[str, str]]:
         ("accuracy", f"float {percent(accuracy['float'], 2)} (recorded), TT {percent(accuracy['tt'], 2)}, int8 "
                      f"{percent(accuracy['int8'], 2)} on {accuracy['images']:,} test images of {result['dataset']}"),
         ("attacker", f"{attack['seed_images']} seed images, {attack['rounds']} rounds, {queries:,} queries a set; "
-                     f"{attack['epochs']} epochs a round and {attack['last_epochs']} more in the last; plain weights "
+                     f"{attack['epochs']} epochs a round and {attack['last_epochs']} more in the last, "
+                     f"{AttackSettings(**attack).total_steps:,} optimiser steps; plain weights "
                      f"{attack['known']}; {settings['seeds']} seed{'s' if settings['seeds'] > 1 else ''}"),
         ("black box", f"A_BB {percent(result['black_box']['all_seeds'])} on {settings['validation_images']:,} "
                       f"validation images; limit A_BB + {percent(settings['delta'], 0)} = {percent(result['limit'])}"),

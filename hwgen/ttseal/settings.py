@@ -60,6 +60,20 @@ class AttackSettings:
         """Queries to the victim; the same for every set."""
         return self.seed_images * 2**self.rounds
 
+    def steps_per_epoch(self, round_: int) -> int:
+        """Optimiser steps of an epoch; a last incomplete batch is left out unless it is the only one."""
+        return max(1, self.seed_images * 2**round_ // self.batch)
+
+    def steps(self, round_: int) -> int:
+        """Optimiser steps of a round, 0 .. ``rounds``."""
+        epochs = self.epochs + (self.last_epochs if round_ == self.rounds else 0)
+        return self.steps_per_epoch(round_) * epochs
+
+    @property
+    def total_steps(self) -> int:
+        """Optimiser steps of a training."""
+        return sum(self.steps(r) for r in range(self.rounds + 1))
+
 
 @dataclass(frozen=True, kw_only=True)
 class TransferSettings:
@@ -115,7 +129,7 @@ class SealSettings:
     seed: int = 0
     seeds: int = 3
     reach: int = 1
-    drops: int = 3
+    drops: int = 8
 
     def __post_init__(self) -> None:
         _require(0 <= self.delta <= 1, f"delta {self.delta}", "0 .. 1")

@@ -118,23 +118,12 @@ def _trained(network: RealNetwork, settings: AttackSettings) -> list[Tensor]:
     return [p for p in network.parameters() if p.requires_grad]
 
 
-def _epochs(settings: AttackSettings, round_: int) -> int:
-    return settings.epochs + (settings.last_epochs if round_ == settings.rounds else 0)
-
-
-def _steps(settings: AttackSettings, round_: int) -> int:
-    """Steps of an epoch in a round; a last incomplete batch is left out unless it is the only one."""
-    return max(1, settings.seed_images * 2**round_ // settings.batch)
-
-
 def _run(attack: Attack, network: RealNetwork, optimizer: torch.optim.Optimizer, at: _State, run: _Run) -> None:
     settings = attack.settings
-    total = sum(_steps(settings, r) * _epochs(settings, r) for r in range(settings.rounds + 1))
-    before = sum(_steps(settings, r) * _epochs(settings, r) for r in range(at.round))
+    total, before = settings.total_steps, sum(settings.steps(r) for r in range(at.round))
     with interrupt_flag() as interrupted:
         while at.round <= settings.rounds:
-            steps = _steps(settings, at.round)
-            end = steps * _epochs(settings, at.round)
+            steps, end = settings.steps_per_epoch(at.round), settings.steps(at.round)
             network.train()
             while at.step < end:
                 rate = 0.5 * settings.rate * (1 + math.cos(math.pi * at.step / end))
@@ -162,7 +151,7 @@ def _step(
     attack: Attack, network: RealNetwork, optimizer: torch.optim.Optimizer, at: _State, seed: int,
 ) -> None:
     settings, key = attack.settings, [seed, at.round]
-    count, steps = len(at.images), _steps(settings, at.round)
+    count, steps = len(at.images), settings.steps_per_epoch(at.round)
     epoch, index = divmod(at.step, steps)
     order = np.random.default_rng([*key, epoch, 2]).permutation(count)
     rows = order[index * settings.batch:(index + 1) * settings.batch]

@@ -23,7 +23,7 @@ class Unit:
         node: its node in the integer network, which the compiler can store encrypted.
         layer: the float layer it came from; the cores of a train share one.
         shape: of its kernel, (O, I / groups, Kh, Kw).
-        parameters: weights and biases.
+        parameters: weights and biases (inner cores of a train have none).
         bytes: what it takes in the stored weights: a byte a weight, and 16 bytes an output channel for bias and
             requantisation. (Lanes that a configuration of the accelerator leaves idle are not counted.)
     """
@@ -69,7 +69,7 @@ def units_of(graph: Graph) -> tuple[Unit, ...]:
         out, inputs, rows, columns = node.weight.shape
         weights = _stored_weights(node)
         found.append(Unit(node=node.name, layer=node.origin or node.name, shape=(out, inputs, rows, columns),
-                          parameters=weights + out, bytes=weights + RECORD_BYTES * out))
+                          parameters=weights + (out if node.bias.any() else 0), bytes=weights + RECORD_BYTES * out))
     if not found:
         raise HwgenError("has no weights to encrypt", where=graph.name)
     return tuple(found)

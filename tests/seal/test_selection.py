@@ -17,6 +17,7 @@ from hwgen.quantize import calibrate, quantise
 from hwgen.seal import SelectedUnit, Selection, load_selection
 from tests.helpers.networks import residual_network
 from tests.helpers.small_build import build_small, small_onnx
+from tests.helpers.toy_attack import toy_recipe
 
 LAYER = "b1.conv2"
 
@@ -115,3 +116,18 @@ def test_a_selection_for_other_weights_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "s.json", Selection(model="small", checkpoint="0" * 64, units=(unit,), summary={}))
     with pytest.raises(HwgenError, match="was made for other weights"):
         build_small(tmp_path, encrypt=f"@{path}", last="compile")
+
+
+def test_a_recipe_names_a_selection_beside_it(tmp_path: Path) -> None:
+    recipe = toy_recipe(tmp_path)
+    recipe.write_text(recipe.read_text() + '[encrypt]\nselect = "file"\nfile = "mine.json"\n')
+    unit = SelectedUnit(node="linear", layer="linear", units=1, shape=(2, 8, 1, 1))
+    write(tmp_path / "mine.json", Selection(model="tiny", checkpoint="", units=(unit,), summary={}))
+    program = tmp_path / "build/compile/program.json"
+    build_small(tmp_path, model=str(recipe), last="compile")
+    assert json.loads(program.read_text())["encrypted"] == ["linear"]
+    build_small(tmp_path, model=str(recipe), encrypt="none", last="compile")  # the command line has the last word
+    assert json.loads(program.read_text())["encrypted"] == []
+    (tmp_path / "mine.json").unlink()
+    with pytest.raises(HwgenError, match=r"mine\.json' does not exist"):
+        build_small(tmp_path, model=str(recipe), last="compile")

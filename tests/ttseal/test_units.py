@@ -20,7 +20,7 @@ def test_every_core_is_a_unit() -> None:
     cores = [u for u in units.values() if u.layer == "b1.conv2"]
     assert [u.node for u in cores] == ["b1.conv2.core0", "b1.conv2.core1", "b1.conv2.core2"]
     assert [u.shape for u in cores] == [(8, 16, 1, 1), (8, 8, 3, 3), (16, 8, 1, 1)]
-    assert cores[1].parameters == 8 * 8 * 9 + 8
+    assert cores[1].parameters == 8 * 8 * 9
     assert cores[1].bytes == 8 * 8 * 9 + 16 * 8
 
 

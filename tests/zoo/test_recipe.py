@@ -73,6 +73,7 @@ def test_hash_ignores_texts_but_not_numbers(tmp_path: Path) -> None:
         ("I|H|W|O", "I|O|H|W", "does not split the modes IHWO"),
         ("layer2.0.conv2", "layer1.0.conv1", "must not name a layer twice"),
         ("[tt]", '[encrypt]\nselect = "fraction"\n[tt]', "fraction must be given if, and only if"),
+        ("[tt]", '[encrypt]\nselect = "file"\n[tt]', "file must be given if, and only if"),
         ("[tt]", "[encrypt]\nselect = 3\n[tt]", "encrypt.select: 3 is not possible"),
         ("[tt]", "[evaluation]\nint8 = 91.5\n[tt]", r"evaluation: int8 must be in \[0, 1\], not 91.5"),
         ("[tt]", "[tt", "is not valid TOML"),
