@@ -10,6 +10,7 @@ from typing import Any
 from hwgen.config.accelerator import DspPacking
 from hwgen.config.names import unknown_name
 from hwgen.config.tables import Table, read_toml
+from hwgen.config.zynq import ZYNQ
 from hwgen.errors import HwgenError
 from hwgen.resources import boards_dir
 
@@ -157,30 +158,30 @@ def _parse(path: Path) -> Board:
                              hint="every group of figures states where it comes from")
     peak = mem.number("peak_gbps", low=0.001)
     board = Board(
-        name=top.text("name"),
+        name=top.name("name"),
         title=top.text("title"),
-        part=top.text("part"),
-        board_part=top.text("board_part", default=""),
+        part=top.name("part"),
+        board_part=top.name("board_part", default=""),
         family=top.text("family", choices=FAMILIES),
         resources=Resources(**{k: res.number(k) for k in ("dsp", "bram36", "uram", "lut", "ff")}),
         packing=DspPacking(dsp.text("packing", choices=[p.value for p in DspPacking])),
         clock_mhz=clock.number("engine_mhz", low=1, high=1000),
-        source_clock=clock.text("source_clock"),
+        source_clock=clock.name("source_clock"),
         memory=BoardMemory(
             kind=mem.text("kind"),
             capacity_mib=mem.integer("capacity_mib", low=1),
             peak_gbps=peak,
             effective_gbps=mem.number("effective_gbps", low=0.001, high=peak),
             latency_cycles=mem.integer("latency_cycles", low=1, high=10000),
-            ports=mem.texts("ports"),
+            ports=mem.names("ports"),
             port_bytes=mem.integer("port_bytes", low=4, high=64),
             protocol=mem.text("protocol", choices=("axi3", "axi4")),
             controller=mem.text("controller", default=""),
         ),
         processing_system=ProcessingSystem(
             kind=ps.text("kind", choices=PROCESSING_SYSTEMS),
-            control_port=ps.text("control_port"),
-            interrupt_port=ps.text("interrupt_port", default=""),
+            control_port=ps.name("control_port"),
+            interrupt_port=ps.name("interrupt_port", default=""),
             control_address=ps.integer("control_address"),
             host_link=ps.text("host_link", default=""),
         ),
@@ -192,4 +193,26 @@ def _parse(path: Path) -> Board:
     if board.processing_system.kind == "none" and not (board.memory.controller and board.processing_system.host_link):
         raise HwgenError("a board without a processing system must name its memory controller and host link",
                          where=str(path), hint="set memory.controller and processing_system.host_link")
+    _check_ports(board, str(path))
     return board
+
+
+def _check_ports(board: Board, where: str) -> None:
+    """The block design can only use ports that the processing system has."""
+    system = ZYNQ.get(board.processing_system.kind)
+    if system is None:
+        if board.flow == "vivado":
+            raise HwgenError("the vivado flow needs a processing system", where=f"{where}.processing_system.kind",
+                             allowed=", ".join(ZYNQ))
+        return
+    ps = board.processing_system
+    used = (("clock.source_clock", (board.source_clock,), system.clocks),
+            ("memory.ports", board.memory.ports, system.memory),
+            ("processing_system.control_port", (ps.control_port,), system.control),
+            ("processing_system.interrupt_port", (ps.interrupt_port,), system.interrupts))
+    for field, names, known in used:
+        for name in names:
+            if name not in known:
+                raise HwgenError(f"{ps.kind} has no {name!r}", where=f"{where}.{field}", allowed=", ".join(known))
+        if len(set(names)) < len(names):
+            raise HwgenError("a port is named twice", where=f"{where}.{field}")

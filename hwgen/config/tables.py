@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from hwgen.errors import HwgenError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,99}")
+_NAME_RULE = "letters, digits and . _ : -, a letter or digit first"
+
+
+def plain_name(text: str) -> bool:
+    """Whether ``text`` means nothing but itself in Tcl, in a shell and as a file name."""
+    return _NAME.fullmatch(text) is not None
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -56,6 +65,21 @@ class Table:
         if not isinstance(value, str) or (allowed and value not in allowed):
             raise self._wrong(key, value, ", ".join(allowed) or "text")
         return value
+
+    def name(self, key: str, *, default: str | None = None) -> str:
+        """A string that can stand in scripts and file names as it is: ``plain_name``, or the default."""
+        value = self.text(key, default=default)
+        if value != default and not plain_name(value):
+            raise self._wrong(key, value, _NAME_RULE)
+        return value
+
+    def names(self, key: str) -> tuple[str, ...]:
+        """A list of at least one such string."""
+        values = self.texts(key)
+        for value in values:
+            if not plain_name(value):
+                raise self._wrong(key, value, _NAME_RULE)
+        return values
 
     def integer(self, key: str, *, low: int = 0, high: int = 1 << 48) -> int:
         """An integer within [low, high]."""

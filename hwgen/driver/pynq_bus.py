@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .errors import DriverError
+from .register_map import IRQ_STATUS
 
 
 class PynqBuffer:
@@ -79,20 +80,38 @@ class PynqBus:
         return PynqBuffer(array)
 
     def wait_irq(self, timeout: float) -> bool:
-        """Wait for the interrupt; without an interrupt controller in the overlay, poll its status register."""
-        interrupt = getattr(self._ip, "irq", None)
-        if interrupt is not None:
-            async def wait() -> None:
-                await asyncio.wait_for(interrupt.wait(), timeout)
-            try:
-                asyncio.get_event_loop().run_until_complete(wait())
-            except TimeoutError:
-                return False
-            return True
-        from .register_map import IRQ_STATUS  # noqa: PLC0415
+        """Wait for the interrupt, with PYNQ's interrupt object where there is one, else by reading the status register.
 
+        There is none where the overlay has no AXI interrupt controller, and none can be waited for while the caller's
+        own event loop runs (Jupyter). The register decides in any case: the controller may remember an old interrupt.
+        """
         end = time.monotonic() + timeout
-        while time.monotonic() < end:
-            if self.read32(IRQ_STATUS):
-                return True
-        return False
+        interrupt = getattr(self._ip, "irq", None)
+        loop = None if interrupt is None else _idle_loop()
+        while not self.read32(IRQ_STATUS):
+            left = end - time.monotonic()
+            if left <= 0:
+                return False
+            if interrupt is not None and loop is not None:
+                try:
+                    loop.run_until_complete(asyncio.wait_for(interrupt.wait(), left))
+                # two classes before Python 3.11, which the boards' images have not
+                except (TimeoutError, asyncio.TimeoutError):  # noqa: UP041
+                    continue
+        return True
+
+
+def _idle_loop() -> asyncio.AbstractEventLoop | None:
+    """This thread's event loop, to which PYNQ's interrupts are bound; None while it runs."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    else:
+        return None
+    try:
+        return asyncio.get_event_loop()
+    except RuntimeError:  # newer Pythons make none by themselves
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        return loop

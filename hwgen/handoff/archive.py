@@ -6,6 +6,8 @@ import hashlib
 import zipfile
 from pathlib import Path
 
+from hwgen.handoff.names import safe_name
+
 SUMS = "SHA256SUMS"
 _DATE = (1980, 1, 1, 0, 0, 0)
 
@@ -23,7 +25,8 @@ def write_checksums(folder: Path) -> None:
 
 
 def write_archive(folder: Path, path: Path, root: str) -> None:
-    """ZIP of ``folder`` with all names below ``root``."""
+    """ZIP of ``folder`` with all names below the folder ``safe_name(root)``."""
+    root = safe_name(root)
     with zipfile.ZipFile(path, "w") as archive:
         for file in files_of(folder):
             entry = zipfile.ZipInfo(f"{root}/{file.relative_to(folder)}", _DATE)

@@ -13,8 +13,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 import hwgen.driver
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.config.board import Board
+from hwgen.config.zynq import ZYNQ
 from hwgen.driver.tensors import pack_input
 from hwgen.handoff.archive import write_checksums
+from hwgen.handoff.names import plain_text, safe_name, tcl_word
 from hwgen.handoff.registers import c_header, ip_xact, markdown
 
 TOP = "hwgen_accelerator"
@@ -49,10 +51,13 @@ def write_handoff(folder: Path, c: Contents) -> None:
     """Fill ``folder``."""
     texts = Environment(loader=PackageLoader("hwgen.handoff", "templates"), undefined=StrictUndefined, trim_blocks=True,
                         lstrip_blocks=True, keep_trailing_newline=True, autoescape=False)
+    # whatever others named goes through one of these
+    texts.filters |= {"name": safe_name, "tcl": tcl_word, "plain": plain_text}
     values = {"model": c.model, "board": c.board, "config": c.config, "top": TOP, "report": c.report,
               "ports": list(range(c.config.axi_ports)), "frames": len(c.inputs), "classes": c.classes,
               "labels": c.labels, "metadata": c.metadata, "memory_ports": c.board.memory.ports[:c.config.axi_ports],
-              "period_ns": round(1e3 / c.config.clock_mhz, 3)}
+              "period_ns": round(1e3 / c.config.clock_mhz, 3), "system": c.board.processing_system,
+              "zynq": ZYNQ.get(c.board.processing_system.kind)}
 
     def text(name: str, template: str) -> None:
         path = folder / name
@@ -64,7 +69,7 @@ def write_handoff(folder: Path, c: Contents) -> None:
     text("README.md", "README.md.j2")
     if c.board.flow == "vivado":
         text("vivado/package_ip.tcl", "package_ip.tcl.j2")
-        text("vivado/create_project.tcl", f"block_design_{c.board.processing_system.kind}.tcl.j2")
+        text("vivado/create_project.tcl", "block_design.tcl.j2")
         text("vivado/clock.xdc", "clock.xdc.j2")
     else:
         text("yosys/synth.ys", "synth_ecp5.ys.j2")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from hwgen.report.plots import PLOTS
 
 
 def render(report: dict[str, Any]) -> str:
     """HTML text of a report."""
-    environment = Environment(loader=PackageLoader("hwgen.report", "templates"), autoescape=select_autoescape(),
+    # always: names of models and layers come from files of others (select_autoescape goes by the name, .html, not .j2)
+    environment = Environment(loader=PackageLoader("hwgen.report", "templates"), autoescape=True,
                               undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"thousands": _thousands, "percent": _percent}
     plots = {name: draw(report) for name, draw in PLOTS.items()}

@@ -32,7 +32,7 @@ class Job:
         inputs: int8 [N, C, H, W].
         memory: of the board.
         seed: of the random initial state.
-        waves: FST file to write.
+        waves: FST file to write; the traced run gets the image under a random key, so that ``key`` is not in the dump.
         cache: folder of compiled simulators.
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import tempfile
 import time
 from collections.abc import Sequence
@@ -15,6 +16,8 @@ import numpy as np
 
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.errors import HwgenError
+from hwgen.image.reseal import reseal
+from hwgen.seal import Key
 from hwgen_sim.bench import simulator_source
 from hwgen_sim.runner import build_simulator, run_cocotb
 from hwgen_sim.toolchain import find_toolchain
@@ -122,7 +125,8 @@ def run_job(
         watchdog: of the hardware, in cycles; 0: none.
         timeout_cycles: after these the driver gives a frame up.
         seed: of the random initial state of all registers and memories.
-        waves: FST file to write; the simulator is built with tracing.
+        waves: FST file to write; the simulator is built with tracing. A dump shows every signal, so a traced run never
+            sees ``key``: it gets the image sealed under a random key that is used this once. All figures are the same.
         work_dir: keeps the log and the exchanged files; by default they are removed.
 
     Raises:
@@ -145,6 +149,8 @@ def run_job(
             path = exchange / f"input_{number}.npy"
             np.save(path, tensor)
             frames.append({"input": str(path), "warm": frame_warm})
+        if waves is not None and key:
+            image, key = _under_throwaway_key(image, key, exchange / "model.img")
         job, result = folder / "job.json", folder / "result.json"
         result.unlink(missing_ok=True)
         job.write_text(json.dumps({
@@ -168,3 +174,10 @@ def run_job(
         raise HwgenError(f"the accelerator left {values['bursts_open']} bus transfers open")
     return SimulationResult(outcomes, values["cycles"], values["seconds"],
                             f"Verilator {find_toolchain().verilator_version}", build_seconds, simulator.cached)
+
+
+def _under_throwaway_key(image: Path, key: bytes, path: Path) -> tuple[Path, bytes]:
+    """``image`` written to ``path`` under a new random key, and that key."""
+    other = Key(secrets.token_bytes(len(key)))
+    path.write_bytes(reseal(image.read_bytes(), Key(key), other))
+    return path, other.reveal()

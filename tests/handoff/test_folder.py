@@ -15,7 +15,8 @@ import pytest
 
 from hwgen.config.board import board_names
 from hwgen.handoff.archive import write_archive
-from tests.helpers.small_build import build_small
+from hwgen.resources import boards_dir
+from tests.helpers.small_build import build_small, small_onnx
 
 #: Vivado's commands as far as the scripts use them; anything else is an unknown command and fails
 _VIVADO = (
@@ -25,7 +26,8 @@ _VIVADO = (
     "ipx::save_core current_project update_ip_catalog create_bd_design create_bd_cell apply_bd_automation "
     "get_bd_pins connect_bd_net get_bd_intf_pins connect_bd_intf_net assign_bd_address get_bd_addr_segs "
     "get_bd_addr_spaces validate_bd_design save_bd_design make_wrapper get_files create_clock get_ports "
-    "launch_runs wait_on_run report_timing_summary report_utilization write_hw_platform "
+    "get_property get_bd_cells "
+    "launch_runs wait_on_run open_run report_timing_summary report_utilization write_hw_platform "
 )
 
 
@@ -98,9 +100,42 @@ def test_block_design_of_every_board(tmp_path: Path, board: str) -> None:
         assert f"hwgen_accelerator_0/m_axi_{port}" in text
     assert f"hwgen_accelerator_0/m_axi_{ports}" not in text
     assert "hwgen_accelerator_0/irq" in text
+    assert text.index("interrupts/s_axi") > text.index("set_property offset")  # keeps off the registers' address
     assert "hwgen_accelerator_0/s_axil" in text
     package = "\n".join(_run_tcl(tmp_path / "build/handoff/files/vivado/package_ip.tcl"))
     assert f"m_axi_{ports - 1}" in package
+
+
+def test_ports_are_those_of_the_board_file(tmp_path: Path) -> None:
+    """And names that would be commands in Tcl, Python or Markdown are only names."""
+    text = (boards_dir() / "zcu104.toml").read_text()
+    for old, new in (('name = "zcu104"', 'name = "mine"'), ('title = "', 'title = "[exit]\\n[exit] \\"\\"\\" `x` '),
+                     ('"S_AXI_HP0_FPD", "S_AXI_HP1_FPD", "S_AXI_HP2_FPD", "S_AXI_HP3_FPD"',
+                      '"S_AXI_HPC1_FPD", "S_AXI_HP3_FPD"'),
+                     ("M_AXI_HPM0_FPD", "M_AXI_HPM1_FPD"), ("pl_ps_irq0", "pl_ps_irq1"), ("pl_clk0", "pl_clk2")):
+        assert old in text
+        text = text.replace(old, new)
+    (tmp_path / "mine.toml").write_text(text)
+    model = small_onnx(tmp_path / "3 net[exit]$x ö.onnx")
+    build_small(tmp_path, board=str(tmp_path / "mine.toml"), model=str(model))
+    files = tmp_path / "build/handoff/files"
+    calls = _run_tcl(files / "vivado/create_project.tcl")
+    settings = next(c for c in calls if "PSU__USE__M_AXI_GP0" in c)
+    for wanted in ("M_AXI_GP0 0", "M_AXI_GP1 1", "M_AXI_GP2 0", "S_AXI_GP1 1", "IRQ1 1"):
+        assert f"CONFIG.PSU__USE__{wanted}" in settings
+    assert "PSU__CRL_APB__PL2_REF_CTRL__FREQMHZ" in settings
+    assert "S_AXI_GP2" not in settings
+    script = (files / "vivado/create_project.tcl").read_text()
+    for pin in ("ps/saxihpc1_fpd_aclk", "ps/S_AXI_HPC1_FPD", "ps/maxihpm1_fpd_aclk", "ps/M_AXI_HPM1_FPD", "ps/pl_clk2",
+                "ps/pl_ps_irq1"):
+        assert f"{pin}]" in script
+    assert calls[0].startswith("create_project n_3_net_exit_x_o ")
+    assert any("hwgen accelerator: 3 net[exit]$x ö" in c for c in _run_tcl(files / "vivado/package_ip.tcl"))
+    assert _run_tcl(files / "vivado/clock.xdc")
+    py_compile.compile(str(files / "driver/python/run_vectors.py"), doraise=True)
+    assert (files / "README.md").read_text().startswith("# 3 net exit x ö on exit exit")
+    with zipfile.ZipFile(tmp_path / "build/handoff/handoff.zip") as archive:
+        assert all(n.startswith("n_3_net_exit_x_o-mine/") for n in archive.namelist())
 
 
 def test_board_without_processing_system(tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -45,6 +47,21 @@ def test_html_shows_every_group(report: dict) -> None:
         assert word in text, word
     assert text.count("<svg") == 6
     assert "<script" not in text
+
+
+HOSTILE = """<script>alert("1")</script>--><!-- & '$\\frac$ ]]>"""
+
+
+def test_names_are_only_text(report: dict) -> None:
+    changed = json.loads(json.dumps(report).replace(json.dumps("conv"), json.dumps(HOSTILE)))
+    assert changed["layers"][0]["name"] == HOSTILE
+    changed["model"] = changed["board"] = changed["search"]["explanation"] = changed["accuracy"]["note"] = HOSTILE
+    text = render(changed)
+    assert "<script" not in text.lower()
+    assert text.count("&lt;script&gt;") >= 6  # title, heading, accuracy, explanation, table and plot of the layers
+    assert text.count("<svg") == 6
+    for svg in re.findall(r"<svg.*?</svg>", text, flags=re.S):
+        ElementTree.fromstring(svg)
 
 
 def test_html_is_the_same_every_time(report: dict) -> None:
