@@ -11,7 +11,6 @@ import typer
 from hwgen.cli.console import out, print_json
 from hwgen.cli.guard import guarded
 from hwgen.cli.summary import print_summary
-from hwgen.errors import HwgenError
 
 NAME = "report"
 EXAMPLES = "Examples:  hwgen report build/resnet18_tt-zcu104   |   hwgen report build/resnet18_tt-zcu104 --open"
@@ -24,13 +23,11 @@ def command(
     show: Annotated[bool, typer.Option("--open", help="Open report.html in a browser.")] = False,
 ) -> None:
     """Show the report of a finished build."""
+    from hwgen.pipeline.chain import check_published
     from hwgen.report.figures import read_json
 
-    path = folder / "report.json"
-    if not path.is_file():
-        raise HwgenError("holds no finished build (report.json is missing)", where=str(folder),
-                         hint="run 'hwgen build' first")
-    report = read_json(path)
+    check_published(folder)
+    report = read_json(folder / "report.json")
     if json:
         print_json(report)
     else:

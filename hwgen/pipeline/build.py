@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 from hwgen.config.board import load_board
 from hwgen.pipeline.request import BuildRequest
-from hwgen.pipeline.reverify import save_request
 from hwgen.pipeline.runner import Run, StepEvent, run_pipeline
+from hwgen.pipeline.saved import save_request
 from hwgen.pipeline.source import model_source
 from hwgen.pipeline.step import Step
 from hwgen.pipeline.steps import (
@@ -29,7 +29,7 @@ from hwgen.pipeline.steps import (
     vectors,
     verify,
 )
-from hwgen.pipeline.store import write_bytes, write_json, write_text
+from hwgen.pipeline.store import StepRecord, write_bytes, write_json, write_text
 from hwgen.report.figures import read_json
 
 #: what ``hwgen build`` does, in this order
@@ -74,19 +74,23 @@ def build(
     """
     model_source(request)
     load_board(request.board)
-    run = Run(cache=cache or default_cache(), first=first, last=last, observer=watcher.event, progress=watcher.detail)
+    run = Run(cache=cache or default_cache(), first=first, last=last, observer=watcher.event, progress=watcher.detail,
+              changing=lambda: save_request(request), finished=lambda records: finish(request, records))
     records = run_pipeline(STEPS, request, run)
+    return read_json(request.out / report.JSON) if handoff.STEP.name in records else None
+
+
+def finish(request: BuildRequest, records: dict[str, StepRecord]) -> None:
+    """Keep the request; of a complete build, put what people look for first at the top of its directory.
+
+    Each file appears at once or not at all.
+    """
+    out = request.out
     save_request(request)
     if handoff.STEP.name not in records:
-        return None
-    values = read_json(request.out / report.STEP.name / report.JSON)
+        return
+    values = read_json(out / report.STEP.name / report.JSON)
     values["steps"] = {name: record.seconds for name, record in records.items()}
-    publish(request.out, values)
-    return values
-
-
-def publish(out: Path, values: dict[str, Any]) -> None:
-    """Put what people look for first at the top of the build directory, each file at once or not at all."""
     write_json(out / report.JSON, values)
     write_bytes(out / report.HTML, (out / report.STEP.name / report.HTML).read_bytes())
     write_bytes(out / handoff.ARCHIVE, (out / handoff.STEP.name / handoff.ARCHIVE).read_bytes())

@@ -31,17 +31,25 @@ class Images:
 
 def sample_images(source: ModelSource, shape: tuple[int, ...], count: int, seed: int) -> Images:
     """Images made by the project (hwgen.data.synthetic)."""
-    spec = _spec(source, shape)
+    return sample_images_of(input_spec(source, shape), count, seed)
+
+
+def sample_images_of(spec: InputSpec, count: int, seed: int) -> Images:
+    """``sample_images`` for a known input."""
     made = synthetic_images(count, spec.shape, seed)
     return Images(normalised(made, spec), None, f"{count} sample images made by hwgen (seed {seed})")
 
 
 def data_images(source: ModelSource, root: Path, split: Split, *, count: int, seed: int) -> Images:
     """``count`` images of a data set (0: all, in order; else drawn by ``seed``)."""
-    if source.recipe is None:
+    return data_images_of(None if source.recipe is None else source.recipe.input, root, split, count=count, seed=seed)
+
+
+def data_images_of(spec: InputSpec | None, root: Path, split: Split, *, count: int, seed: int) -> Images:
+    """``data_images`` for a known input; None, or one without a data set, where no recipe says how they are prepared."""
+    if spec is None or not spec.dataset:
         raise HwgenError("an ONNX file does not say how its images are prepared", where="--data",
                          hint="write a recipe with [input] for it, or build without --data")
-    spec = source.recipe.input
     dataset = load_dataset(spec.dataset, root, split, spec.shape, spec.classes or spec.class_count)
     if count:
         dataset = dataset.sample(count, seed)
@@ -49,7 +57,8 @@ def data_images(source: ModelSource, root: Path, split: Split, *, count: int, se
                   f"{len(dataset):,} {split} images of {dataset.name}")
 
 
-def _spec(source: ModelSource, shape: tuple[int, ...]) -> InputSpec:
+def input_spec(source: ModelSource, shape: tuple[int, ...]) -> InputSpec:
+    """How a model's images are prepared; of an ONNX file nothing is known but the shape."""
     if source.recipe is not None:
         return source.recipe.input
     channels, height, width = shape if len(shape) == 3 else (*shape, 1, 1)

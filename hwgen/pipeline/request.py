@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 
 from hwgen.errors import HwgenError
@@ -54,9 +55,10 @@ class BuildRequest:
     evaluate_images: int = 0
 
     def __post_init__(self) -> None:
-        if self.frames < 2:
-            raise HwgenError(f"{self.frames} is too few", where="--frames", allowed="2 or more: an error that only "
-                             "shows from the second frame on must be seen")
+        check_frames(self.frames, self.seed)
+        if self.compress and not (isfinite(self.compress) and self.compress > 1):
+            raise HwgenError(f"{self.compress:g} is not possible", where="--compress",
+                             allowed="a number above 1: so many times fewer MACs; 0: as the recipe says")
         for option, path in (("--weights", self.weights), ("--config", self.config), ("--key-file", self.key_file)):
             if path is not None and not path.is_file():
                 raise HwgenError(f"file {str(path)!r} does not exist", where=option)
@@ -67,3 +69,12 @@ class BuildRequest:
             raise HwgenError(f"folder {str(self.data)!r} does not exist", where="--data")
         if self.evaluate_images < 0:
             raise HwgenError(f"{self.evaluate_images} is not possible", where="--images", allowed="0 (all) or more")
+
+
+def check_frames(frames: int, seed: int) -> None:
+    """Refuse too few images for a proof, and a seed that no generator takes."""
+    if frames < 2:
+        raise HwgenError(f"{frames} is too few", where="--frames", allowed="2 or more: an error that only "
+                         "shows from the second frame on must be seen")
+    if seed < 0:
+        raise HwgenError(f"{seed} is not possible", where="--seed", allowed="0 or more")

@@ -2,47 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from hwgen.config.accelerator import Crypto
-from hwgen.config.board import load_board
 from hwgen.errors import HwgenError, VerificationError
 from hwgen.image.reader import read_image
+from hwgen.pipeline.chain import check_chain
 from hwgen.pipeline.graphfile import load_graph
-from hwgen.pipeline.images import data_images, sample_images
-from hwgen.pipeline.keys import build_key
-from hwgen.pipeline.request import BuildRequest
-from hwgen.pipeline.source import model_source
+from hwgen.pipeline.images import data_images_of, sample_images_of
+from hwgen.pipeline.keys import finished_key
+from hwgen.pipeline.request import check_frames
+from hwgen.pipeline.saved import load_request
+from hwgen.pipeline.steps.frontend import load_input
 from hwgen.pipeline.steps.quantise import QUANTISED
 from hwgen.pipeline.steps.rtl import VERILOG
 from hwgen.pipeline.steps.seal import IMAGE
-from hwgen.pipeline.steps.search import load_config
-from hwgen.pipeline.store import BuildStore, write_json
+from hwgen.pipeline.steps.search import load_config, load_memory
 
-REQUEST = "request.json"
-_PATHS = ("out", "weights", "data", "config", "key_file")
-
-
-def save_request(request: BuildRequest) -> None:
-    """Keep the request of a build in its directory, for later proofs."""
-    values = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(request).items()}
-    write_json(request.out / REQUEST, values)
-
-
-def load_request(folder: Path) -> BuildRequest:
-    """The request of a finished build; HwgenError if the folder holds none."""
-    path = folder / REQUEST
-    if not path.is_file():
-        raise HwgenError(f"holds no build ({REQUEST} is missing)", where=str(folder), hint="run 'hwgen build' first")
-    values = json.loads(path.read_text(encoding="utf-8"))
-    for name in _PATHS:
-        if values[name] is not None:
-            values[name] = Path(values[name])
-    return BuildRequest(**{**values, "out": folder})
+#: what the proof is made from; all they were made from must belong to the same build
+_STEPS = ("frontend", "search", "quantise", "seal", "rtl")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,34 +48,44 @@ class Again:
     waves: Path | None = None
     tamper: int | None = None
 
+    def __post_init__(self) -> None:
+        check_frames(self.frames, self.seed)
+        if self.tamper is not None and self.tamper < 0:
+            raise HwgenError(f"{self.tamper} is not possible", where="--tamper", allowed="number of a bit, from 0")
+        if self.data is not None and not self.data.is_dir():
+            raise HwgenError(f"folder {str(self.data)!r} does not exist", where="--data")
+        if self.image is not None and not self.image.is_file():
+            raise HwgenError(f"file {str(self.image)!r} does not exist", where="--image")
+        if self.waves is not None and not self.waves.resolve().parent.is_dir():
+            raise HwgenError(f"folder {str(self.waves.parent)!r} does not exist", where="--waves")
+
 
 def reverify(folder: Path, again: Again) -> dict[str, Any]:
     """Run the proof on the artefacts of a finished build; nothing in the build directory changes.
 
     Raises:
-        HwgenError: no finished build, an unreadable image, or the simulated hardware refused the image (exit code 5).
+        HwgenError: no finished build, steps of different builds, no key, an unreadable image, or the simulated hardware
+            refused the image (exit code 5).
         VerificationError: an element differs (exit code 3).
     """
     from hwgen.verify.expected import expected_tensors, integer_inputs
     from hwgen.verify.mutate import tamper
-    from hwgen.verify.proof import Job, memory_timing, prove
+    from hwgen.verify.proof import Job, prove
+    from hwgen_sim.simulate import MemoryTiming
 
-    request = load_request(folder)
-    store = BuildStore(folder)
-    for step in ("search", "quantise", "seal", "rtl"):
-        if store.record(step) is None:
-            raise HwgenError(f"step {step!r} is not complete", where=str(folder), hint="finish 'hwgen build' first")
-    if again.key_file is not None:
-        request = replace(request, key_file=again.key_file)
+    saved = load_request(folder)
+    check_chain(folder, _STEPS)
     config = load_config(folder / "search")
+    key = finished_key(saved, again.key_file, config.aes_key_bits).reveal() if config.crypto is Crypto.GCM else b""
+    per_cycle, latency = load_memory(folder / "search")
     graph = load_graph(folder / "quantise" / QUANTISED)
     image = again.image or folder / "seal" / IMAGE
     dumps = [d["name"] for d in read_image(image).metadata["dumps"]]
-    source = model_source(request)
+    spec = load_input(folder / "frontend")
     if again.data is not None:
-        images = data_images(source, again.data, "test", count=again.frames, seed=again.seed)
+        images = data_images_of(spec, again.data, "test", count=again.frames, seed=again.seed)
     else:
-        images = sample_images(source, graph.input_node().shape, again.frames, again.seed)
+        images = sample_images_of(spec, again.frames, again.seed)
     inputs = integer_inputs(graph, images.pixels)
     expected = expected_tensors(graph, inputs, dumps)
     with tempfile.TemporaryDirectory() as scratch:
@@ -102,10 +94,10 @@ def reverify(folder: Path, again: Again) -> dict[str, Any]:
             changed.write_bytes(tamper(image.read_bytes(), again.tamper))
             image = changed
         job = Job(
-            config=config, verilog=(folder / "rtl" / VERILOG).read_text(encoding="utf-8"), image=image,
-            key=build_key(request, config.aes_key_bits).reveal() if config.crypto is Crypto.GCM else b"",
-            inputs=inputs, memory=memory_timing(load_board(request.board)), seed=again.seed, cache=again.cache,
-            waves=again.waves)
+            config=config, verilog=(folder / "rtl" / VERILOG).read_text(encoding="utf-8"), image=image, key=key,
+            inputs=inputs, memory=MemoryTiming(bytes_per_cycle=Fraction(per_cycle).limit_denominator(1000),
+                                               read_latency=latency),
+            seed=again.seed, cache=again.cache, waves=again.waves)
         proof = prove(job, expected, graph.output)
     values = {**proof.to_dict(), "images": images.origin}
     if proof.comparison.mismatches:

@@ -48,6 +48,8 @@ class Run:
     last: str | None = None  #: stop behind this step
     observer: Observer = lambda event: None
     progress: Progress = lambda text: None
+    changing: Callable[[], None] = lambda: None  #: called before a result is replaced or removed
+    finished: Callable[[dict[str, StepRecord]], None] = lambda records: None  #: called before the directory is let go
 
 
 def run_pipeline(steps: Sequence[Step], request: BuildRequest, run: Run) -> dict[str, StepRecord]:
@@ -68,35 +70,70 @@ def run_pipeline(steps: Sequence[Step], request: BuildRequest, run: Run) -> dict
     store = BuildStore(request.out)
     records: dict[str, StepRecord] = {}
     forced = False
-    with store.lock():
-        for step in steps:
+    with store.lock(names):
+        for number, step in enumerate(steps):
             forced = forced or step.name == run.first
             if not step.wanted(request):
-                store.discard(step.name)
+                if store.record(step.name) is not None:
+                    _sweep(steps[number:], request, store, run, records)
                 run.observer(StepEvent(step=step, state="skipped"))
             else:
+                step.prepare(request)
                 key = step_key(step, request, records)
                 record = store.record(step.name)
                 if forced or record is None or record.key != key:
-                    record = _execute(step, request, store, run, key=key, needs=[n for n in step.needs if n in records])
+                    record = _execute(steps[number:], request, store, run, key=key, records=records)
                 else:
                     event = StepEvent(step=step, state="reused", seconds=record.seconds, summary=record.summary)
                     run.observer(event)
                 records[step.name] = record
             if step.name == run.last:
+                _sweep(steps[number + 1:], request, store, run, records)
                 break
+        run.finished(records)
     return records
 
 
 def _execute(
-    step: Step, request: BuildRequest, store: BuildStore, run: Run, *, key: str, needs: list[str]
+    steps: Sequence[Step], request: BuildRequest, store: BuildStore, run: Run, *, key: str,
+    records: dict[str, StepRecord],
 ) -> StepRecord:
+    """Run the first of ``steps``; before its result is seen, those behind it that do not belong to it are removed."""
+    step, *behind = steps
+    needs = {n: records[n].digest for n in step.needs if n in records}
     run.observer(StepEvent(step=step, state="running"))
     start = time.monotonic()
     with store.writing(step.name) as scratch:
         summary = step.run(StepContext(request=request, out=scratch, cache=run.cache, progress=run.progress,
                                        results={n: store.folder(n) for n in needs}))
         seconds = round(time.monotonic() - start, 3)
-        record = store.commit(step.name, scratch, key=key, seconds=seconds, summary=summary)
+        record = store.seal(scratch, key=key, seconds=seconds, summary=summary, needs=needs)
+        old = store.record(step.name)
+        if old is None or old.digest != record.digest:
+            store.unpublish()
+        _sweep(behind, request, store, run, {**records, step.name: record})
+        run.changing()
+        store.commit(step.name, scratch)
     run.observer(StepEvent(step=step, state="done", seconds=seconds, summary=summary))
     return record
+
+
+def _sweep(
+    steps: Sequence[Step], request: BuildRequest, store: BuildStore, run: Run, records: dict[str, StepRecord]
+) -> None:
+    """Remove the results of ``steps`` that do not follow from ``records`` and the request: a directory holds one build.
+
+    Args:
+        records: of all steps before them.
+    """
+    valid = dict(records)
+    for step in steps:
+        found = store.record(step.name)
+        if found is None:
+            continue
+        if step.wanted(request) and found.key == step_key(step, request, valid):
+            valid[step.name] = found
+            continue
+        store.unpublish()
+        run.changing()
+        store.discard(step.name)

@@ -44,6 +44,7 @@ class Step:
         inputs: everything else that determines its result, JSON-ready, from the request.
         run: does the work, writes into ``context.out`` and returns a JSON-ready summary.
         wanted: whether this request needs the step at all.
+        prepare: makes what has to be there before ``inputs`` is asked and the step runs (a development key).
     """
 
     name: str
@@ -53,3 +54,4 @@ class Step:
     inputs: Callable[[BuildRequest], dict[str, Any]]
     run: Callable[[StepContext], dict[str, Any]]
     wanted: Callable[[BuildRequest], bool] = field(default=lambda request: True)
+    prepare: Callable[[BuildRequest], None] = field(default=lambda request: None)

@@ -13,6 +13,7 @@ import hwgen.cost
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.config.board import Board
 from hwgen.cost.limit import limit_cycles
+from hwgen.errors import HwgenError
 
 #: version of report.json
 FORMAT = 1
@@ -46,8 +47,11 @@ class Sources:
 
 
 def read_json(path: Path) -> Any:
-    """A JSON file of an earlier step."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """A JSON file of an earlier step; HwgenError if it is damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise HwgenError(f"cannot be read: {error}", where=str(path), hint="build again") from error
 
 
 def model_error() -> dict[str, Any] | None:

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from hwgen.cli.app import app
 from hwgen.config.board import board_names
 from hwgen.pipeline.request import BuildRequest
-from hwgen.pipeline.reverify import save_request
+from hwgen.pipeline.saved import save_request
 from hwgen.resources import boards_dir, models_dir
 from tests.helpers.small_build import build_small, small_onnx
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-from hwgen.pipeline.build import STEPS, publish
+from hwgen.pipeline.build import STEPS, finish
 from hwgen.pipeline.request import BuildRequest
 from hwgen.pipeline.runner import Run, StepEvent, run_pipeline
+from hwgen.pipeline.saved import save_request
 from hwgen.pipeline.step import Step, StepContext
 from hwgen.pipeline.store import StepRecord
-from hwgen.report.figures import read_json
 
 
 def small_onnx(path: Path, *, nan: bool = False, op: str = "Relu", batch: str | int = 1) -> Path:
@@ -63,8 +63,6 @@ def build_small(folder: Path, events: list[tuple[str, str]] | None = None, **opt
         if events is not None:
             events.append((event.step.name, event.state))
 
-    run = Run(cache=folder / "cache", observer=observe, **run_options)
-    records = run_pipeline(without_verilog(), request, run)
-    if "handoff" in records:
-        publish(request.out, read_json(request.out / "report" / "report.json"))
-    return records
+    run = Run(cache=folder / "cache", observer=observe, changing=lambda: save_request(request),
+              finished=lambda records: finish(request, records), **run_options)
+    return run_pipeline(without_verilog(), request, run)

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from hwgen.errors import HwgenError
 from hwgen.ir.count import count
 from hwgen.ir.nodes import Graph
 from hwgen.ir.verify import Stage, verify
 from hwgen.pipeline.graphfile import load_graph, save_graph
+from hwgen.pipeline.images import input_spec
 from hwgen.pipeline.source import ModelSource, model_source, source_inputs
 from hwgen.pipeline.step import Step, StepContext
+from hwgen.pipeline.store import write_json
+from hwgen.zoo.recipe import InputSpec
 
-GRAPH = "float.safetensors"
+GRAPH, INPUT = "float.safetensors", "input.json"
 
 
 def run(context: StepContext) -> dict[str, Any]:
     """Write the float graph."""
     context.progress("exporting the model")
-    graph, origin = read_model(model_source(context.request), context.request.weights)
+    source = model_source(context.request)
+    graph, origin = read_model(source, context.request.weights)
     save_graph(graph, context.out / GRAPH)
+    write_json(context.out / INPUT, asdict(input_spec(source, graph.input_node().shape)))
     totals = count(graph)
     return {"text": f"{len(graph.nodes)} nodes, {totals.parameters:,} parameters, {totals.macs:,} MACs; {origin}",
             "weights": origin, "parameters": totals.parameters, "macs": totals.macs}
@@ -45,6 +53,15 @@ def read_model(source: ModelSource, weights: Path | None) -> tuple[Graph, str]:
         built, spec = build_module(source.recipe, weights), source.recipe.input
         graph, origin = from_torch(built.module, spec.shape, source.name, spec.classes), built.origin.description
     return verify(graph, Stage.FLOAT), origin
+
+
+def load_input(folder: Path) -> InputSpec:
+    """How this build's images are prepared."""
+    try:
+        values = json.loads((folder / INPUT).read_text(encoding="utf-8"))
+        return InputSpec(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    except (OSError, ValueError, TypeError) as error:
+        raise HwgenError(f"cannot be read: {error}", where=str(folder / INPUT), hint="build again") from error
 
 
 STEP = Step(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.image.sealing import sealer_for
 from hwgen.image.writer import build_image
 from hwgen.isa.layout import LoadFlag
@@ -13,7 +12,7 @@ from hwgen.pipeline.keys import build_key, key_path
 from hwgen.pipeline.request import BuildRequest
 from hwgen.pipeline.step import Step, StepContext
 from hwgen.pipeline.steps.compile import compiled
-from hwgen.pipeline.steps.search import read_config
+from hwgen.pipeline.steps.search import key_bits
 
 IMAGE = "model.img"
 #: version of images that this release makes, for the hardware's minimum-version register
@@ -34,14 +33,19 @@ def run(context: StepContext) -> dict[str, Any]:
             "layers_encrypted": len(encrypted), "layers": len(network.layers)}
 
 
+def prepare(request: BuildRequest) -> None:
+    """Make a development key if there is none."""
+    build_key(request, key_bits(request))
+
+
 def inputs(request: BuildRequest) -> dict[str, Any]:
-    """The key's identity, without showing the key; a development key is made now if there is none."""
-    bits = read_config(request.config).aes_key_bits if request.config else AcceleratorConfig().aes_key_bits
-    build_key(request, bits)
-    return {"key": hash_file(key_path(request)), "given": request.key_file is not None}
+    """The key's identity, without showing the key."""
+    path = key_path(request)
+    return {"key": hash_file(path) if path.is_file() else "", "given": request.key_file is not None}
 
 
 STEP = Step(
     name="seal", title="sealing", needs=("compile", "quantise", "search"), inputs=inputs, run=run,
+    prepare=prepare,
     code=("hwgen.seal", "hwgen.image", "hwgen.compiler", "hwgen.pipeline.steps.seal"),
 )

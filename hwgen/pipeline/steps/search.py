@@ -22,9 +22,10 @@ from hwgen.pipeline.request import BuildRequest
 from hwgen.pipeline.step import Step, StepContext
 from hwgen.pipeline.steps.frontend import GRAPH
 from hwgen.pipeline.store import write_json
+from hwgen.seal import load_key
 from hwgen.search import SearchResult, search
 
-CONFIG, RESULT = "config.json", "search.json"
+CONFIG, RESULT, BOARD = "config.json", "search.json", "board.json"
 
 
 def run(context: StepContext) -> dict[str, Any]:
@@ -32,7 +33,8 @@ def run(context: StepContext) -> dict[str, Any]:
     request = context.request
     graph, board = load_graph(context.results["compress"] / GRAPH), load_board(request.board)
     if request.config is None:
-        result = search(graph, board, goal=request.objective)
+        result = search(graph, board, goal=request.objective,
+                        base=AcceleratorConfig().replace(aes_key_bits=key_bits(request)))
         config, values = result.chosen.config, result.to_dict()
         text = f"{config.p_i} x {config.p_o} array, {config.axi_ports} ports, {config.weight_lines:,} weight lines; " \
                f"best of {result.considered:,} in {result.seconds:.2f} s"
@@ -43,6 +45,7 @@ def run(context: StepContext) -> dict[str, Any]:
         text = f"{config.p_i} x {config.p_o} array, as given in {request.config.name}"
     write_json(context.out / CONFIG, config.to_dict())
     write_json(context.out / RESULT, values)
+    write_json(context.out / BOARD, board.to_dict())
     return {"text": text, "config": config.to_dict()}
 
 
@@ -58,6 +61,13 @@ def read_config(path: Path) -> AcceleratorConfig:
         return AcceleratorConfig.from_dict(values)
     except HwgenError as error:
         raise HwgenError(error.what, where=f"{path}: {error.where}", allowed=error.allowed, hint=error.hint) from error
+
+
+def key_bits(request: BuildRequest) -> int:
+    """Size of the AES key: a given configuration says it, else the key file's length, else the default."""
+    if request.config is not None:
+        return read_config(request.config).aes_key_bits
+    return load_key(request.key_file).bits if request.key_file is not None else AcceleratorConfig().aes_key_bits
 
 
 def fixed(graph: Graph, board: Board, config: AcceleratorConfig) -> dict[str, Any]:
@@ -86,6 +96,15 @@ def load_config(folder: Path) -> AcceleratorConfig:
     return AcceleratorConfig.from_dict(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
 
 
+def load_memory(folder: Path) -> tuple[float, int]:
+    """The board's memory as it was built for: bytes per cycle, read latency in cycles."""
+    try:
+        values = json.loads((folder / BOARD).read_text(encoding="utf-8"))
+        return float(values["bytes_per_cycle"]), int(values["memory"]["latency_cycles"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise HwgenError(f"cannot be read: {error}", where=str(folder / BOARD), hint="build again") from error
+
+
 def load_choices(folder: Path) -> dict[str, TTChoice]:
     """How the TT layers execute."""
     values = json.loads((folder / RESULT).read_text(encoding="utf-8"))["choices"]
@@ -100,7 +119,7 @@ def inputs(request: BuildRequest) -> dict[str, Any]:
     """Everything that decides the result besides the graph."""
     board = load_board(request.board)
     return {"board": board.to_dict(), "objective": request.objective,
-            "config": hash_file(request.config) if request.config else ""}
+            "config": hash_file(request.config) if request.config else "", "key_bits": key_bits(request)}
 
 
 STEP = Step(
