@@ -19,10 +19,10 @@ EXAMPLES = (
 
 @guarded
 def command(
-    model: Annotated[str, typer.Option("--model", "-m", help="Model name or recipe (.toml) with a [train] section.")],
+    model: Annotated[str, typer.Option("--model", "-m", help="Model name or recipe (.toml) with a \\[train] section.")],
     data: Annotated[Path, typer.Option(help="Folder that holds the data set in its public layout.")],
     out_dir: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for checkpoint, log and state "
-                                                                     "[train/MODEL].")] = None,
+                                                                     "\\[train/MODEL].")] = None,
     teacher: Annotated[Path | None, typer.Option(help="Checkpoint of the recipe's teacher; trained first if missing.")]
     = None,
     threads: Annotated[int | None, typer.Option(help="Threads of torch.")] = None,
