@@ -23,7 +23,7 @@ def command(
     data: Annotated[Path, typer.Option(help="Folder that holds the data set in its public layout.")],
     encrypt: Annotated[str, typer.Option(help="What is hidden: all, none, a share such as 0.25, names of layers or "
                                               "cores a,b, or @FILE.")] = "all",
-    out_dir: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the run [attack/MODEL].")] = None,
+    out_dir: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the run \\[attack/MODEL].")] = None,
     weights: Annotated[Path | None, typer.Option(help="Checkpoint (.safetensors) instead of the recipe's.")] = None,
     build: Annotated[Path | None, typer.Option(help="Build directory: attack the network that it ships.")] = None,
     seed_images: Annotated[int, typer.Option(help="Images that the attacker begins with.")] = 500,

@@ -14,7 +14,7 @@ from hwgen.errors import HwgenError
 NAME = "build"
 EXAMPLES = (
     "Examples:  hwgen build --model resnet18_tt --board zcu104   |   "
-    "hwgen build --model net.onnx --board mine.toml --data images/   |   "
+    "hwgen build --model my.toml --board mine.toml --data images/   |   "
     "hwgen build --model resnet20 --board kv260 --to search"
 )
 
@@ -23,7 +23,7 @@ EXAMPLES = (
 def command(
     model: Annotated[str, typer.Option("--model", "-m", help="Model name, recipe (.toml) or ONNX file (.onnx).")],
     board: Annotated[str, typer.Option("--board", "-b", help="Board name or board file (.toml).")],
-    out_dir: Annotated[Path | None, typer.Option("--out", "-o", help="Build directory [build/MODEL-BOARD].")] = None,
+    out_dir: Annotated[Path | None, typer.Option("--out", "-o", help="Build directory \\[build/MODEL-BOARD].")] = None,
     data: Annotated[Path | None, typer.Option(help="Data set folder: evaluate afresh, verify on its images.")] = None,
     weights: Annotated[Path | None, typer.Option(help="Checkpoint (.safetensors) instead of the recipe's.")] = None,
     config: Annotated[Path | None, typer.Option(help="Accelerator configuration (.json); skips the search.")] = None,
@@ -33,8 +33,9 @@ def command(
     = "latency",
     encrypt: Annotated[str, typer.Option(help="all, none, a fraction such as 0.5, layer names a,b, or @FILE (made by "
                                               "hwgen seal); default: as the recipe says.")] = "",
-    key_file: Annotated[Path | None, typer.Option(help="Root key, 32 or 64 hexadecimal digits; default: a development "
-                                                       "key is generated beside the build directory.")] = None,
+    key_file: Annotated[Path | None, typer.Option(help="Root key: 32 hexadecimal digits for AES-128, 64 for AES-256; "
+                                                       "default: a development key (AES-128) is generated beside the "
+                                                       "build directory.")] = None,
     frames: Annotated[int, typer.Option(help="Images of the proof, back to back.")] = 2,
     images: Annotated[int, typer.Option(help="Test images of the accuracy figures; 0: all.")] = 0,
     seed: Annotated[int, typer.Option(help="Choice of images and initial state of the simulation.")] = 1,

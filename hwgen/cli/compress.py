@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from pathlib import Path
 from typing import Annotated
 
@@ -37,10 +38,11 @@ def command(
     from hwgen.passes.fold_batchnorm import fold_batchnorm
     from hwgen.passes.prune_channels import prune_channels
     from hwgen.passes.tensor_train import forms_by_rank, forms_by_tolerance, tensor_train
+    from hwgen.pipeline.check import check_file_target
     from hwgen.pipeline.graphfile import save_graph
     from hwgen.pipeline.request import BuildRequest
     from hwgen.pipeline.source import model_source
-    from hwgen.pipeline.steps.compress import by_macs
+    from hwgen.pipeline.steps.compress import by_macs, require_dense
     from hwgen.pipeline.steps.frontend import read_model
 
     ways = {"--macs-ratio": macs_ratio, "--rank": rank, "--tolerance": tolerance}
@@ -48,9 +50,14 @@ def command(
     if len(chosen) > 1 or (not chosen and keep is None):
         raise HwgenError(f"{' and '.join(chosen) or 'no method'} given", where="compress",
                          allowed="one of --macs-ratio, --rank, --tolerance, and/or --keep")
+    _check(macs_ratio, rank, keep, multiple)
+    if out_file is not None:
+        if out_file.suffix != ".safetensors":
+            raise HwgenError(f"{out_file.name!r}", where="--out", allowed="a name ending in .safetensors")
+        check_file_target(out_file, "--out")
     source = model_source(BuildRequest(model=model, board="", out=Path(), weights=weights))
     with err.status("reading the model"):
-        graph, _ = read_model(source, weights)
+        graph, origin = read_model(source, weights)
     before = count(graph)
     graph = fold_batchnorm(graph)
     if keep is not None:
@@ -58,21 +65,38 @@ def command(
     if macs_ratio is not None:
         graph = by_macs(graph, macs_ratio, multiple=multiple)
     elif rank is not None:
-        graph = tensor_train(graph, forms_by_rank(graph, rank)).graph
+        graph = tensor_train(graph, forms_by_rank(require_dense(graph), rank)).graph
     elif tolerance is not None:
-        graph = tensor_train(graph, forms_by_tolerance(graph, tolerance, multiple=multiple)).graph
+        forms = forms_by_tolerance(require_dense(graph), tolerance, multiple=multiple)
+        if not forms:
+            raise HwgenError(f"nothing to compress: no layer gets smaller within {tolerance:g}", where="--tolerance",
+                             hint="a larger tolerance")
+        graph = tensor_train(graph, forms).graph
     after = count(graph)
     if out_file is not None:
-        if out_file.suffix != ".safetensors":
-            raise HwgenError(f"{out_file.name!r}", where="--out", allowed="a name ending in .safetensors")
-        save_graph(graph, out_file, recipe=str(source.recipe.path.resolve()) if source.recipe else "")
+        save_graph(graph, out_file, recipe=str(source.recipe.path.resolve()) if source.recipe else "",
+                   weights=vars(origin))
     rows = [(c.name, c.op, f"{c.dense_parameters:,}", f"{c.parameters:,}", f"{c.dense_macs:,}", f"{c.macs:,}")
             for c in count_layers(graph)]
     if json:
-        print_json({"before": vars(before), "after": vars(after), "layers": [vars(c) for c in count_layers(graph)]})
+        print_json({"weights": vars(origin), "before": vars(before), "after": vars(after),
+                    "layers": [vars(c) for c in count_layers(graph)]})
         return
+    out.print(f"weights: {origin.text}{'; accuracies mean nothing' if origin.kind == 'seeded' else ''}", markup=False)
     right = ("dense parameters", "parameters", "dense MACs", "MACs")
     out.print(table("", ("layer", "form", *right), rows, right=right))
     for kind in ("parameters", "macs"):
         old, new = getattr(before, kind), getattr(after, kind)
         out.print(f"{kind}: {old:,} -> {new:,} ({old / new:.2f} times fewer)")
+
+
+def _check(macs_ratio: float | None, rank: int | None, keep: float | None, multiple: int) -> None:
+    """Refuse numbers that mean nothing."""
+    for option, value, good, allowed in (
+        ("--macs-ratio", macs_ratio, macs_ratio is None or (isfinite(macs_ratio) and macs_ratio > 1), "above 1"),
+        ("--rank", rank, rank is None or rank >= 1, "1 or more"),
+        ("--keep", keep, keep is None or 0 < keep <= 1, "above 0, at most 1"),
+        ("--multiple", multiple, multiple >= 1, "1 or more"),
+    ):
+        if not good:
+            raise HwgenError(f"{value} is not possible", where=option, allowed=allowed)

@@ -22,7 +22,7 @@ EXAMPLES = (
 def command(
     model: Annotated[str, typer.Option("--model", "-m", help="Model name, recipe (.toml) or compressed network.")],
     data: Annotated[Path, typer.Option(help="Folder that holds the data set in its public layout.")],
-    out_dir: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the run [seal/MODEL].")] = None,
+    out_dir: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the run \\[seal/MODEL].")] = None,
     weights: Annotated[Path | None, typer.Option(help="Checkpoint (.safetensors) instead of the recipe's.")] = None,
     build: Annotated[Path | None, typer.Option(help="Build directory: attack the network that it ships.")] = None,
     delta: Annotated[float, typer.Option(help="How much better than blind a substitute may be.")] = 0.03,

@@ -9,6 +9,7 @@ import typer
 
 from hwgen.cli.console import err, out, print_json, table
 from hwgen.cli.guard import guarded
+from hwgen.errors import HwgenError
 
 NAME = "search"
 EXAMPLES = (
@@ -29,13 +30,20 @@ def command(
 ) -> None:
     """Search the accelerator configuration. All figures are predicted (cycles) or estimated (resources, energy)."""
     from hwgen.config.board import load_board
+    from hwgen.pipeline.check import check_file_target
     from hwgen.pipeline.request import BuildRequest
     from hwgen.pipeline.source import model_source
     from hwgen.pipeline.steps.frontend import read_model
     from hwgen.pipeline.store import write_json
     from hwgen.search import search
+    from hwgen.search.objectives import objective as objective_of
 
+    if points < 1:
+        raise HwgenError(f"{points} is not possible", where="--points", allowed="1 or more")
+    if save is not None:
+        check_file_target(save, "--save")
     target = load_board(board)
+    objective_of(objective)
     source = model_source(BuildRequest(model=model, board=board, out=Path(), weights=weights))
     with err.status("reading the model"):
         graph, _ = read_model(source, weights)

@@ -16,6 +16,11 @@ def _accuracy(accuracy: dict[str, Any]) -> str:
     return f"{', '.join(figures)} ({accuracy['source']}, {accuracy['images']:,} images of {accuracy['dataset']})"
 
 
+def _weights(network: dict[str, Any]) -> str:
+    text = str(network.get("weights_origin", "not recorded"))
+    return f"{text}; accuracies mean nothing" if network.get("weights") == "seeded" else text
+
+
 def _percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f} %"
 
@@ -28,6 +33,7 @@ def summary_rows(report: dict[str, Any], folder: Path) -> list[tuple[str, str]]:
         ("model", f"{report['model']} on {report['board']}: {network['parameters'] / 1e6:.2f} M parameters, "
                   f"{network['macs'] / 1e6:.1f} M MACs (dense: {network['dense_parameters'] / 1e6:.2f} M, "
                   f"{network['dense_macs'] / 1e6:.1f} M)"),
+        ("weights", _weights(network)),
         ("accuracy", _accuracy(report["accuracy"])),
         ("engine", f"{config['p_i']} x {config['p_o']} = {config['p_i'] * config['p_o']:,} MACs a cycle at "
                    f"{config['clock_mhz']:g} MHz, {config['axi_ports']} memory ports"),

@@ -24,7 +24,7 @@ def command(
                                                        "or a network that 'hwgen compress' wrote (.safetensors).")],
     data: Annotated[Path, typer.Option(help="Folder that holds the data set in its public layout.")],
     out_dir: Annotated[Path | None, typer.Option("--out", "-o", help="Folder for checkpoint, log and state "
-                                                                     "[train/MODEL].")] = None,
+                                                                     "\\[train/MODEL].")] = None,
     teacher: Annotated[Path | None, typer.Option(help="Checkpoint of the recipe's teacher; trained first if missing.")]
     = None,
     epochs: Annotated[int, typer.Option(help="Of a compressed network's fine-tuning.")] = 5,

@@ -37,10 +37,12 @@ def command(
     Exit code 3: an element differs; 5: the hardware refused the image or the key.
     """
     from hwgen.pipeline.build import default_cache
+    from hwgen.pipeline.check import make_folder
     from hwgen.pipeline.reverify import Again, reverify
 
     again = Again(cache=cache or default_cache(), frames=frames, seed=seed, data=data, key_file=key_file, image=image,
                   waves=waves, tamper=tamper)
+    make_folder(again.cache, "--cache")
     with err.status("simulating (the simulator is compiled once)"):
         values = reverify(folder, again)
     if json:

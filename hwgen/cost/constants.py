@@ -1,6 +1,7 @@
-"""The few free constants of the cycle model, each fitted once to RTL simulation (``benchmarks/calibrate_cycles.py``).
+"""The few free constants of the cycle model, each fitted once, by hand, to RTL simulations of one network and engine.
 
-Everything else in the model follows from the program and from published latencies of the hardware.
+Everything else in the model follows from the program and from published latencies of the hardware. The errors on
+networks and configurations that nothing was fitted to are measured by ``benchmarks/cost_error.py``.
 """
 
 from __future__ import annotations

@@ -55,12 +55,8 @@ def _read(path: Path) -> dict[Any, Any]:
     return table
 
 
-def load_cifar10(root: Path, split: Split) -> Dataset:
-    """Read ``root/cifar-10-batches-py``; images uint8 [N, 3, 32, 32].
-
-    Raises:
-        HwgenError: the folder or a file is missing or damaged.
-    """
+def find_cifar10(root: Path) -> Path:
+    """The folder of the batches; HwgenError if it is not below ``root``."""
     folder = root / FOLDER
     if not folder.is_dir():
         raise HwgenError(
@@ -68,6 +64,16 @@ def load_cifar10(root: Path, split: Split) -> Dataset:
             hint="unpack cifar-10-python.tar.gz (https://www.cs.toronto.edu/~kriz/cifar.html) into a folder "
             "and give that folder with --data",
         )
+    return folder
+
+
+def load_cifar10(root: Path, split: Split) -> Dataset:
+    """Read ``root/cifar-10-batches-py``; images uint8 [N, 3, 32, 32].
+
+    Raises:
+        HwgenError: the folder or a file is missing or damaged.
+    """
+    folder = find_cifar10(root)
     meta = _read(folder / "batches.meta")
     images: list[np.ndarray] = []
     labels: list[np.ndarray] = []

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hwgen.data.cifar10 import load_cifar10
+from hwgen.data.cifar10 import find_cifar10, load_cifar10
 from hwgen.data.dataset import Dataset, Split
-from hwgen.data.folders import load_image_folder
+from hwgen.data.folders import find_image_folder, load_image_folder
 from hwgen.errors import HwgenError
+
+
+def require_dataset(name: str, root: Path, split: Split) -> None:
+    """HwgenError (where to put it is said) unless a split of data set ``name`` is below ``root``; reads no image."""
+    if name == "cifar10":
+        find_cifar10(root)
+    else:
+        find_image_folder(root, name, split)
 
 
 def load_dataset(

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Protocol
 
-from hwgen.config.board import load_board
+from hwgen.pipeline.check import check_request, make_folder
 from hwgen.pipeline.request import BuildRequest
 from hwgen.pipeline.runner import Run, StepEvent, run_pipeline
 from hwgen.pipeline.saved import save_request
-from hwgen.pipeline.source import model_source
 from hwgen.pipeline.step import Step
 from hwgen.pipeline.steps import (
     compile as compile_step,
@@ -67,13 +66,14 @@ def build(
     request: BuildRequest, watcher: Watcher, *, cache: Path | None = None, first: str | None = None,
     last: str | None = None,
 ) -> dict[str, Any] | None:
-    """Run the build; model and board are checked before anything is written.
+    """Run the build; every option is checked before anything is written.
 
     Returns:
         The report; None if the build stops before it is made (``last``).
     """
-    model_source(request)
-    load_board(request.board)
+    check_request(request)
+    if cache is not None:
+        make_folder(cache, "--cache")
     run = Run(cache=cache or default_cache(), first=first, last=last, observer=watcher.event, progress=watcher.detail,
               changing=lambda: save_request(request), finished=lambda records: finish(request, records))
     records = run_pipeline(STEPS, request, run)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -24,15 +25,17 @@ _CLASSES: dict[str, type] = {
 }
 
 
-def save_graph(graph: Graph, path: Path, *, recipe: str = "") -> None:
+def save_graph(graph: Graph, path: Path, *, recipe: str = "", weights: Mapping[str, str] | None = None) -> None:
     """Write ``graph``; equal graphs give equal bytes.
 
     Args:
         recipe: name or path of the recipe that says how its images are prepared, where there is one.
+        weights: kind and text: where its weights come from.
     """
     arrays: dict[str, np.ndarray] = {}
     structure = {
         "name": graph.name, "output": graph.output, "labels": list(graph.labels), "recipe": recipe,
+        **({"weights": dict(weights)} if weights else {}),
         "nodes": [_encode(n, arrays) for n in graph.nodes],
     }
     path.write_bytes(save(arrays, metadata={_FORMAT: json.dumps(structure, sort_keys=True)}))
@@ -53,6 +56,11 @@ def load_graph(path: Path) -> Graph:
 def graph_recipe(path: Path) -> str:
     """The recipe stored with a graph; "" if there is none."""
     return _read(path)[0].get("recipe", "")
+
+
+def graph_weights(path: Path) -> dict[str, str]:
+    """Kind and text stored with a graph: where its weights come from; empty if that is not known."""
+    return _read(path)[0].get("weights", {})
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -46,7 +46,7 @@ def data_images(source: ModelSource, root: Path, split: Split, *, count: int, se
 
 
 def data_images_of(spec: InputSpec | None, root: Path, split: Split, *, count: int, seed: int) -> Images:
-    """``data_images`` for a known input; None, or one without a data set, where no recipe says how they are prepared."""
+    """``data_images`` for a known input; None, or one without a data set, where no recipe says how to prepare them."""
     if spec is None or not spec.dataset:
         raise HwgenError("an ONNX file does not say how its images are prepared", where="--data",
                          hint="write a recipe with [input] for it, or build without --data")

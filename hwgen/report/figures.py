@@ -25,6 +25,7 @@ class Sources:
 
     Args:
         model: name of the model; board: of the build.
+        weights: kind ("trained", "user", "seeded") and text: where they come from.
         compress, search, accuracy, program, sealing, layers, frames: what the steps wrote.
         proof: of the verification; None when it did not run.
         synthesis: None when it did not run.
@@ -33,6 +34,7 @@ class Sources:
 
     model: str
     board: Board
+    weights: dict[str, str]
     compress: dict[str, Any]
     search: dict[str, Any]
     config: AcceleratorConfig
@@ -74,7 +76,8 @@ def make_report(s: Sources) -> dict[str, Any]:
         "board": board.name,
         "config": config.to_dict(),
         "source": "simulated" if s.proof else "predicted",
-        "network": {k: s.compress[k] for k in ("parameters", "macs", "dense_parameters", "dense_macs")},
+        "network": {**{k: s.compress[k] for k in ("parameters", "macs", "dense_parameters", "dense_macs")},
+                    "weights": s.weights["kind"], "weights_origin": s.weights["text"]},
         "accuracy": s.accuracy,
         "cycles": cycles,
         "latency_ms": cold / hertz * 1e3,

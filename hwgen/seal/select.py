@@ -40,6 +40,20 @@ def select_encrypted(choice: str | float | Sequence[str], layers: Mapping[str, i
     return _named(choice, layers)
 
 
+def check_choice(text: str) -> None:
+    """HwgenError for a choice that no network can have: a share outside 0 .. 1, an empty or malformed name."""
+    text = text.strip()
+    if text in ("all", "none"):
+        return
+    share = _share(text)
+    if share is not None:
+        _filled(share, {})
+        return
+    for name in text.split(","):
+        if not name.strip() or name.strip().startswith("@") or name.strip().endswith("%"):
+            raise HwgenError(f"{text!r} cannot be understood", where="encrypt", allowed=ALLOWED)
+
+
 def _share(text: str) -> float | None:
     """A share written as a number or percentage; None for anything else."""
     try:

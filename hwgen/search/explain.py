@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from math import ceil
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,12 @@ _LABELS = {
     "p_i": "input channels per cycle", "p_o": "output channels per cycle", "acc_depth": "pixels per tile",
     "axi_ports": "memory ports", "weight_lines": "lines of weight memory", "line_columns": "columns per line",
 }
+
+
+def amount(value: float) -> str:
+    """A number of resources; tenths rounded up where it is not whole, so that too many never reads as enough."""
+    tenths = ceil(round(10 * value, 6))
+    return f"{tenths // 10:,}" if tenths % 10 == 0 else f"{tenths / 10:,.1f}"
 
 
 def explain(found: Evaluated, winner: int, aim: Objective, seconds: float) -> str:
@@ -70,6 +77,6 @@ def _neighbours(found: Evaluated, winner: int, values: np.ndarray, field: str, l
         else:
             short = found.resources.row(int(rows[0])).shortfall(found.board.resources)
             if short:
-                out.append(f"- {near:,} {label} ({step}): does not fit, needs {short[1]:,.0f} {short[0]}, "
-                           f"{found.board.name} has {short[2]:,.0f}.")
+                out.append(f"- {near:,} {label} ({step}): does not fit, needs {amount(short[1])} {short[0]}, "
+                           f"{found.board.name} has {amount(short[2])}.")
     return out

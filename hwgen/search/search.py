@@ -21,7 +21,7 @@ from hwgen.cost.work import network_work
 from hwgen.errors import HwgenError
 from hwgen.ir.nodes import Graph
 from hwgen.passes.plan import TTChoice
-from hwgen.search.explain import explain
+from hwgen.search.explain import amount, explain
 from hwgen.search.objectives import Figures, Objective, objective
 from hwgen.search.pareto import pareto
 from hwgen.search.space import config_table
@@ -176,6 +176,6 @@ def _infeasible(found: Evaluated) -> HwgenError:
     label = {"bram36": "BRAM36", "dsp": "DSP", "uram": "URAM", "lut": "LUT", "ff": "FF"}[name]
     config = found.table.config(closest, found.base)
     return HwgenError(
-        f"no configuration fits: the one that comes closest ({config.p_i} x {config.p_o} array) needs {needed:,.0f} "
-        f"{label}, {found.board.name} has {available:,.0f} (short by {needed - available:,.0f})",
+        f"no configuration fits: the one that comes closest ({config.p_i} x {config.p_o} array) needs {amount(needed)} "
+        f"{label}, {found.board.name} has {amount(available)} (short by {amount(needed - available)})",
         where=f"board {found.board.name}", hint="a larger board, or a smaller network or input")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 
 from hwgen.cli.app import app
 from hwgen.config.board import board_names
+from hwgen.pipeline.graphfile import graph_weights
 from hwgen.pipeline.request import BuildRequest
 from hwgen.pipeline.saved import save_request
 from hwgen.resources import boards_dir, models_dir
@@ -199,3 +201,68 @@ def test_interrupt_keeps_complete_steps_and_nothing_else(tmp_path: Path, number:
     assert not (tmp_path / "build" / "rtl").exists()
     for folder in (tmp_path / "build").iterdir():
         assert not folder.is_dir() or (folder / "step.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("build", "-m", "MODEL", "-b", "pynq-z2", "--seed", "-1"), "--seed: -1"),
+        (("build", "-m", "MODEL", "-b", "pynq-z2", "--compress", "nan"), "--compress: nan"),
+        (("build", "-m", "MODEL", "-b", "pynq-z2", "--compress", "8"), "nothing to compress"),
+        (("build", "-m", "MODEL", "-b", "pynq-z2", "--objective", "sped"), "unknown objective"),
+        (("build", "-m", "MODEL", "-b", "pynq-z2", "--cache", "MODEL"), "--cache"),
+        (("build", "-m", "MODEL", "-b", "pynq-z2", "--out", "/"), "not a build directory"),
+        (("build", "-m", "MODEL", "-b", "pynq-z2", "--out", "MODEL"), "cannot be a build directory"),
+        (("compress", "-m", "MODEL", "--macs-ratio", "nan"), "--macs-ratio: nan"),
+        (("compress", "-m", "MODEL", "--macs-ratio", "0"), "--macs-ratio: 0"),
+        (("compress", "-m", "MODEL", "--rank", "8"), "nothing to compress"),
+        (("compress", "-m", "MODEL", "--keep", "0.5", "--out", "/nonexistent/x.safetensors"), "does not exist"),
+        (("search", "-m", "MODEL", "-b", "pynq-z2", "--save", "/nonexistent/a.json"), "does not exist"),
+        (("search", "-m", "MODEL", "-b", "pynq-z2", "--points", "0"), "--points: 0"),
+        (("search", "-m", "MODEL", "-b", "pynq-z2", "--points", "-1"), "--points: -1"),
+        (("verify", ".", "--frames", "0"), "2 or more"),
+        (("verify", ".", "--tamper", "-1"), "--tamper: -1"),
+        (("verify", "."), "holds no build"),
+    ],
+)
+def test_bad_values_have_messages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = str(small_onnx(tmp_path / "small.onnx"))
+    code, _, err = run(*(model if word == "MODEL" else word for word in arguments))
+    assert code == 2
+    assert message in " ".join(err.split())
+
+
+def test_full_or_forbidden_disk_is_no_internal_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*rest: object, **named: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "some/file")
+
+    monkeypatch.setattr("hwgen.pipeline.build.build", full)
+    code, _, err = run("build", "-m", "resnet20", "-b", "zcu104", "--out", str(tmp_path / "b"))
+    assert code == 2
+    assert "some/file: No space left on device" in err
+
+
+def test_defaults_in_brackets_are_shown() -> None:
+    for command, text in (("build", "[build/MODEL-BOARD]"), ("train", "[train/MODEL]"), ("seal", "[seal/MODEL]"),
+                          ("attack", "[attack/MODEL]"), ("train", "[train] section")):
+        shown = run(command, "--help")[1]
+        assert text in " ".join(shown.replace("│", " ").split()), command
+
+
+def test_damaged_report(tmp_path: Path) -> None:
+    build_small(tmp_path)
+    (tmp_path / "build/report.json").write_text("{")
+    code, _, err = run("report", str(tmp_path / "build"))
+    assert code == 2
+    assert "is damaged" in err
+
+
+def test_random_weights_are_disclosed(tmp_path: Path) -> None:
+    target = tmp_path / "net.safetensors"
+    arguments = ("compress", "--model", "resnet8", "--keep", "0.9", "--out", str(target))
+    assert "random weights" in run(*arguments)[1]
+    assert json.loads(run(*arguments, "--json")[1])["weights"]["kind"] == "seeded"
+    assert graph_weights(target)["kind"] == "seeded"

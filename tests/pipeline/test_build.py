@@ -129,3 +129,18 @@ def test_truncated_onnx_leaves_nothing(tmp_path: Path) -> None:
     assert error.value.exit_code == 2
     assert "small.onnx" in str(error.value)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["small.onnx"]
+
+
+def test_the_key_file_decides_the_key_size(tmp_path: Path) -> None:
+    (tmp_path / "my.key").write_text("ab" * 32)
+    records = build_small(tmp_path, last="seal", key_file=tmp_path / "my.key")
+    assert records["search"].summary["config"]["aes_key_bits"] == 256
+    assert "AES-256-GCM" in records["seal"].summary["text"]
+    (tmp_path / "my.key").write_text("ab" * 16)
+    records = build_small(tmp_path, last="seal", key_file=tmp_path / "my.key")
+    assert records["search"].summary["config"]["aes_key_bits"] == 128
+
+
+def test_a_sweep_makes_no_development_key(tmp_path: Path) -> None:
+    build_small(tmp_path, last="frontend")
+    assert not (tmp_path / "build.development.key").exists()

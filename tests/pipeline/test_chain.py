@@ -40,7 +40,7 @@ def test_other_encryption_removes_what_it_made_stale(built: Path) -> None:
     assert not steps(built) & {"report", "handoff"}
     assert {"seal", "rtl", "vectors"} <= steps(built)  # these do not depend on what is encrypted
     assert not [name for name in PUBLISHED if (built / "build" / name).exists()]
-    with pytest.raises(HwgenError, match="'handoff' is not complete.*\n.*hwgen build --model"):
+    with pytest.raises(HwgenError, match=r"'handoff' is not complete.*\n.*hwgen build --model"):
         check_published(built / "build")
     assert json.loads((built / "build/request.json").read_text())["encrypt"] == "none"
     build_small(built, encrypt="none")

@@ -48,7 +48,8 @@ class Bench:
 
     def files(self) -> list[str]:
         root = self.root / "build"
-        return sorted(str(p.relative_to(root)) for p in root.rglob("*") if p.is_file() and p.name not in (".lock", ".hwgen"))
+        return sorted(str(p.relative_to(root)) for p in root.rglob("*")
+                      if p.is_file() and p.name not in (".lock", ".hwgen"))
 
 
 @pytest.fixture

@@ -88,3 +88,10 @@ def test_summary_says_when_nothing_was_simulated(report: dict) -> None:
     rows = dict(summary_rows(report, Path("build/x")))
     assert "not simulated" in rows["cycles"]
     assert rows["proof"] == "not run (--no-verify)"
+
+
+def test_weights_are_disclosed(report: dict) -> None:
+    assert report["network"]["weights"] == "user"
+    assert dict(summary_rows(report, Path()))["weights"] == "ONNX file small.onnx"
+    seeded = {**report, "network": {**report["network"], "weights": "seeded", "weights_origin": "random weights"}}
+    assert dict(summary_rows(seeded, Path()))["weights"] == "random weights; accuracies mean nothing"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hwgen.errors import HwgenError
 from hwgen.ir.count import count, count_layers
 from hwgen.ir.nodes import Graph, TTConv2d, TTLinear
 from hwgen.ir.verify import Stage, verify
@@ -38,15 +39,26 @@ def by_macs(graph: Graph, ratio: float, grouping: tuple[str, ...] = ("I", "HW", 
     """Decompose the convolutions of a dense graph until the whole network has ``ratio`` times fewer MACs.
 
     Raises:
-        HwgenError: the smallest ranks already take more.
+        HwgenError: nothing to decompose; the smallest ranks already take more.
     """
-    graph = fold_batchnorm(graph)
+    graph = require_dense(fold_batchnorm(graph))
     names = {n.name for n in eligible(graph)}
     counts = count_layers(graph)
     mine = [c for c in counts if c.name in names]
     total, own = sum(c.macs for c in counts), sum(c.macs for c in mine)
     budget = Budget(macs=max(1, int(total / ratio) - (total - own)), parameters=sum(c.parameters for c in mine))
     return tensor_train(graph, forms_by_budget(graph, budget, grouping, multiple)).graph
+
+
+def require_dense(graph: Graph) -> Graph:
+    """The graph; HwgenError if it has no dense convolution that could become a tensor train."""
+    if eligible(graph):
+        return graph
+    trains = sum(isinstance(n, TTConv2d | TTLinear) for n in graph.nodes)
+    already = f": {trains} layers are tensor trains already" if trains else ""
+    raise HwgenError(f"nothing to compress{already}", where=graph.name,
+                     allowed="networks with dense convolutions of more than one tap and more than 8 input channels",
+                     hint="leave --compress out" if trains else "")
 
 
 def inputs(request: BuildRequest) -> dict[str, Any]:

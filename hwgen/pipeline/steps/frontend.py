@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from hwgen.errors import HwgenError
 from hwgen.ir.count import count
 from hwgen.ir.nodes import Graph
 from hwgen.ir.verify import Stage, verify
-from hwgen.pipeline.graphfile import load_graph, save_graph
+from hwgen.pipeline.graphfile import graph_weights, load_graph, save_graph
 from hwgen.pipeline.images import input_spec
 from hwgen.pipeline.source import ModelSource, model_source, source_inputs
 from hwgen.pipeline.step import Step, StepContext
@@ -19,6 +19,20 @@ from hwgen.pipeline.store import write_json
 from hwgen.zoo.recipe import InputSpec
 
 GRAPH, INPUT = "float.safetensors", "input.json"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Where weights come from.
+
+    Args:
+        kind: "trained" = they ship with the recipe; "user" = from a file of the user's; "seeded" = random, accuracies
+            mean nothing.
+        text: for people.
+    """
+
+    kind: str
+    text: str
 
 
 def run(context: StepContext) -> dict[str, Any]:
@@ -29,11 +43,11 @@ def run(context: StepContext) -> dict[str, Any]:
     save_graph(graph, context.out / GRAPH)
     write_json(context.out / INPUT, asdict(input_spec(source, graph.input_node().shape)))
     totals = count(graph)
-    return {"text": f"{len(graph.nodes)} nodes, {totals.parameters:,} parameters, {totals.macs:,} MACs; {origin}",
-            "weights": origin, "parameters": totals.parameters, "macs": totals.macs}
+    return {"text": f"{len(graph.nodes)} nodes, {totals.parameters:,} parameters, {totals.macs:,} MACs; {origin.text}",
+            "weights": asdict(origin), "parameters": totals.parameters, "macs": totals.macs}
 
 
-def read_model(source: ModelSource, weights: Path | None) -> tuple[Graph, str]:
+def read_model(source: ModelSource, weights: Path | None) -> tuple[Graph, Weights]:
     """The float graph of a model, and where its weights come from.
 
     Raises:
@@ -42,16 +56,19 @@ def read_model(source: ModelSource, weights: Path | None) -> tuple[Graph, str]:
     if source.file is not None and source.file.suffix == ".onnx":
         from hwgen.frontend.onnx_frontend import load_onnx
 
-        graph, origin = load_onnx(source.file, source.name), f"ONNX file {source.file.name}"
+        graph, origin = load_onnx(source.file, source.name), Weights("user", f"ONNX file {source.file.name}")
     elif source.file is not None:
-        graph, origin = load_graph(source.file), f"graph file {source.file.name}"
+        graph, stored = load_graph(source.file), graph_weights(source.file)
+        text = "; ".join(t for t in (f"graph file {source.file.name}", stored.get("text")) if t)
+        origin = Weights(stored.get("kind", "user"), text)
     else:
         from hwgen.frontend.torch_frontend import from_torch
         from hwgen.zoo.build import build_module
 
         assert source.recipe is not None
         built, spec = build_module(source.recipe, weights), source.recipe.input
-        graph, origin = from_torch(built.module, spec.shape, source.name, spec.classes), built.origin.description
+        graph = from_torch(built.module, spec.shape, source.name, spec.classes)
+        origin = Weights(built.origin.kind, built.origin.description)
     return verify(graph, Stage.FLOAT), origin
 
 

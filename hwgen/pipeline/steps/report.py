@@ -29,7 +29,8 @@ def run(context: StepContext) -> dict[str, Any]:
 
     report = make_report(Sources(
         model=model_source(context.request).name, board=load_board(context.request.board),
-        compress=_summary(results["compress"]), search=read_json(results["search"] / search.RESULT),
+        weights=_summary(results["frontend"])["weights"], compress=_summary(results["compress"]),
+        search=read_json(results["search"] / search.RESULT),
         config=search.load_config(results["search"]), accuracy=read_json(results["evaluate"] / evaluate.ACCURACY),
         program=read_json(results["compile"] / compile_step.PROGRAM), sealing=_summary(results["seal"]),
         layers=read_json(results["quantise"] / quantise.LAYERS),

@@ -24,6 +24,7 @@ from hwgen.pipeline.steps.frontend import GRAPH
 from hwgen.pipeline.store import write_json
 from hwgen.seal import load_key
 from hwgen.search import SearchResult, search
+from hwgen.search.explain import amount
 
 CONFIG, RESULT, BOARD = "config.json", "search.json", "board.json"
 
@@ -77,8 +78,8 @@ def fixed(graph: Graph, board: Board, config: AcceleratorConfig) -> dict[str, An
     short = resources.row(0).shortfall(board.resources)
     if short is not None:
         name, needed, available = short
-        raise HwgenError(f"needs {needed:,.0f} {name.upper()}, {board.name} has {available:,.0f} (short by "
-                         f"{needed - available:,.0f})", where=f"board {board.name}",
+        raise HwgenError(f"needs {amount(needed)} {name.upper()}, {board.name} has {amount(available)} (short by "
+                         f"{amount(needed - available)})", where=f"board {board.name}",
                          hint="a smaller configuration, or let the search choose (leave --config out)")
     network = network_work(graph)
     cost = network_cost(network, table, MemoryModel.of(board), config.packing)
