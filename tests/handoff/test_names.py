@@ -11,7 +11,8 @@ import pytest
 from hwgen.handoff.archive import write_archive
 from hwgen.handoff.names import plain_text, safe_name, tcl_word
 
-HOSTILE = ["a[exec touch pwned] b", "$env(HOME)", "}", "{", "a\\", "a\nexit 1\n", '"; exec touch pwned; "', "../../evil x",
+HOSTILE = ["a[exec touch pwned] b", "$env(HOME)", "}", "{", "a\\", "a\nexit 1\n",
+           '"; exec touch pwned; "', "../../evil x",
            "C:\\x", "netz_für_größe", "模型", "😀",
            "\u202egnp", "3net", "#", "-rf", "", '"""\nimport os', "<b>`x`</b>"]
 
