@@ -49,8 +49,7 @@ def resolve(
                     store = max(store, int(_window(stored[item.region.name], item).max(initial=0)))
                 out.append(replace(item, wait_progress=progress, wait_store=store))
             else:
-                assert store == 0
-                out.append(replace(item, run=replace(item.run, wait_progress=progress)))
+                out.append(replace(item, run=replace(item.run, wait_progress=progress, wait_store=store)))
             words.mark(words.written_by_load, box, loads)
             words.mark(words.written_by_compute, box, 0)
         elif isinstance(item, Store):

@@ -38,24 +38,31 @@ def load_program(
     """
     builder = _Builder(batches, operations, ring, resident=resident, options=options, config=config)
     waiting: list[Load] = []
+
+    def release() -> None:
+        """The pieces that wait; activation loads are counted, so none may overtake them."""
+        builder.loads(waiting)
+        waiting.clear()
+
     for position, item in enumerate(items):
         if isinstance(item, Load):
             if early is not None and 0 < position < pieces:
                 waiting.append(item)
             else:
+                release()
                 builder.load(item)
         elif isinstance(item, Core):
+            release()
             builder.run(item.run)
         elif isinstance(item, Stream):
             builder.stream(item)
         elif isinstance(item, Weights):
             if early is not None and batches[item.batch].operation > early:
                 early = None
-                builder.loads(waiting)
+                release()
             builder.weights(batches[item.batch])
     builder.flush()
-    if early is not None:
-        builder.loads(waiting)
+    release()
     return LoadProgram(builder.runs, builder.entries)
 
 

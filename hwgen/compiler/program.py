@@ -61,7 +61,7 @@ def build_program(
 def _loads(entries: Sequence[int | Load], runs: Sequence[Run], config: AcceleratorConfig) -> list[bytes]:
     text = []
     for entry in entries:
-        text += _strip_load(entry, config) if isinstance(entry, Load) else [_run_load(runs[entry])]
+        text += _strip_load(entry, config) if isinstance(entry, Load) else _run_load(runs[entry])
     return [*text, isa.encode(isa.LOAD_FIELDS, {"flags": 1 << LoadFlag.END})]
 
 
@@ -78,10 +78,13 @@ def _strip_load(load: Load, config: AcceleratorConfig) -> list[bytes]:
         "offset": address(load, p_i), "dest": box.start})]
 
 
-def _run_load(run: Run) -> bytes:
-    return isa.encode(isa.LOAD_FIELDS, {
+def _run_load(run: Run) -> list[bytes]:
+    text = []
+    if run.wait_store:
+        text.append(isa.encode(isa.LOAD_STEP_FIELDS, {"flags": 1 << LoadFlag.STEPS, "wait_store": run.wait_store}))
+    return [*text, isa.encode(isa.LOAD_FIELDS, {
         "kind": run.kind, "flags": run.flags, "segment_log2": run.segment_log2, "wait_progress": run.wait_progress,
-        "beats": run.beats, "offset": run.offset, "dest": run.dest, "index": run.index})
+        "beats": run.beats, "offset": run.offset, "dest": run.dest, "index": run.index})]
 
 
 def _stores(stores: Sequence[Store], config: AcceleratorConfig) -> bytes:

@@ -19,7 +19,7 @@ class Run:
     """What one load descriptor fetches from the image.
 
     Args:
-        kind, flags, segment_log2, dest, wait_progress: as in the load descriptor.
+        kind, flags, segment_log2, dest, wait_progress, wait_store: as in the load descriptor.
         payload: plaintext, a multiple of 16 bytes.
         offset: first beat's distance from the image address, in beats.
         index: segment index of the first segment.
@@ -32,6 +32,7 @@ class Run:
     payload: bytes
     dest: int = 0
     wait_progress: int = 0
+    wait_store: int = 0
     offset: int = 0
     index: int = 0
     nodes: tuple[str, ...] = ()
