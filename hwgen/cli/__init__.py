@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-
-
-def _terminate(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
 
 
 def main() -> None:
     """Entry point of the ``hwgen`` script."""
-    signal.signal(signal.SIGTERM, _terminate)  # stops like Ctrl-C: nothing half-written
+    from hwgen.interrupt import INTERRUPTED, install
+
+    install()
     try:
         from hwgen.cli.app import app
 
         app()
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)

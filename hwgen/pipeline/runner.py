@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hwgen import interrupt
 from hwgen.config.names import unknown_name
 from hwgen.errors import HwgenError
 from hwgen.pipeline.fingerprint import hash_code, hash_json
@@ -72,6 +73,7 @@ def run_pipeline(steps: Sequence[Step], request: BuildRequest, run: Run) -> dict
     forced = False
     with store.lock(names):
         for number, step in enumerate(steps):
+            interrupt.check()
             forced = forced or step.name == run.first
             if not step.wanted(request):
                 if store.record(step.name) is not None:
@@ -103,9 +105,14 @@ def _execute(
     needs = {n: records[n].digest for n in step.needs if n in records}
     run.observer(StepEvent(step=step, state="running"))
     start = time.monotonic()
+    def progress(text: str) -> None:
+        interrupt.check()
+        run.progress(text)
+
     with store.writing(step.name) as scratch:
-        summary = step.run(StepContext(request=request, out=scratch, cache=run.cache, progress=run.progress,
+        summary = step.run(StepContext(request=request, out=scratch, cache=run.cache, progress=progress,
                                        results={n: store.folder(n) for n in needs}))
+        interrupt.check()
         seconds = round(time.monotonic() - start, 3)
         record = store.seal(scratch, key=key, seconds=seconds, summary=summary, needs=needs)
         old = store.record(step.name)

@@ -11,7 +11,7 @@ from types import FrameType
 
 @contextmanager
 def interrupt_flag() -> Iterator[threading.Event]:
-    """Inside the block, SIGINT sets the yielded event and nothing else; a second SIGINT raises KeyboardInterrupt.
+    """Inside the block, SIGINT and SIGTERM set the yielded event and nothing else; a second raises KeyboardInterrupt.
 
     Outside the main thread signals cannot be caught: the event then stays unset.
     """
@@ -25,8 +25,9 @@ def interrupt_flag() -> Iterator[threading.Event]:
             raise KeyboardInterrupt
         event.set()
 
-    previous = signal.signal(signal.SIGINT, handler)
+    previous = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield event
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, old in previous.items():
+            signal.signal(number, old)

@@ -6,16 +6,20 @@ import logging
 import os
 import random
 import shutil
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 import cocotb
 import cocotb_tools.config
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import Verilator
 
+from hwgen import interrupt
 from hwgen.errors import HwgenError
 from hwgen_sim.cache import BuildCache, content_key, default_cache_dir
 from hwgen_sim.toolchain import Toolchain, find_toolchain, require_wave_libraries
@@ -50,6 +54,26 @@ class _Runner(Verilator):
     def _simulator_in_path_build_only(self) -> None:
         self.executable = str(self._tools.verilator)
 
+    def _execute_cmds(self, cmds: Sequence[Sequence[str]], cwd: str | os.PathLike[str],
+                      stdout: TextIO | None = None) -> None:
+        """As cocotb's, but every command leads its own process group, which is ended when this process is interrupted.
+
+        Without that, compilers started by make go on for minutes.
+        """
+        for command in cmds:
+            process = subprocess.Popen(command, cwd=cwd, env=self.env, stdout=stdout, start_new_session=True,
+                                       stderr=None if stdout is None else subprocess.STDOUT)
+            interrupt.GROUPS.add(process.pid)
+            try:
+                status = process.wait()
+            except BaseException:
+                _end_group(process)
+                raise
+            finally:
+                interrupt.GROUPS.discard(process.pid)
+            if status:
+                raise RuntimeError(f"Command failed with return code: {status}")
+
     def _build_command(self) -> list[list[str]]:
         verilate, make = (list(command) for command in super()._build_command())
         self.env["PATH"] = self._tools.search_path + os.pathsep + self.env["PATH"]
@@ -57,6 +81,13 @@ class _Runner(Verilator):
         if not self._public:
             verilate.remove("--public-flat-rw")
         return [verilate, [*make, *_MAKE_VARIABLES, *(f"--old-file={name}" for name in self._built)]]
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    """End ``process`` and everything that it has started."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 @dataclass(frozen=True, kw_only=True)

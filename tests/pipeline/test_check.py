@@ -89,5 +89,5 @@ def test_places_to_write(tmp_path: Path) -> None:
             check_file_target(path, "--save")
     (tmp_path / "file").write_text("")
     for path in (tmp_path / "file", tmp_path / "file/cache"):
-        with pytest.raises(HwgenError, match="--cache: .* cannot be made"):
+        with pytest.raises(HwgenError, match=r"--cache: .* cannot be made"):
             make_folder(path, "--cache")

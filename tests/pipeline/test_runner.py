@@ -118,3 +118,19 @@ def test_damaged_record_is_not_trusted(bench: Bench) -> None:
     bench.go()
     (bench.root / "build/b/step.json").write_text("{")
     assert bench.go() == ["b"]
+
+
+def test_a_swallowed_interrupt_stops_at_the_end_of_the_step(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    swallowed = bench._run
+
+    def signalled(name: str) -> Any:
+        def run(context: StepContext) -> dict[str, Any]:
+            if name == "b":
+                monkeypatch.setattr("hwgen.interrupt._SEEN", [1.0])
+            return swallowed(name)(context)
+        return run
+
+    monkeypatch.setattr(bench, "_run", signalled)
+    with pytest.raises(KeyboardInterrupt):
+        bench.go()
+    assert bench.files() == ["a/out", "a/step.json"]

@@ -75,9 +75,10 @@ def read_model(source: ModelSource, weights: Path | None) -> tuple[Graph, Weight
 def load_input(folder: Path) -> InputSpec:
     """How this build's images are prepared."""
     try:
-        values = json.loads((folder / INPUT).read_text(encoding="utf-8"))
-        return InputSpec(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
-    except (OSError, ValueError, TypeError) as error:
+        values: dict[str, Any] = json.loads((folder / INPUT).read_text(encoding="utf-8"))
+        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return InputSpec(**fields)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise HwgenError(f"cannot be read: {error}", where=str(folder / INPUT), hint="build again") from error
 
 

@@ -94,7 +94,7 @@ def fixed(graph: Graph, board: Board, config: AcceleratorConfig) -> dict[str, An
 
 def load_config(folder: Path) -> AcceleratorConfig:
     """The configuration that this step wrote."""
-    return AcceleratorConfig.from_dict(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
+    return read_config(folder / CONFIG)
 
 
 def load_memory(folder: Path) -> tuple[float, int]:
