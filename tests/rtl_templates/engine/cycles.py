@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from amaranth.hdl import Elaboratable, Module, Value
@@ -70,7 +70,7 @@ class PlacedHere(Elaboratable):
         return m
 
 
-def packed(values: Sequence[int], bits: int) -> int:
+def packed(values: Iterable[Any], bits: int) -> int:
     """Lanes of one word, lane 0 lowest."""
     return sum((int(v) & (1 << bits) - 1) << bits * n for n, v in enumerate(values))
 
