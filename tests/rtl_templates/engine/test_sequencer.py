@@ -91,7 +91,7 @@ def test_programs(gap: float) -> None:
     layers = [layer(rng, Opcode.CONV), layer(rng, Opcode.CONV, pair=True), layer(rng, Opcode.MAXPOOL),
               layer(rng, Opcode.AVGPOOL), layer(rng, Opcode.CONV, raw=True)] + [
         layer(rng, rng.choice([Opcode.CONV, Opcode.MAXPOOL])) for _ in range(3)]
-    dut = Sequencer(config=CONFIG)
+    dut: Any = Sequencer(config=CONFIG)
     seen: list[tuple[int, Any, Any]] = []
     counted = {"tile_taken": 0, "block_started": 0, "busy": 0}
     loaded_at = 150
