@@ -15,6 +15,7 @@ from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.config.board import Board
 from hwgen.config.zynq import ZYNQ
 from hwgen.driver.tensors import pack_input
+from hwgen.handoff.annotate import annotate
 from hwgen.handoff.archive import write_checksums
 from hwgen.handoff.names import plain_text, safe_name, tcl_word
 from hwgen.handoff.registers import c_header, ip_xact, markdown
@@ -57,7 +58,9 @@ def write_handoff(folder: Path, c: Contents) -> None:
               "ports": list(range(c.config.axi_ports)), "frames": len(c.inputs), "classes": c.classes,
               "labels": c.labels, "metadata": c.metadata, "memory_ports": c.board.memory.ports[:c.config.axi_ports],
               "period_ns": round(1e3 / c.config.clock_mhz, 3), "system": c.board.processing_system,
-              "zynq": ZYNQ.get(c.board.processing_system.kind)}
+              "zynq": ZYNQ.get(c.board.processing_system.kind),
+              # absent from reports of older builds
+              "weights": c.report["network"].get("weights", "unknown")}
 
     def text(name: str, template: str) -> None:
         path = folder / name
@@ -65,7 +68,7 @@ def write_handoff(folder: Path, c: Contents) -> None:
         path.write_text(texts.get_template(template).render(values), encoding="utf-8")
 
     (folder / "rtl").mkdir()
-    (folder / "rtl" / f"{TOP}.v").write_text(c.verilog, encoding="utf-8")
+    (folder / "rtl" / f"{TOP}.v").write_text(annotate(c.verilog, c.config, TOP), encoding="utf-8")
     text("README.md", "README.md.j2")
     if c.board.flow == "vivado":
         text("vivado/package_ip.tcl", "package_ip.tcl.j2")

@@ -13,8 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwgen.config.board import board_names
+from hwgen.config.board import board_names, load_board
+from hwgen.driver.image import Image
 from hwgen.handoff.archive import write_archive
+from hwgen.handoff.folder import Contents, write_handoff
+from hwgen.pipeline.steps.search import load_config
 from hwgen.resources import boards_dir
 from tests.helpers.small_build import build_small, small_onnx
 
@@ -152,6 +155,28 @@ def test_readme_says_that_nothing_was_proven(folder: Path) -> None:
     text = (folder / "files" / "README.md").read_text()
     assert "has not been verified" in text
     assert "{{" not in text
+
+
+@pytest.mark.parametrize(("weights", "words"), [
+    ("seeded", "random, not trained"), ("user", "were given to"), ("trained", "the trained ones"),
+    (None, "is not recorded"),
+])
+def test_readme_says_whether_the_weights_are_trained(folder: Path, tmp_path: Path, weights: str | None,
+                                                     words: str) -> None:
+    steps = folder.parent
+    report = json.loads((steps / "report.json").read_text())
+    report["network"].pop("weights", None)
+    if weights is not None:
+        report["network"]["weights"] = weights
+    inputs = np.load(steps / "vectors" / "inputs.npy")
+    image = (steps / "seal" / "model.img").read_bytes()
+    write_handoff(tmp_path, Contents(
+        model="small", board=load_board("pynq-z2"), config=load_config(steps / "search"), verilog="", image=image,
+        metadata=Image.parse(image, "model.img").metadata, inputs=inputs, expected=list(inputs), classes=[0, 1],
+        labels=[], report=report, report_folder=steps / "report"))
+    text = " ".join((tmp_path / "README.md").read_text().split())
+    assert words in text
+    assert ("mean nothing" in text) == (weights == "seeded")
 
 
 def test_driver_parses_the_image_without_hwgen(folder: Path) -> None:

@@ -84,6 +84,6 @@ def inputs(request: BuildRequest) -> dict[str, Any]:
 STEP = Step(
     name="verify", title="proving in simulation", needs=("quantise", "search", "seal", "rtl", "vectors"),
     inputs=inputs, run=run, wanted=lambda request: request.prove,
-    code=("hwgen_sim", "hwgen.driver", "hwgen.verify", "hwgen.compiler", "rtl_templates",
+    code=("hwgen_sim", "hwgen.driver", "hwgen.image", "hwgen.verify", "hwgen.compiler", "rtl_templates",
           "hwgen.pipeline.steps.verify"),
 )

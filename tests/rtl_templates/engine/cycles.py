@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from amaranth.hdl import Elaboratable, Module, Value
@@ -41,12 +41,13 @@ class PlainRam(wiring.Component):
         super().__init__({"read_addr": In(address), "read_data": Out(width), "write_addr": In(address),
                           "write_en": In(1), "write_data": In(width)})
 
-    def elaborate(self, platform: object) -> Module:
+    def elaborate(self: Any, platform: object) -> Module:
         del platform
         m, rng = Module(), random.Random(self.depth)
         m.submodules.rows = rows = memory.Memory(
             shape=self.width, depth=self.depth, init=[rng.getrandbits(self.width) for _ in range(self.depth)])
-        read, write = rows.read_port(), rows.write_port()
+        read: Any = rows.read_port()
+        write: Any = rows.write_port()
         m.d.comb += [read.addr.eq(self.read_addr), self.read_data.eq(read.data), write.addr.eq(self.write_addr),
                      write.data.eq(self.write_data), write.en.eq(self.write_en)]
         return m
@@ -70,7 +71,7 @@ class PlacedHere(Elaboratable):
         return m
 
 
-def packed(values: Sequence[int], bits: int) -> int:
+def packed(values: Iterable[Any], bits: int) -> int:
     """Lanes of one word, lane 0 lowest."""
     return sum((int(v) & (1 << bits) - 1) << bits * n for n, v in enumerate(values))
 
