@@ -3,7 +3,8 @@
     python benchmarks/cost_error.py [--cycles] [--resources] [--out FOLDER] [--write]
 
 Cycles: predicted by the compiled program's timeline and by the search's analytic model, against the hardware's counters
-in simulation. Resources: formulas against Yosys. ``--write`` stores hwgen/cost/error.json, which every report quotes.
+in simulation. Resources: formulas against Yosys. ``--write`` stores hwgen/cost/error.json, which every report quotes, and
+updates docs/benchmarks.md from it.
 """
 
 from __future__ import annotations
@@ -88,6 +89,20 @@ def resource_error(config: AcceleratorConfig) -> dict[str, Any]:
     }
 
 
+def table(found: dict[str, Any]) -> str:
+    """Markdown of the cycles' errors."""
+    keys = ("error_cold", "error_steady", "search_error_cold", "search_error_steady")
+    titles = ("network", "array", "cold", "steady", "program, cold", "program, steady", "search, cold",
+              "search, steady", "bit-exact")
+    lines = ["| " + " | ".join(titles) + " |", "|" + "---|" * len(titles)]
+    for row in found["cycles"]:
+        errors = " | ".join(f"{row[key]:+.2%}" for key in keys)
+        lines.append(f"| {row['network']} | {row['array']} | {row['cold']:,} | {row['steady']:,} | {errors} | "
+                     f"{'yes' if row['bit_exact'] else 'NO'} |")
+    worst = " | ".join(f"{found[f'worst_{key}']:+.2%}" for key in keys)
+    return "\n".join([*lines, f"| worst | | | | {worst} | |"])
+
+
 def main() -> None:
     """Measure, print, and with ``--write`` store."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -115,6 +130,12 @@ def main() -> None:
     if arguments.write:
         known = json.loads(TARGET.read_text(encoding="utf-8")) if TARGET.is_file() else {}
         write_json(TARGET, known | found)
+        page = ROOT / "docs" / "benchmarks.md"
+        content = page.read_text(encoding="utf-8")
+        begin, end = "<!-- cost: begin -->", "<!-- cost: end -->"
+        head, rest = content.split(begin, 1)
+        text = table(known | found)
+        page.write_text(head + begin + "\n" + text + "\n" + end + rest.split(end, 1)[1], encoding="utf-8")
 
 
 if __name__ == "__main__":
