@@ -3,8 +3,8 @@
     python benchmarks/cost_error.py [--cycles] [--resources] [--out FOLDER] [--write]
 
 Cycles: predicted by the compiled program's timeline and by the search's analytic model, against the hardware's counters
-in simulation. Resources: formulas against Yosys. ``--write`` stores hwgen/cost/error.json, which every report quotes, and
-updates docs/benchmarks.md from it.
+in simulation. Resources: formulas against Yosys. ``--write`` stores hwgen/cost/error.json, which every report quotes,
+and updates docs/benchmarks.md from it.
 """
 
 from __future__ import annotations
