@@ -105,4 +105,5 @@ _README = """# Build directory of hwgen
 
 `hwgen build` with the same options reuses every step whose inputs have not changed; `--from STEP` runs a step again.
 No key is in here: a development key lies beside this directory.
+The weights are in here in plaintext (`frontend` to `quantise`): only `handoff.zip` is meant to be passed on.
 """
