@@ -1,6 +1,6 @@
 """Synthesises every module of a board's default engine with Yosys and prints resources, logic levels and MACs per DSP.
 
-    python benchmarks/synthesis.py [--config FILE.json] [--family xcup] [--write]
+    python benchmarks/synthesis.py [--config FILE.json] [--family xcup] [--board zcu104] [--write]
 
 Raw counts are Yosys's; the numbers in brackets could be absorbed by DSP slices (cascade adders, product registers),
 which Yosys does not do and Vivado does. Levels: longest path between registers, in LUTs and carry cells. ``--write``
@@ -14,15 +14,19 @@ import json
 from pathlib import Path
 
 from hwgen.config.accelerator import AcceleratorConfig
+from hwgen.config.board import Board, load_board
+from hwgen.cost.arrays import ConfigTable
+from hwgen.cost.resources import estimate
 from hwgen.pipeline.build import default_cache
 from hwgen.synth.design import DesignReport, synthesise_design
 from rtl_templates.verilog import generate
 
 ROOT = Path(__file__).resolve().parent.parent
 TOP = "hwgen_accelerator"
+TITLES = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "bram36": "BRAM36", "uram": "URAM"}
 
 
-def table(report: DesignReport, config: AcceleratorConfig) -> str:
+def table(report: DesignReport, config: AcceleratorConfig, board: Board) -> str:
     """Markdown."""
     lines = ["| module | placed | LUT | FF | DSP | BRAM36 | URAM | levels |", "|" + "---|" * 8]
     array_dsp = 0.0
@@ -40,6 +44,10 @@ def table(report: DesignReport, config: AcceleratorConfig) -> str:
         f"MACs per DSP: array {config.macs_per_cycle / array_dsp:.2f}, "
         f"whole design {config.macs_per_cycle / raw.dsp:.2f}.",
     ]
+    estimated = estimate(ConfigTable.of([config]), board, key_bits=config.aes_key_bits).row(0).to_dict()
+    errors = [f"{estimated[name]:,.0f} {title} ({estimated[name] / getattr(raw, name) - 1:+.1%})"
+              for name, title in TITLES.items() if getattr(raw, name)]
+    lines.append(f"Estimated by the cost model for {board.name}: {', '.join(errors)}.")
     return "\n".join(lines)
 
 
@@ -48,6 +56,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", type=Path)
     parser.add_argument("--family", default="xcup")
+    parser.add_argument("--board", default="zcu104", help="whose memories and multipliers the estimate is for")
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
     config = AcceleratorConfig()
@@ -55,7 +64,7 @@ def main() -> None:
         config = AcceleratorConfig.from_dict(json.loads(arguments.config.read_text(encoding="utf-8")))
     report = synthesise_design(generate(config, TOP), TOP, arguments.family, cache=default_cache(), uram=True,
                                progress=lambda text: print("   ", text, flush=True))
-    text = table(report, config)
+    text = table(report, config, load_board(arguments.board))
     print(text)
     if arguments.write:
         results = ROOT / "docs" / "results" / "synthesis.json"

@@ -62,6 +62,11 @@ def model_error() -> dict[str, Any] | None:
     return read_json(path) if path.is_file() else None
 
 
+def coefficients_source() -> str:
+    """Where the coefficients of the resource estimate come from."""
+    return str(read_json(Path(hwgen.cost.__file__).with_name("calibration.json"))["source"])
+
+
 def make_report(s: Sources) -> dict[str, Any]:
     """All figures; groups say whether they are simulated, predicted, estimated, measured or recorded."""
     program, config, board = s.program, s.config, s.board
@@ -86,7 +91,7 @@ def make_report(s: Sources) -> dict[str, Any]:
         "energy_uj": {"estimated": chosen.get("energy_uj"), "source": "estimated, order of magnitude"},
         "resources": {
             "estimated": chosen["resources"],
-            "estimated_absorbable": chosen["absorbable"],
+            "estimated_absorbable": chosen["absorbable"], "estimated_source": coefficients_source(),
             "synthesised": s.synthesis["raw"] if s.synthesis else None,
             "synthesised_absorbable": s.synthesis["absorbable"] if s.synthesis else None,
             "levels": s.synthesis["levels"] if s.synthesis else None,

@@ -29,6 +29,7 @@ def test_definitions_hold(report: dict) -> None:
     assert cycles["roofline"] == max(ideal, -(-moved // memory["bytes_per_cycle"]))
     assert cycles["mac_efficiency"] == pytest.approx(ideal / cycles["predicted"])
     assert cycles["roofline_efficiency"] == pytest.approx(cycles["roofline"] / cycles["predicted"])
+    assert report["resources"]["estimated_source"] in render(report)
     assert report["latency_ms"] == pytest.approx(cycles["predicted"] / config["clock_mhz"] / 1e3)
     assert report["throughput_fps"] == pytest.approx(config["clock_mhz"] * 1e6 / cycles["predicted_steady"])
 
