@@ -68,6 +68,12 @@ def cost_of(cell_type: str) -> dict[str, float]:
     return {}
 
 
+def clocked_input(kind: Kind, port: str) -> bool:
+    """Whether a path ends at this input: what is written into distributed memory is taken at the clock; only addresses
+    lead through to the outputs."""
+    return kind is Kind.LUTRAM and (port in ("D", "CE") or port.startswith(("DI", "WE", "WR", "WA", "WC", "CLK")))
+
+
 #: inputs of a carry cell that continue a chain instead of entering it
 CHAIN_INPUTS = {"CI", "CIN"}
 #: inputs without influence on the data outputs within a cycle

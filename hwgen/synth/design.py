@@ -18,7 +18,7 @@ from hwgen.synth.yosys import synthesise, yosys_version
 from hwgen_sim.cache import content_key
 
 #: version of what is stored in the cache; raise it when ``analyse`` changes
-_FORMAT = "4"
+_FORMAT = "5"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from hwgen.synth.cells import CHAIN_INPUTS, Kind, cost_of, kind_of
+from hwgen.synth.cells import CHAIN_INPUTS, Kind, clocked_input, cost_of, kind_of
 
 _RESOURCES = ("dsp", "bram36", "uram", "lut", "ff")
 
@@ -117,7 +117,8 @@ class _Graph:
                 if index in level:
                     stack.pop()
                     continue
-                sources = [(port, self.driver[bit]) for port, bit in self.inputs[index] if bit in self.driver]
+                sources = [(port, self.driver[bit]) for port, bit in self.inputs[index]
+                           if bit in self.driver and not clocked_input(self.kind[index], port)]
                 open_ones = [s for _, s in sources if self._passes(s) and s not in level]
                 if open_ones:
                     if len(stack) > 100_000:

@@ -80,6 +80,18 @@ def test_levels_count_luts_and_carry_chains() -> None:
     assert (report.lut, report.ff, report.carry_cells) == (2, 2, 2)
 
 
+def test_paths_end_where_distributed_memory_is_written() -> None:
+    cells = {
+        "a": ("LUT2", {"I0": [3], "O": [4]}, {"O"}),
+        "b": ("LUT2", {"I0": [4], "O": [5]}, {"O"}),
+        "ram": ("RAM32M16", {"DIA": [5], "WE": [5], "ADDRA": [6], "DOA": [7]}, {"DOA"}),
+        "c": ("LUT2", {"I0": [7], "O": [8]}, {"O"}),
+    }
+    assert analyse(_netlist(cells), "m").levels == 2
+    cells["ram"] = ("RAM32M16", {"DIA": [9], "ADDRA": [5], "DOA": [7]}, {"DOA"})
+    assert analyse(_netlist(cells), "m").levels == 4
+
+
 def test_cascade_of_multiply_adds_is_absorbable() -> None:
     cells = {}
     for k in range(2):
