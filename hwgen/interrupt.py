@@ -26,6 +26,11 @@ def install() -> None:
         signal.signal(number, _handle)
 
 
+def seen() -> bool:
+    """Whether a signal has arrived: whatever is raised after that, the command was interrupted."""
+    return bool(_SEEN)
+
+
 def check() -> None:
     """Raise again what a destructor or a callback of the garbage collector may have swallowed.
 

@@ -31,6 +31,20 @@ except KeyboardInterrupt:
 time.sleep(60)
 """
 
+#: a library makes something else of the signal, as click does with its Abort
+OTHERWISE = """
+import os, signal, time
+import hwgen.cli, hwgen.cli.app
+def app():
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(10)
+    except KeyboardInterrupt:
+        raise SystemExit(1)
+hwgen.cli.app.app = app
+hwgen.cli.main()
+"""
+
 
 def alive(number: int) -> bool:
     """Whether a process runs (one that only waits for its parent to notice its end does not)."""
@@ -38,6 +52,11 @@ def alive(number: int) -> bool:
         return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except FileNotFoundError:
         return False
+
+
+def test_an_interrupted_command_says_so_whatever_becomes_of_the_signal() -> None:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    assert subprocess.run([sys.executable, "-c", OTHERWISE], env=environment, check=False).returncode == 130
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -7,7 +7,7 @@ import sys
 
 def main() -> None:
     """Entry point of the ``hwgen`` script."""
-    from hwgen.interrupt import INTERRUPTED, install
+    from hwgen.interrupt import INTERRUPTED, install, seen
 
     install()
     try:
@@ -16,3 +16,6 @@ def main() -> None:
         app()
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except SystemExit as end:
+        # libraries below may have made something else of the signal, such as click's Abort
+        sys.exit(INTERRUPTED if seen() and end.code else end.code)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from hwgen import interrupt
 from hwgen.cli.console import err, out, print_json
 from hwgen.cli.guard import guarded
-from hwgen.errors import HwgenError
 
 NAME = "build"
 EXAMPLES = (
@@ -71,12 +72,13 @@ def command(
     printer = StepPrinter(quiet=json)
     try:
         report: dict[str, Any] | None = build(request, printer, cache=cache, first=first, last=last)
-    except KeyboardInterrupt:
-        printer.stop()
-        err.print(f"interrupted; completed steps are kept in {request.out}, the same command continues behind them")
-        raise
-    except HwgenError:
-        printer.stop()
+    except BaseException as error:
+        stopped = isinstance(error, KeyboardInterrupt) or interrupt.seen()
+        with suppress(Exception):  # a display that the signal hit half-way
+            printer.stop()
+        if stopped:
+            err.print(f"interrupted; completed steps are kept in {request.out}, the same command continues behind them")
+            raise KeyboardInterrupt from error
         raise
     printer.stop()
     if report is None:

@@ -10,6 +10,7 @@ from typing import ParamSpec, TypeVar
 import typer
 from rich.markup import escape
 
+from hwgen import interrupt
 from hwgen.cli.console import err
 from hwgen.errors import HwgenError
 
@@ -41,6 +42,11 @@ def guarded(function: Callable[P, R]) -> Callable[P, R]:
                       soft_wrap=True)
             raise typer.Exit(BAD_INPUT) from None
         except KeyboardInterrupt:
+            err.print("[bold red]interrupted[/]")
+            raise typer.Exit(INTERRUPTED) from None
+        except Exception:
+            if not interrupt.seen():
+                raise
             err.print("[bold red]interrupted[/]")
             raise typer.Exit(INTERRUPTED) from None
 
