@@ -18,8 +18,8 @@ import time
 from pathlib import Path
 
 import psutil
+from docs_page import write_section
 
-ROOT = Path(__file__).resolve().parent.parent
 GIB = 2**30
 
 
@@ -78,11 +78,7 @@ def main() -> None:
     text = "\n".join(lines)
     print(text)
     if arguments.write:
-        page = ROOT / "docs" / "benchmarks.md"
-        content = page.read_text(encoding="utf-8")
-        begin, end = "<!-- build: begin -->", "<!-- build: end -->"
-        head, rest = content.split(begin, 1)
-        page.write_text(head + begin + "\n" + text + "\n" + end + rest.split(end, 1)[1], encoding="utf-8")
+        write_section("build", text)
 
 
 if __name__ == "__main__":

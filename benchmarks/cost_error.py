@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
+
+from calibrate import SMALL, measured, synthesise
+from docs_page import write_section
 
 from hwgen.config.accelerator import AcceleratorConfig, Crypto
 from hwgen.config.board import load_board
@@ -22,9 +24,6 @@ from hwgen.cost.resources import estimate
 from hwgen.pipeline.build import build
 from hwgen.pipeline.request import BuildRequest
 from hwgen.pipeline.store import write_json
-
-sys.path.insert(0, str(Path(__file__).parent))
-from calibrate import SMALL, measured, synthesise
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "hwgen" / "cost" / "error.json"
@@ -130,12 +129,7 @@ def main() -> None:
     if arguments.write:
         known = json.loads(TARGET.read_text(encoding="utf-8")) if TARGET.is_file() else {}
         write_json(TARGET, known | found)
-        page = ROOT / "docs" / "benchmarks.md"
-        content = page.read_text(encoding="utf-8")
-        begin, end = "<!-- cost: begin -->", "<!-- cost: end -->"
-        head, rest = content.split(begin, 1)
-        text = table(known | found)
-        page.write_text(head + begin + "\n" + text + "\n" + end + rest.split(end, 1)[1], encoding="utf-8")
+        write_section("cost", table(known | found))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from docs_page import write_section
+
 from hwgen.pipeline.build import build
 from hwgen.pipeline.request import BuildRequest
 from hwgen.pipeline.runner import StepEvent
@@ -94,11 +96,7 @@ def main() -> None:
         results = ROOT / "docs" / "results" / "main.json"
         results.parent.mkdir(exist_ok=True)
         results.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-        page = ROOT / "docs" / "benchmarks.md"
-        text = page.read_text(encoding="utf-8")
-        begin, end = "<!-- figures: begin -->", "<!-- figures: end -->"
-        head, rest = text.split(begin, 1)
-        page.write_text(head + begin + "\n" + table(rows) + "\n" + end + rest.split(end, 1)[1], encoding="utf-8")
+        write_section("figures", table(rows))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ import argparse
 import json
 from pathlib import Path
 
+from docs_page import write_section
+
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.config.board import Board, load_board
 from hwgen.cost.arrays import ConfigTable
@@ -71,11 +73,7 @@ def main() -> None:
         results.parent.mkdir(exist_ok=True)
         results.write_text(json.dumps({"config": config.to_dict(), **report.to_dict()}, indent=1) + "\n",
                            encoding="utf-8")
-        page = ROOT / "docs" / "benchmarks.md"
-        content = page.read_text(encoding="utf-8")
-        begin, end = "<!-- synthesis: begin -->", "<!-- synthesis: end -->"
-        head, rest = content.split(begin, 1)
-        page.write_text(head + begin + "\n" + text + "\n" + end + rest.split(end, 1)[1], encoding="utf-8")
+        write_section("synthesis", text)
 
 
 if __name__ == "__main__":
