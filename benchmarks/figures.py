@@ -4,7 +4,7 @@
 
 Every row is a whole build: search, quantisation, encrypted image, proof of two frames in simulation with the board's
 memory, and the same engine without the crypto unit. Networks without a shipped checkpoint run with seeded weights.
-``--write`` updates the two files in docs/.
+``--write`` updates the two files in docs/; rows that were not measured this time stay.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from docs_page import write_section
 from hwgen.pipeline.build import build
 from hwgen.pipeline.request import BuildRequest
 from hwgen.pipeline.runner import StepEvent
+from hwgen.zoo.recipe import load_recipe
 
 ROOT = Path(__file__).resolve().parent.parent
 #: network, board
-RUNS = (("resnet18", "zcu104"), ("resnet18_tt", "zcu104"), ("resnet20", "zcu104"), ("aconvnet", "zcu104"))
+RUNS = (("resnet18", "zcu104"), ("resnet18_tt", "zcu104"), ("resnet20", "zcu104"), ("aconvnet", "zcu104"),
+        ("resnet18_224", "zcu104"))
 COLUMNS = ("network", "board", "MACs", "predicted", "cold", "steady", "MAC eff. cold", "MAC eff. steady",
            "roofline eff. cold", "error cold", "crypto adds", "bit-exact")
 
@@ -43,7 +45,8 @@ def measure(network: str, board: str, out: Path) -> dict[str, Any]:
     assert report is not None
     cycles, proof = report["cycles"], report["verification"]
     return {
-        "network": network, "input": "32x32" if network != "aconvnet" else "88x88", "board": board, "style": "engine",
+        "network": network, "input": "x".join(str(n) for n in load_recipe(network).input.shape[1:]), "board": board,
+        "style": "engine",
         "config": report["config"], "macs": report["network"]["macs"],
         "parameters": report["network"]["parameters"],
         "predicted_cycles": cycles["predicted"], "cycles_cold": cycles["measured"],
@@ -95,6 +98,9 @@ def main() -> None:
     if arguments.write:
         results = ROOT / "docs" / "results" / "main.json"
         results.parent.mkdir(exist_ok=True)
+        known = json.loads(results.read_text(encoding="utf-8")) if results.is_file() else []
+        found = {(r["network"], r["board"]): r for r in (*known, *rows)}
+        rows = [found[run] for run in RUNS if run in found]
         results.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
         write_section("figures", table(rows))
 
