@@ -65,7 +65,7 @@ def arguments() -> argparse.Namespace:
                         help="report.json of a build with this set encrypted; repeatable, with one network only")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--no-transfer", action="store_true", help="leave adversarial examples out for now")
+    parser.add_argument("--no-transfer", action="store_true", help="measure substitutes only, no adversarial examples")
     parser.add_argument("--no-run", action="store_true", help="use finished runs only")
     parser.add_argument("--write", action="store_true")
     return parser.parse_args()

@@ -7,6 +7,24 @@ from typing import Annotated
 
 import typer
 
+from hwgen.cli.attacker_options import (
+    AttackImages,
+    Build,
+    Data,
+    Device,
+    Epochs,
+    Epsilon,
+    Known,
+    LastEpochs,
+    Model,
+    Precision,
+    Rounds,
+    Seed,
+    SeedImages,
+    Threads,
+    Transfer,
+    Weights,
+)
 from hwgen.cli.console import err, out, print_json, table
 from hwgen.cli.guard import guarded
 
@@ -19,28 +37,26 @@ EXAMPLES = (
 
 @guarded
 def command(
-    model: Annotated[str, typer.Option("--model", "-m", help="Model name, recipe (.toml) or compressed network.")],
-    data: Annotated[Path, typer.Option(help="Folder that holds the data set in its public layout.")],
+    model: Model,
+    data: Data,
     encrypt: Annotated[str, typer.Option(help="What is hidden: all, none, a share such as 0.25, names of layers or "
                                               "cores a,b, or @FILE.")] = "all",
     out_dir: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the run \\[attack/MODEL].")] = None,
-    weights: Annotated[Path | None, typer.Option(help="Checkpoint (.safetensors) instead of the recipe's.")] = None,
-    build: Annotated[Path | None, typer.Option(help="Build directory: attack the network that it ships.")] = None,
-    seed_images: Annotated[int, typer.Option(help="Images that the attacker begins with.")] = 500,
-    rounds: Annotated[int, typer.Option(help="How often the attacker doubles them by queries.")] = 4,
-    epochs: Annotated[int, typer.Option(help="Passes over the images a round.")] = 10,
-    last_epochs: Annotated[int, typer.Option(help="Further passes in the last round.")] = 10,
-    known: Annotated[str, typer.Option(help="Plain weights in the substitute: frozen or trained.")] = "frozen",
-    precision: Annotated[str, typer.Option(help="Of the training: float32 or bfloat16.")] = "float32",
-    seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 0,
+    weights: Weights = None,
+    build: Build = None,
+    seed_images: SeedImages = 500,
+    rounds: Rounds = 4,
+    epochs: Epochs = 10,
+    last_epochs: LastEpochs = 10,
+    known: Known = "frozen",
+    precision: Precision = "float32",
+    seed: Seed = 0,
     images: Annotated[int, typer.Option(help="Test images of the accuracies; 0: all.")] = 0,
-    attack_images: Annotated[int, typer.Option(help="Test images attacked.")] = 500,
-    epsilon: Annotated[list[int] | None, typer.Option(help="Largest pixel change in 1/255, repeatable [2 4 8 16].")]
-    = None,
-    transfer: Annotated[bool, typer.Option("--transfer/--no-transfer", help="Attack the victim with adversarial "
-                                                                          "examples.")] = True,
-    threads: Annotated[int | None, typer.Option(help="Threads of torch.")] = None,
-    device: Annotated[str, typer.Option(help="Of torch: cpu, cuda.")] = "cpu",
+    attack_images: AttackImages = 500,
+    epsilon: Epsilon = None,
+    transfer: Transfer = True,
+    threads: Threads = None,
+    device: Device = "cpu",
     json: Annotated[bool, typer.Option("--json", help="Machine-readable result.")] = False,
 ) -> None:
     """Train a substitute against the shipped int8 network and measure its accuracy and what transfers to the victim.

@@ -7,6 +7,24 @@ from typing import Annotated
 
 import typer
 
+from hwgen.cli.attacker_options import (
+    AttackImages,
+    Build,
+    Data,
+    Device,
+    Epochs,
+    Epsilon,
+    Known,
+    LastEpochs,
+    Model,
+    Precision,
+    Rounds,
+    Seed,
+    SeedImages,
+    Threads,
+    Transfer,
+    Weights,
+)
 from hwgen.cli.console import err, out, print_json, table
 from hwgen.cli.guard import guarded
 
@@ -20,32 +38,30 @@ EXAMPLES = (
 
 @guarded
 def command(
-    model: Annotated[str, typer.Option("--model", "-m", help="Model name, recipe (.toml) or compressed network.")],
-    data: Annotated[Path, typer.Option(help="Folder that holds the data set in its public layout.")],
+    model: Model,
+    data: Data,
     out_dir: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the run \\[seal/MODEL].")] = None,
-    weights: Annotated[Path | None, typer.Option(help="Checkpoint (.safetensors) instead of the recipe's.")] = None,
-    build: Annotated[Path | None, typer.Option(help="Build directory: attack the network that it ships.")] = None,
+    weights: Weights = None,
+    build: Build = None,
     delta: Annotated[float, typer.Option(help="How much better than blind a substitute may be.")] = 0.03,
-    seed_images: Annotated[int, typer.Option(help="Images that the attacker begins with.")] = 500,
-    rounds: Annotated[int, typer.Option(help="How often the attacker doubles them by queries.")] = 4,
-    epochs: Annotated[int, typer.Option(help="Passes over the images a round.")] = 10,
-    last_epochs: Annotated[int, typer.Option(help="Further passes in the last round.")] = 10,
-    known: Annotated[str, typer.Option(help="Plain weights in the substitute: frozen or trained.")] = "frozen",
-    precision: Annotated[str, typer.Option(help="Of the training: float32 or bfloat16.")] = "float32",
+    seed_images: SeedImages = 500,
+    rounds: Rounds = 4,
+    epochs: Epochs = 10,
+    last_epochs: LastEpochs = 10,
+    known: Known = "frozen",
+    precision: Precision = "float32",
     seeds: Annotated[int, typer.Option(help="Substitutes per reported set.")] = 3,
-    seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 0,
+    seed: Seed = 0,
     importance_images: Annotated[int, typer.Option(help="Training images for the importances.")] = 256,
     validation_images: Annotated[int, typer.Option(help="Training images on which substitutes are judged.")] = 2000,
     images: Annotated[int, typer.Option(help="Test images of the reported figures; 0: all.")] = 0,
     drops: Annotated[int, typer.Option(help="Removals tried on the verified set.")] = 8,
-    transfer: Annotated[bool, typer.Option("--transfer/--no-transfer", help="Attack the victim with adversarial "
-                                                                          "examples.")] = True,
-    attack_images: Annotated[int, typer.Option(help="Test images attacked.")] = 500,
-    epsilon: Annotated[list[int] | None, typer.Option(help="Largest pixel change in 1/255, repeatable [2 4 8 16].")]
-    = None,
+    transfer: Transfer = True,
+    attack_images: AttackImages = 500,
+    epsilon: Epsilon = None,
     headline: Annotated[int, typer.Option(help="The epsilon of the table.")] = 8,
-    threads: Annotated[int | None, typer.Option(help="Threads of torch.")] = None,
-    device: Annotated[str, typer.Option(help="Of torch: cpu, cuda.")] = "cpu",
+    threads: Threads = None,
+    device: Device = "cpu",
     json: Annotated[bool, typer.Option("--json", help="Print result.json on stdout.")] = False,
 ) -> None:
     """Choose the TT cores and kernels to encrypt: importance, threshold, knapsack, verified by real attacks.

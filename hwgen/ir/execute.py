@@ -16,6 +16,7 @@ from hwgen.errors import HwgenError
 from hwgen.ir import nodes as ir
 from hwgen.ir.nodes import Graph, Node
 from hwgen.ir.tt_chain import chain_convs
+from hwgen.ir.walk import walk
 
 ToTensor = Callable[[np.ndarray], Tensor]
 
@@ -47,19 +48,15 @@ def visit_float(graph: Graph, images: np.ndarray, visit: Callable[[Node, Tensor]
     expected = graph.input_node().shape
     if images.shape[1:] != expected:
         raise HwgenError(f"images of shape {images.shape[1:]}", where=graph.name, allowed=f"{expected}")
-    last_use = {name: index for index, node in enumerate(graph.nodes) for name in node.inputs}
-    values: dict[str, Tensor] = {}
+
+    def compute(node: Node, inputs: list[Tensor]) -> Tensor:
+        if isinstance(node, ir.Input):
+            return torch.from_numpy(np.array(images, dtype=np.float32))
+        return evaluate_node(node, inputs)
+
     with torch.no_grad():
-        for index, node in enumerate(graph.nodes):
-            if isinstance(node, ir.Input):
-                value = torch.from_numpy(np.array(images, dtype=np.float32))
-            else:
-                value = evaluate_node(node, [values[name] for name in node.inputs])
+        for node, value in walk(graph, compute):
             visit(node, value)
-            values[node.name] = value
-            for name in node.inputs:
-                if last_use[name] == index:
-                    values.pop(name, None)
 
 
 def _t(array: np.ndarray) -> Tensor:

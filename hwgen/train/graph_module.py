@@ -13,6 +13,7 @@ from torch.nn import functional
 from hwgen.ir import nodes as ir
 from hwgen.ir.execute import conv, evaluate_node
 from hwgen.ir.nodes import Graph, Node
+from hwgen.ir.walk import output_of
 from hwgen.passes.rewrite import rebuild
 
 #: arrays of a node that are trained; BatchNorm keeps its statistics
@@ -43,11 +44,10 @@ class GraphModule(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """[N, *input shape] -> [N, *output shape]."""
-        values: dict[str, Tensor] = {}
-        for node in self.graph.nodes:
-            values[node.name] = images if isinstance(node, ir.Input) else self._evaluate(
-                node, [values[name] for name in node.inputs])
-        return values[self.graph.output]
+        def compute(node: Node, inputs: list[Tensor]) -> Tensor:
+            return images if isinstance(node, ir.Input) else self._evaluate(node, inputs)
+
+        return output_of(self.graph, compute)
 
     def _evaluate(self, node: Node, inputs: list[Tensor]) -> Tensor:
         match node:

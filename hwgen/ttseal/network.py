@@ -18,6 +18,7 @@ from torch.nn import functional
 from hwgen.errors import HwgenError
 from hwgen.ir import nodes as ir
 from hwgen.ir.nodes import Graph
+from hwgen.ir.walk import output_of
 from hwgen.ttseal.units import channel_scale, kernel_of
 from hwgen.zoo.recipe import InputSpec
 
@@ -115,19 +116,13 @@ class RealNetwork(nn.Module):
         return (c for c in self.convolutions if isinstance(c, RealConv) and c.known)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        last_use = {name: index for index, node in enumerate(self.graph.nodes) for name in node.inputs}
-        values: dict[str, Tensor] = {}
-        for index, node in enumerate(self.graph.nodes):
+        def compute(node: ir.Node, inputs: list[Tensor]) -> Tensor:
             if isinstance(node, ir.QInput):
                 normal = (pixels * self.factor - self.mean) / self.std
-                value = normal.contiguous(memory_format=torch.channels_last)
-            else:
-                value = self._evaluate(node, [values[name] for name in node.inputs])
-            values[node.name] = value
-            for name in node.inputs:
-                if last_use[name] == index:
-                    values.pop(name, None)
-        return values[self.graph.output].flatten(1)
+                return normal.contiguous(memory_format=torch.channels_last)
+            return self._evaluate(node, inputs)
+
+        return output_of(self.graph, compute).flatten(1)
 
     def _evaluate(self, node: ir.Node, inputs: list[Tensor]) -> Tensor:
         x = inputs[0]

@@ -18,6 +18,7 @@ from hwgen.golden import expand_kernels, quantise_input
 from hwgen.golden.evaluate import logits as golden_logits
 from hwgen.ir import nodes as ir
 from hwgen.ir.nodes import Graph
+from hwgen.ir.walk import output_of
 from hwgen.ttseal.units import kernel_of
 from hwgen.zoo.recipe import InputSpec
 
@@ -123,15 +124,10 @@ class Victim:
 
     @torch.inference_mode()
     def _run(self, x: Tensor) -> Tensor:
-        last_use = {name: index for index, node in enumerate(self.graph.nodes) for name in node.inputs}
-        values: dict[str, Tensor] = {}
-        for index, node in enumerate(self.graph.nodes):
-            values[node.name] = x if isinstance(node, ir.QInput) else self._evaluate(
-                node, [values[name] for name in node.inputs])
-            for name in node.inputs:
-                if last_use[name] == index:
-                    values.pop(name, None)
-        return values[self.graph.output].flatten(1)
+        def compute(node: ir.Node, inputs: list[Tensor]) -> Tensor:
+            return x if isinstance(node, ir.QInput) else self._evaluate(node, inputs)
+
+        return output_of(self.graph, compute).flatten(1)
 
     def _evaluate(self, node: ir.Node, inputs: list[Tensor]) -> Tensor:
         x = inputs[0]

@@ -51,7 +51,6 @@ def test_seal_then_attack_what_it_chose(tmp_path: Path, toy: tuple[str, ...]) ->
 
 
 def test_attack_with_adversarial_examples(tmp_path: Path, toy: tuple[str, ...]) -> None:
-    pytest.importorskip("art", reason="the attack extra is not installed")
     code, text, _ = run("attack", *toy, *SMALL, "--encrypt", "none", "--epsilon", "8", "--attack-images", "4", "--out",
                         str(tmp_path / "attack"))
     assert code == 0

@@ -69,7 +69,7 @@ def test_archive_equals_the_folder_and_is_reproducible(folder: Path, tmp_path: P
 
 def _run_tcl(script: Path) -> list[str]:
     """Run a Vivado script in a plain Tcl interpreter in which Vivado's commands only record their names."""
-    tkinter = pytest.importorskip("tkinter")
+    tkinter = pytest.importorskip("tkinter", reason="Python without Tcl (Debian: python3-tk); it cannot come from PyPI")
     tcl = tkinter.Tcl()
     calls: list[str] = []
     for name in _VIVADO.split():

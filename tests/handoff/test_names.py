@@ -31,7 +31,7 @@ def test_safe_names(name: str, safe: str) -> None:
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_tcl_word_is_its_text(name: str) -> None:
-    tcl = pytest.importorskip("tkinter").Tcl()
+    tcl = pytest.importorskip("tkinter", reason="Python without Tcl (Debian: python3-tk)").Tcl()
     for command in ("touch", "exec", "exit"):
         tcl.createcommand(command, lambda *_: pytest.fail("executed"))
     word = tcl_word(name)

@@ -41,10 +41,10 @@ def small_onnx(path: Path, *, nan: bool = False, op: str = "Relu", batch: str | 
 
 
 def without_verilog(steps: tuple[Step, ...] = STEPS) -> tuple[Step, ...]:
-    """The build's steps with a placeholder for the Verilog, which takes long to generate."""
+    """The build's steps with an empty module for the Verilog, which takes long to generate."""
     def run(context: StepContext) -> dict[str, Any]:
         (context.out / "hwgen_accelerator.v").write_text("module hwgen_accelerator;\nendmodule\n")
-        return {"text": "placeholder"}
+        return {"text": "an empty module"}
 
     return tuple(replace(s, run=run, code=()) if s.name == "rtl" else s for s in steps)
 

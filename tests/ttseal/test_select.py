@@ -168,7 +168,6 @@ def test_choices(tmp_path: Path) -> None:
 
 
 def test_transfer_is_measured_for_every_set_and_stored_per_epsilon(tmp_path: Path) -> None:
-    pytest.importorskip("art", reason="the attack extra is not installed")
     settings = dataclasses.replace(SETTINGS, transfer=TransferSettings(images=4, epsilons=(8, 16), steps=2))
     made = job(tmp_path, settings)
     result = select(made, Silent())

@@ -35,7 +35,6 @@ def test_examples_are_images_within_epsilon() -> None:
 
 
 def test_white_box_examples_transfer_and_blind_ones_do_less() -> None:
-    pytest.importorskip("art", reason="the attack extra is not installed")
     graph, images = toy_graph(), toy_images(40)
     victim = Victim(graph, SPEC)
     labels = victim.classes(images)
@@ -53,7 +52,6 @@ def test_white_box_examples_transfer_and_blind_ones_do_less() -> None:
 
 
 def test_global_generators_are_left_alone_and_seeds_decide() -> None:
-    pytest.importorskip("art", reason="the attack extra is not installed")
     graph, images = toy_graph(), toy_images(8)
     victim, network = Victim(graph, SPEC), RealNetwork(graph, SPEC).eval()
     labels = victim.classes(images)
@@ -65,7 +63,6 @@ def test_global_generators_are_left_alone_and_seeds_decide() -> None:
 
 
 def test_no_image_is_classified_correctly() -> None:
-    pytest.importorskip("art", reason="the attack extra is not installed")
     graph, images = toy_graph(), toy_images(4)
     victim = Victim(graph, SPEC)
     with pytest.raises(HwgenError, match="classifies no image correctly"):
