@@ -25,10 +25,12 @@ def test_inputs_come_in_order_and_are_freed_after_their_last_reader() -> None:
         alive[node.name] = made
         return made
 
-    most, value = 0, None
-    for _, value in walk(graph, compute):
+    most, seen = 0, []
+    for node, value in walk(graph, compute):
+        assert value.name == node.name
+        seen.append(node.name)
         most = max(most, len(alive))
-    assert value is not None and value.name == graph.output
+    assert seen == [node.name for node in graph.nodes]
     assert most == 3  # both sides of a residual block and what is computed from them
     assert len(graph.nodes) > 3 * most
 
