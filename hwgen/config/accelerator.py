@@ -9,7 +9,6 @@ from typing import Any
 
 from hwgen.errors import HwgenError
 
-
 #: shortest row that the window unit can take, in pixels: its row memories take as many cycles
 WINDOW_MIN_WIDTH = 4
 
