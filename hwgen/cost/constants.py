@@ -37,7 +37,7 @@ class CycleConstants:
     """
 
     start: float = 7.0
-    key_setup: float = 60.0
+    key_setup: float = 143.0
     header: float = 8.0
     fetch: float = 6.0
     load_issue: float = 3.0
@@ -47,16 +47,16 @@ class CycleConstants:
     plane_issue: float = 1.0
     ring_issue: float = 3.0
     request: float = 5.0
-    landed: float = 6.0
-    verify: float = 40.0
-    store_lead: float = 8.0
+    landed: float = 9.0
+    verify: float = 10.0
+    store_lead: float = 6.0
     store_plane: float = 3.0
-    answer: float = 4.0
+    answer: float = 3.0
     dispatch: float = 5.0
     descriptor: float = 6.0
     drain: float = 1.0
     residual: float = 2.0
-    finish: float = 10.0
+    finish: float = 3.0
     window: float = 24.0
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from hwgen.config.accelerator import DspPacking
 from hwgen.cost.activation import activation_words
 from hwgen.cost.arrays import ConfigTable
+from hwgen.cost.beside import Beside, window_work
 from hwgen.cost.constants import CYCLES, CycleConstants
 from hwgen.cost.cycles import WorkCost, ceil_div, drains, folds_input, pipeline_latencies, work_cost
 from hwgen.cost.spill import NOTHING, spill
@@ -25,7 +26,8 @@ SEGMENT_BYTES = 16384
 #: strips in which a map comes that does not fit on the chip
 STRIPS = 16
 #: fields that decide the cycles of an operation whose weights are there
-_SHAPE = ("p_i", "p_o", "acc_depth", "line_columns", "axi_ports", "act_words")
+_SHAPE = ("p_i", "p_o", "acc_depth", "line_columns", "axi_ports", "act_words", "window", "window_kernel",
+          "window_width")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,11 +112,12 @@ def _distinct_cost(network: NetworkWork, table: ConfigTable, memory: MemoryModel
     total_lines = sequence.lines.sum(axis=0)
     resident = total_lines <= table.weight_lines
     port = min(16.0, memory.bytes_per_cycle)
-    finish = pipeline_latencies(table, packing) + output_bytes / port + memory.latency + constants.store
-    start = constants.start + memory.latency + constants.load_first
+    finish = (pipeline_latencies(table, packing) + output_bytes / port + memory.write_latency + constants.store_lead
+              + constants.answer + constants.finish)
+    lead = memory.latency + constants.request + constants.landed
+    start = constants.start + constants.fetch + lead
     program_bytes = 16.0 * (8 * len(sequence.cycles) + 40)
     ready = start + constants.key_setup + program_bytes / port + constants.verify
-    lead = memory.latency + constants.load_first
     landed = input_bytes / np.minimum(rate, table.p_i)  # activation memory takes one word a cycle
     landed = np.maximum(landed / INPUT_PIECES, landed - _input_overlap(network, costs)[row])
     landed = np.where(spills.input_in_strips[row], landed / STRIPS, landed)
@@ -195,28 +198,35 @@ def _sequence(
     shapes = known.shapes
     columns: tuple[list[np.ndarray], ...] = ([], [], [], [])
     latency = pipeline_latencies(shapes, packing).astype(np.float64)
+    beside = window_work(network, shapes, known.of, latency, spilled)
     done: set[str] = set()
-    before: tuple[Work, WorkCost] | None = None
+    before: tuple[Work, WorkCost, np.ndarray] | None = None
 
-    def add(work: Work, used: np.ndarray | None) -> None:
+    def add(work: Work, used: np.ndarray | None, own: Beside | None = None) -> None:
         nonlocal before
         cost = known.of(work)
-        cycles = cost.cycles
+        cycles, lines, last, descriptors = cost.cycles, cost.lines, cost.last_slots, cost.descriptors
+        outside = np.zeros(len(shapes), bool) if own is None else own.usable
+        if own is not None:
+            cycles, lines, last, descriptors = (
+                np.where(own.usable, a, b) for a, b in (
+                    (own.more, cycles), (own.cost.lines, lines), (own.cost.last_slots, last),
+                    (own.cost.descriptors + own.descriptors, descriptors)))
         if work.name in spilled:  # strips come and go while others are computed
             cycles = np.maximum(cycles, spilled[work.name] / rate)
         if before is not None:
             wait = np.full(len(shapes), before[0].pool != work.pool)
             if before[0].writes in work.reads:
                 wait = wait | drains(before[1], ceil_div(before[0].channels_out, shapes.p_i), cost, work, latency)
-            cycles = cycles + wait * latency
+            cycles = cycles + wait * latency * ~(outside | before[2])
         mask = 1.0 if used is None else used.astype(np.float64)
-        for column, values in zip(columns, (cycles, cost.lines, cost.last_slots, cost.descriptors), strict=True):
+        for column, values in zip(columns, (cycles, lines, last, descriptors), strict=True):
             column.append(values * mask)
-        before = work, cost
+        before = work, cost, outside
 
-    for work in network.works:
+    for index, work in enumerate(network.works):
         if work.origin not in network.variants:
-            add(work, None)
+            add(work, None, beside.get(index))
         elif work.origin not in done:
             done.add(work.origin)
             for number, variant in enumerate(network.variants[work.origin]):

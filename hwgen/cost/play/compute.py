@@ -160,7 +160,8 @@ class Array:
                     issue = begin + (length if d.steps else slots)
                     if release and self._fetched > 0 and not local:
                         self._free(sequence)
-                self._writing.add(begin + frame.latency, issue + frame.latency)
+                written = (issue - begin) / (1 if d.steps else d.counts[0] * d.counts[1])
+                self._writing.add(issue - written + frame.latency, issue + frame.latency)
                 for use in residuals:
                     use.add(begin + residual_read, issue + residual_read - gap)
                 slot_free.append(issue + frame.latency)

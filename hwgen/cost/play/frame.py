@@ -58,7 +58,7 @@ class Frame:
 
     def bank(self, word: int) -> int:
         """Bank of an activation word."""
-        return word >> (self.config.act_words - 1).bit_length() & 1
+        return word // self.config.act_stride & 1
 
     def retire(self, descriptor: int, when: float) -> None:
         """A compute descriptor retires at ``when``; it counts once all before it have retired."""
