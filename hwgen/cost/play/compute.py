@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from hwgen.compiler.descriptor import Descriptor
 from hwgen.cost.play.events import Process
-from hwgen.cost.play.frame import Frame
+from hwgen.cost.play.frame import BEAT, Frame
 from hwgen.cost.play.memory import Target
 from hwgen.isa.layout import COMPUTE_WORDS, ComputeFlag, Opcode
 from rtl_templates.engine.timing import ACCUMULATOR_REVISIT, ADDRESS, PARAMETER_SLOTS, array_output
 
 RAW_INTERVAL = 4
-#: words that the store unit reads ahead, when the array leaves a gap
-WORDS_AHEAD = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,11 +30,19 @@ class Span:
 
 
 class _Use:
-    """Cycles in which the array keeps others from a target; intervals that touch are one."""
+    """Cycles in which the array keeps others from a target; intervals that touch are one.
 
-    def __init__(self, frame: Frame, target: Target) -> None:
-        self._frame, self._target = frame, target
+    Args:
+        early: so much earlier it counts as free again: what is moved then waits in a queue for its port.
+
+    Attributes:
+        spare: cycles in which the current descriptor leaves it to others; they are taken to be its last ones.
+    """
+
+    def __init__(self, frame: Frame, target: Target, early: float = 0.0) -> None:
+        self._frame, self._target, self._early = frame, target, early
         self._begin, self._end = 0.0, -1.0
+        self.spare = 0.0
 
     def add(self, begin: float, end: float) -> None:
         """From ``begin`` on, until ``end``; not before earlier ones."""
@@ -47,8 +55,31 @@ class _Use:
         """Make it known."""
         if self._end > self._begin:
             self._frame.clock.at(self._begin, self._target.hold)
-            self._frame.clock.at(self._end, self._target.release)
+            self._frame.clock.at(max(self._begin, self._end - self._early - self.spare), self._target.release)
         self._begin, self._end = self._end, self._end
+
+
+def words_between(d: Descriptor) -> float:
+    """Words that the store unit reads from a bank while the array reads two words a cycle, or every other word, from it.
+
+    In the cycles of rows outside the map the array reads nothing. At a column outside it leaves one half of the bank: there
+    the store unit, which needs both in turn, gets a word when that half is another one than at the edge before; so it
+    does with every other word, at the next column of the kernel.
+    """
+    if d.pool:
+        return 0.0
+    columns, rows, taps_x, taps_y, blocks_in, blocks = d.counts
+    steps = blocks_in * blocks
+    row = d.iy_base + np.add.outer(np.arange(taps_y) * d.iy_strides[3], np.arange(rows) * d.iy_strides[1])
+    inside = ((row >= 0) & (row < d.height)).sum()
+    free = float((taps_y * rows - inside) * columns * taps_x)
+    if ComputeFlag.PAIR not in d.flags:
+        return steps * (free + taps_x * taps_y)
+    column = d.ix_base + np.add.outer(np.arange(taps_x) * d.ix_strides[2], np.arange(columns) * d.ix_strides[0])
+    out = ((column < 0) | (column >= d.width)).astype(int) + ((column + 1 < 0) | (column + 1 >= d.width))
+    free += float((out == 2).sum() * inside)
+    edges = (out == 1).any(axis=1).sum()
+    return steps * (free + float(edges * (inside if d.width % 2 else taps_y)))
 
 
 class Array:
@@ -59,7 +90,8 @@ class Array:
         self.spans: dict[int, Span] = {}
         self.end = 0.0
         self._writing = _Use(frame, frame.words)
-        self._reading = [_Use(frame, bank) for bank in frame.banks]
+        gap, per_word = frame.constants.descriptor - 1, frame.config.p_i / BEAT
+        self._reading = [_Use(frame, bank, gap * max(0.0, per_word - 1)) for bank in frame.banks]
         self._fetched = 0.0  # when the weight fetch has read what it was to read so far
         self._known, self._lines = 0, 0.0  # of the history of loaded lines: entries up to the fetch's time
         self._freed = 0.0
@@ -67,7 +99,6 @@ class Array:
     def run(self, start: float) -> Process:
         """All descriptors; ``start``: the program is there."""
         frame, c, config = self._frame, self._frame.constants, self._frame.config
-        gap = WORDS_AHEAD * min(1.0, config.p_i / 16)
         residual_read = array_output(config) - 2 - ADDRESS
         slot_free = [0.0] * PARAMETER_SLOTS  # of the oldest first
         free, issued, taken = start, start, [start, start]
@@ -155,7 +186,7 @@ class Array:
                     if block == 0 and step == 0:
                         begun = begin
                     for use in reads:
-                        use.add(begin, begin + slots - gap)
+                        use.add(begin, begin + slots)
                     shadow = begin
                     issue = begin + (length if d.steps else slots)
                     if release and self._fetched > 0 and not local:
@@ -163,7 +194,8 @@ class Array:
                 written = (issue - begin) / (1 if d.steps else d.counts[0] * d.counts[1])
                 self._writing.add(issue - written + frame.latency, issue + frame.latency)
                 for use in residuals:
-                    use.add(begin + residual_read, issue + residual_read - gap)
+                    use.spare = 0.0
+                    use.add(begin + residual_read, issue + residual_read)
                 slot_free.append(issue + frame.latency)
                 if release:
                     self._free(sequence, force=True)
@@ -207,10 +239,12 @@ class Array:
 
         Two words a cycle, or words of one parity: the store unit, which needs both in turn, gets no further.
         """
-        frame, config = self._frame, self._frame.config
-        boxes = [self._reading[frame.bank(box.start)] for box in d.reads]
+        config = self._frame.config
+        boxes = [self._reading[self._frame.bank(box.start)] for box in d.reads]
         two = ComputeFlag.PAIR in d.flags or (d.pool and config.pair_mode)
         sources = boxes[:1] if two or d.src_strides[d.x_loop] % 2 == 0 else []
+        for use in sources:
+            use.spare = words_between(d) * max(1.0, config.p_i / BEAT)
         return sources, boxes[1:2] if config.pair_mode and ComputeFlag.RESIDUAL in d.flags else []
 
     def _flush(self) -> None:

@@ -10,6 +10,9 @@ from hwgen.cost.play.programs import Header
 from rtl_templates.engine.timing import pipeline_latency
 
 BEAT = 16
+#: beats that the memory may catch up on, beyond one a port; beats on their way in a channel; words that the store unit
+#: reads ahead
+CREDIT, CHANNEL_QUEUE, STORE_QUEUE = 2, 3, 8
 #: lines of the queue in front of the window unit
 WINDOW_QUEUE = 512
 
@@ -45,9 +48,10 @@ class Frame:
             Count(self.clock) for _ in range(6))
         per_word = config.p_i / BEAT
         self.lines = Target(self.memory, config.line_bytes / BEAT)
-        self.words = Target(self.memory, per_word)
+        ports = config.axi_ports
+        self.words = Target(self.memory, per_word, queue=CREDIT + ports + CHANNEL_QUEUE * ports)
         self.program_words = Target(self.memory, 1.0)
-        self.banks = [Target(self.memory, per_word) for _ in range(2)]
+        self.banks = [Target(self.memory, per_word, queue=STORE_QUEUE * per_word) for _ in range(2)]
         self.retirements: list[float] = []  # of the compute descriptors in program order, as they count
         self._early: dict[int, float] = {}
         #: lines of the stream after which freed ones are told

@@ -9,27 +9,36 @@ _END = 1e-6
 
 class Target:
     """What some transfers end in (or begin at); together they move ``rate`` beats a cycle at most, and none while it
-    is ``held``."""
+    is ``held``, beyond what ``queue`` beats of room on the way take up if it had kept up so far."""
 
-    def __init__(self, memory: Memory, rate: float) -> None:
-        self.rate, self.active = rate, 0
+    def __init__(self, memory: Memory, rate: float, queue: float = 0.0) -> None:
+        self.rate, self.queue, self.active = rate, queue, 0
         self.share = rate  # of what it could move, in this moment
         self._memory, self._holders = memory, 0
+        self._turn = 0  # number of holds and releases so far
 
     def hold(self) -> None:
         """Something with priority uses it from now on."""
         self._holders += 1
-        if self._holders == 1:
+        if self._holders > 1:
+            return
+        self._turn += 1
+        used = self._memory.rate_of(self) if self.active else 0.0
+        if self.queue and 0 < used < 0.99 * self.rate:
+            turn, clock = self._turn, self._memory.clock
+            clock.at(clock.now + self.queue / used, lambda: self._set(0.0) if turn == self._turn else None)
+        else:
             self._set(0.0)
 
     def release(self) -> None:
         """It does so no longer."""
         self._holders -= 1
         if self._holders == 0:
+            self._turn += 1
             self._set(self.rate)
 
     def _set(self, share: float) -> None:
-        if self.active:
+        if self.active and share != self.share:
             self._memory.settle()
             self.share = share
             self._memory.distribute()
@@ -50,7 +59,7 @@ class Memory:
     the others."""
 
     def __init__(self, clock: Clock, rate: float) -> None:
-        self._clock, self._rate = clock, rate
+        self.clock, self._rate = clock, rate
         self._transfers: list[_Transfer] = []
         self._since = 0.0
         self._version = 0
@@ -65,10 +74,14 @@ class Memory:
 
         return wait
 
+    def rate_of(self, target: Target) -> float:
+        """Beats a cycle that move to (or from) ``target`` now."""
+        return sum(one.rate for one in self._transfers if one.target is target)
+
     def settle(self) -> None:
         """Account for what has moved until now."""
-        passed = self._clock.now - self._since
-        self._since = self._clock.now
+        passed = self.clock.now - self._since
+        self._since = self.clock.now
         if passed > 0:
             for one in self._transfers:
                 one.left -= passed * one.rate
@@ -91,7 +104,7 @@ class Memory:
                 soonest = min(soonest, one.left / one.rate)
         if soonest < float("inf"):
             version = self._version
-            self._clock.at(self._clock.now + soonest, lambda: self._complete(version))
+            self.clock.at(self.clock.now + soonest, lambda: self._complete(version))
 
     def _complete(self, version: int) -> None:
         if version != self._version:
@@ -103,6 +116,6 @@ class Memory:
                 kept.append(one)
             else:
                 one.target.active -= 1
-                self._clock.at(self._clock.now, one.resume)
+                self.clock.at(self.clock.now, one.resume)
         self._transfers = kept
         self.distribute()
