@@ -23,6 +23,8 @@ INPUT_PIECES = 4
 STREAM_PIECES = 4
 #: bytes of a segment: the ring takes a whole one or none
 SEGMENT_BYTES = 16384
+#: configurations that are followed at once, few enough to stay in a processor's cache
+CHUNK = 2048
 #: strips in which a map comes that does not fit on the chip
 STRIPS = 16
 #: fields that decide the cycles of an operation whose weights are there
@@ -125,13 +127,14 @@ def _distinct_cost(network: NetworkWork, table: ConfigTable, memory: MemoryModel
 
     per_line = table.line_bytes * (1 + 1 / 1024) / rate
     ring = table.weight_lines - SEGMENT_BYTES / table.line_bytes
-    cold = finish + _flow(sequence, ring, per_line, ready + lead + landed, ready + lead + constants.verify)
+    cold = finish + _flow(sequence, row, ring, per_line, ready + lead + landed, ready + lead + constants.verify)
     compute = sequence.cycles.sum(axis=0)
     steady = start + landed + compute + finish
     again = np.flatnonzero(~resident)
     if again.size:
         from_cycle = (start + landed)[again]
-        refill = _flow(sequence.take(again), ring[again], per_line[again], from_cycle, start + constants.verify)
+        refill = _flow(sequence.take(again), row[again], ring[again], per_line[again], from_cycle,
+                       start + constants.verify)
         steady[again] = finish[again] + refill
     stream = total_lines * table.line_bytes
     return NetworkCost(
@@ -258,7 +261,7 @@ def _input_bytes(network: NetworkWork, shapes: ConfigTable) -> np.ndarray:
 
 
 def _flow(
-    sequence: _Sequence, ring: np.ndarray, per_line: np.ndarray, begin: np.ndarray, load: np.ndarray | float
+    sequence: _Sequence, shape: np.ndarray, ring: np.ndarray, per_line: np.ndarray, begin: np.ndarray, load: np.ndarray | float
 ) -> np.ndarray:
     """Cycle in which the last operation ends when its weights stream through the ring.
 
@@ -266,20 +269,24 @@ def _flow(
     n - ring has been used. Within an operation, use is taken as linear in time.
 
     Args:
+        shape: number of each configuration's shape: those of one shape differ in their weight memory alone.
         ring: lines of the ring; per_line: cycles that the transfer of a line takes.
         begin: cycle in which the first operation may start; load: in which the first line is there.
     """
     streaming = sequence.lines.sum(axis=0) > ring
-    if streaming.any():
-        out = np.empty(len(ring))
-        load_rows = np.broadcast_to(load, ring.shape)
-        for streams, part in ((True, np.flatnonzero(streaming)), (False, np.flatnonzero(~streaming))):
-            if part.size:
-                own = sequence.take(part)
-                own = own.pieces(ring[part].min() / 8) if streams else own
-                out[part] = _play(own, ring[part], per_line[part], begin[part], load_rows[part])
-        return out
-    return _play(sequence, ring, per_line, begin, load)
+    out = np.empty(len(ring))
+    load_rows = np.broadcast_to(load, ring.shape)
+    # where all weights fit, the ring makes no difference
+    fitting = np.flatnonzero(~streaming)
+    _, firsts, same = np.unique(shape[fitting], return_index=True, return_inverse=True)
+    for streams, every in ((True, np.flatnonzero(streaming)), (False, fitting[firsts])):
+        for first in range(0, every.size, CHUNK):
+            part = every[first:first + CHUNK]
+            own = sequence.take(part)
+            own = own.pieces(ring[every].min() / 8) if streams else own
+            out[part] = _play(own, ring[part], per_line[part], begin[part], load_rows[part])
+    out[fitting] = out[fitting[firsts]][same]
+    return out
 
 
 def _play(
