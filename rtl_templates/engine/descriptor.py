@@ -1,6 +1,6 @@
 """The compute descriptor as an Amaranth layout, built from the one table in ``hwgen.isa.layout``."""
 
-from amaranth.hdl import Value, signed, unsigned
+from amaranth.hdl import Cat, Value, signed, unsigned
 from amaranth.lib import data
 
 from hwgen.isa.layout import COMPUTE_FIELDS, COMPUTE_WORDS, WORD_BYTES, Opcode
@@ -24,6 +24,11 @@ def window_layout() -> data.StructLayout:
     """The fields of ``WINDOW_FIELDS``, in the order of the descriptor."""
     return data.StructLayout({f.name: signed(f.width) if f.signed else unsigned(f.width) for f in COMPUTE_FIELDS
                               if f.name in WINDOW_FIELDS})
+
+
+def window_fields(descriptor: data.View) -> Value:
+    """The bits of a compute descriptor in the order of ``window_layout``."""
+    return Cat(descriptor[name].as_unsigned() for name, _ in window_layout())
 
 
 def is_window(opcode: Value) -> Value:

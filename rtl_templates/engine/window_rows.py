@@ -27,6 +27,7 @@ class WindowRows(wiring.Component):
         self.config = config
         word, kernel = config.p_i * 8, config.window_kernel
         self.depth = config.window_width + kernel
+        self.addr_bits = (self.depth - 1).bit_length()
         super().__init__({
             "start": In(1), "delay_last": In(range(self.depth)),
             "move": In(1), "word": In(word),

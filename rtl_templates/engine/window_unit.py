@@ -9,7 +9,7 @@ from hwgen.isa.layout import ACT_ADDR_BITS, COUNT_BITS, Opcode
 from rtl_templates.engine.delay import delay
 from rtl_templates.engine.descriptor import window_layout
 from rtl_templates.engine.requantise import Requantise
-from rtl_templates.engine.timing import WINDOW_WORD, window_flush, window_result
+from rtl_templates.engine.timing import WINDOW_QUEUE, WINDOW_WORD, window_flush, window_result
 from rtl_templates.engine.window_lane import WindowLane, total_bits
 from rtl_templates.engine.window_parameters import WindowParameters
 from rtl_templates.engine.window_records import WINDOW_RECORD_BITS, WindowRecords
@@ -23,6 +23,11 @@ WINDOW_LANE = "hwgen_window_lane"
 WINDOW_REQUANTISE = "hwgen_window_requantise"
 #: descriptors that may wait in front of the unit
 DESCRIPTORS = 4
+
+
+def window_entries(config: AcceleratorConfig) -> int:
+    """Cycles that ``scrub`` takes."""
+    return max(WINDOW_QUEUE, 1 << WindowRows(config=config).addr_bits)
 
 
 class SlidingWindow(wiring.Component):

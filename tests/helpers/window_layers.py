@@ -131,15 +131,18 @@ class WindowLayer:
 
 
 def random_layer(rng: np.random.Generator, config: AcceleratorConfig, *, maximum: bool, kernel: tuple[int, int],
-                 stride: tuple[int, int], height: int, width: int, channels: int, strip: bool = False) -> WindowLayer:
-    """A layer with random numbers and paddings; with ``strip`` some rows of it. Only one block if blocks are short."""
-    kh, kw = kernel
+                 stride: tuple[int, int], x: np.ndarray, strip: bool = False) -> WindowLayer:
+    """A layer over ``x`` with random numbers and paddings; with ``strip`` some rows of it.
+
+    Only channels of the first block where blocks are too short for a descriptor of several.
+    """
+    (channels, height, width), (kh, kw) = x.shape, kernel
+    kh = min(kh, 2 * height - 1)  # padding alone makes no output
     top, left = int(rng.integers(0, kh)), int(rng.integers(0, kw))
     bottom, right = int(rng.integers(max(0, kh - height - top), kh - top)), int(rng.integers(0, kw - left))
     weight = np.ones((channels, kh, kw), np.int8) if maximum else rng.integers(-127, 128, (channels, kh, kw)).astype(np.int8)
     layer = WindowLayer(
-        x=rng.integers(-128, 128, (channels, height, width)).astype(np.int8), weight=weight, stride=stride,
-        padding=(top, left, bottom, right), maximum=maximum,
+        x=x, weight=weight, stride=stride, padding=(top, left, bottom, right), maximum=maximum,
         bounds=((-128, 127), (0, 127), (-20, 90))[int(rng.integers(3))],
         parameters=(rng.integers(-20000, 20000, channels), rng.integers(1 << 15, 1 << 16, channels),
                     np.zeros(channels, int), rng.integers(20, 26, channels)))

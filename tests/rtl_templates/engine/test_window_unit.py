@@ -135,11 +135,11 @@ def layers_of(rng: np.random.Generator, config: AcceleratorConfig, count: int) -
     for number in range(count):
         kh, kw = (int(v) for v in rng.integers(1, config.window_kernel + 1, 2))
         maximum = config.window is WindowUnit.POOL or bool(rng.integers(2))
+        shape = (int(rng.integers(1, 3 * config.p_i + 1)), int(rng.integers(1, 9)),
+                 int(rng.choice([WINDOW_MIN_WIDTH, 5, 8, 11, config.window_width])))
         out.append(random_layer(
-            rng, config, maximum=maximum, kernel=(kh, kw),
-            stride=(int(rng.integers(1, 4)), int(rng.integers(1, 4))), height=int(rng.integers(1, 9)),
-            width=int(rng.choice([WINDOW_MIN_WIDTH, 5, 8, 11, config.window_width])),
-            channels=int(rng.integers(1, 3 * config.p_i + 1)), strip=bool(number % 2)))
+            rng, config, maximum=maximum, kernel=(kh, kw), stride=(int(rng.integers(1, 4)), int(rng.integers(1, 4))),
+            x=rng.integers(-128, 128, shape).astype(np.int8), strip=bool(number % 2)))
     return out
 
 
@@ -151,3 +151,18 @@ def test_layers(config: AcceleratorConfig, gap: float, monkeypatch: pytest.Monke
     bench = Bench(config, layers, rng, gap=gap, line_gap=gap)
     bench.run(place_here(config, monkeypatch))
     assert not bench.lines
+
+
+@pytest.mark.parametrize("config", [SMALL, LARGE, POOL], ids=["3x3", "5x5", "pool"])
+def test_cycles(config: AcceleratorConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ``timing`` says of a descriptor: one position per cycle, between a fixed beginning and a fixed end."""
+    rng = np.random.default_rng(5)
+    x = rng.integers(-128, 128, (2 * config.p_i, 7, 9)).astype(np.int8)
+    layer = random_layer(rng, config, maximum=config.window is WindowUnit.POOL, kernel=(3, 3), stride=(1, 1), x=x)
+    bench = Bench(config, [layer] * 3, rng, gap=0.0)
+    for program in bench.programs:
+        program.update(wait_act=0, wait_store=0)
+    bench.run(place_here(config, monkeypatch))
+    expected = WINDOW_START + layer.last_position(config) + window_latency(config)
+    assert np.diff(bench.retired).tolist() == [expected] * 2
+    assert bench.reads == 3 * 2 * 7 * 9
