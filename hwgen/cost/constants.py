@@ -33,7 +33,9 @@ class CycleConstants:
         drain: beyond the pipeline latency, the same with a hazard.
         residual: beyond the way to its residual's read, the same behind a descriptor with a residual.
         finish: last store complete and pipeline empty, to the interrupt.
-        window: last word read by the window unit to its last result in memory.
+        window_queue: descriptor taken by the weight fetch, to the window unit's being able to take it.
+        window_lines: lines of a block read from weight memory, to its first word read.
+        window: of a window operation in the analytic model, besides its words.
     """
 
     start: float = 7.0
@@ -57,7 +59,9 @@ class CycleConstants:
     drain: float = 1.0
     residual: float = 2.0
     finish: float = 3.0
-    window: float = 24.0
+    window_queue: float = 2.0
+    window_lines: float = 12.0
+    window: float = 40.0
 
 
 CYCLES = CycleConstants()

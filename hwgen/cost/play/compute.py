@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from hwgen.compiler.descriptor import Descriptor
 from hwgen.cost.play.events import Process
 from hwgen.cost.play.frame import BEAT, Frame
 from hwgen.cost.play.memory import Target
-from hwgen.isa.layout import COMPUTE_WORDS, ComputeFlag, Opcode
+from hwgen.isa.layout import COMPUTE_WORDS, ComputeFlag
 from rtl_templates.engine.timing import ACCUMULATOR_REVISIT, ADDRESS, PARAMETER_SLOTS, array_output
 
 RAW_INTERVAL = 4
@@ -33,16 +34,18 @@ class _Use:
     """Cycles in which the array keeps others from a target; intervals that touch are one.
 
     Args:
-        early: so much earlier it counts as free again: what is moved then waits in a queue for its port.
+        target: for the load or the store unit; window: for the window unit.
+        early: so much earlier ``target`` counts as free again: what is moved then waits in a queue for its port.
 
     Attributes:
-        spare: cycles in which the current descriptor leaves it to others; they are taken to be its last ones.
+        spare, store_spare: cycles in which the current descriptor leaves it to the window unit, and to ``target``; they
+            are taken to be its last ones.
     """
 
-    def __init__(self, frame: Frame, target: Target, early: float = 0.0) -> None:
-        self._frame, self._target, self._early = frame, target, early
+    def __init__(self, frame: Frame, target: Target, early: float = 0.0, window: Target | None = None) -> None:
+        self._frame, self._target, self._early, self._window = frame, target, early, window
         self._begin, self._end = 0.0, -1.0
-        self.spare = 0.0
+        self.spare = self.store_spare = 0.0
 
     def add(self, begin: float, end: float) -> None:
         """From ``begin`` on, until ``end``; not before earlier ones."""
@@ -54,32 +57,54 @@ class _Use:
     def flush(self) -> None:
         """Make it known."""
         if self._end > self._begin:
-            self._frame.clock.at(self._begin, self._target.hold)
-            self._frame.clock.at(max(self._begin, self._end - self._early - self.spare), self._target.release)
+            clock = self._frame.clock
+            for target, early in ((self._target, self._early + self.store_spare), (self._window, self.spare)):
+                if target is not None:
+                    clock.at(self._begin, target.hold)
+                    clock.at(max(self._begin, self._end - early), target.release)
         self._begin, self._end = self._end, self._end
 
 
-def words_between(d: Descriptor) -> float:
-    """Words that the store unit reads from a bank while the array reads two words a cycle, or every other word, from it.
+def words_between(d: Descriptor) -> int:
+    """Words that store or window unit read from a bank while the array reads two words a cycle, or every other word.
 
-    In the cycles of rows outside the map the array reads nothing. At a column outside it leaves one half of the bank: there
-    the store unit, which needs both in turn, gets a word when that half is another one than at the edge before; so it
-    does with every other word, at the next column of the kernel.
+    The unit needs the halves of the bank in turn. In the cycles of rows outside the map the array leaves both of them
+    free, at a column outside one.
     """
     if d.pool:
-        return 0.0
-    columns, rows, taps_x, taps_y, blocks_in, blocks = d.counts
-    steps = blocks_in * blocks
-    row = d.iy_base + np.add.outer(np.arange(taps_y) * d.iy_strides[3], np.arange(rows) * d.iy_strides[1])
-    inside = ((row >= 0) & (row < d.height)).sum()
-    free = float((taps_y * rows - inside) * columns * taps_x)
-    if ComputeFlag.PAIR not in d.flags:
-        return steps * (free + taps_x * taps_y)
-    column = d.ix_base + np.add.outer(np.arange(taps_x) * d.ix_strides[2], np.arange(columns) * d.ix_strides[0])
-    out = ((column < 0) | (column >= d.width)).astype(int) + ((column + 1 < 0) | (column + 1 >= d.width))
-    free += float((out == 2).sum() * inside)
-    edges = (out == 1).any(axis=1).sum()
-    return steps * (free + float(edges * (inside if d.width % 2 else taps_y)))
+        return 0
+    parities = tuple(stride % 2 for stride in d.src_strides)
+    return d.blocks * _words_between(
+        d.counts[:5], parities, d.src_base % 2, (d.iy_base, *d.iy_strides[:4]), (d.ix_base, *d.ix_strides[:4]),
+        (d.height, d.width), ComputeFlag.PAIR in d.flags)
+
+
+@cache
+def _words_between(counts: tuple[int, ...], parities: tuple[int, ...], base: int, rows: tuple[int, ...],
+                   columns: tuple[int, ...], size: tuple[int, int], pair: bool) -> int:
+    """``words_between`` of one output block; ``parities``: of the source strides, ``base``: of the first address."""
+    at = np.indices(counts[3::-1])[::-1]  # of loops l0 .. l3; l0 is the innermost
+    row, column, parity = (first + sum(one * stride for one, stride in zip(at, strides, strict=True))
+                           for first, strides in ((rows[0], rows[1:]), (columns[0], columns[1:]), (base, parities[:4])))
+    inside = (row >= 0) & (row < size[0])
+    used = np.zeros((2, *inside.shape), bool)
+    for word in range(2 if pair else 1):
+        hit = inside & (column + word >= 0) & (column + word < size[1])
+        for half in range(2):
+            used[half] |= hit & ((parity + word) % 2 == half)
+    free = (~used[0] + 2 * ~used[1]).reshape(-1)  # bit 0: even words, bit 1: odd ones
+    starts = np.flatnonzero(np.diff(free, prepend=-1))
+    runs = [(int(kind), int(length)) for kind, length in
+            zip(free[starts], np.diff(starts, append=free.size), strict=True) if kind]
+    got = 0
+    for block in range(counts[4]):
+        flip = block * parities[4] % 2
+        for kind, length in runs:
+            if kind == 3:
+                got += length
+            elif kind - 1 == (got + flip) % 2:  # the half that is free is the one of the next word
+                got += 1
+    return got
 
 
 class Array:
@@ -91,7 +116,8 @@ class Array:
         self.end = 0.0
         self._writing = _Use(frame, frame.words)
         gap, per_word = frame.constants.descriptor - 1, frame.config.p_i / BEAT
-        self._reading = [_Use(frame, bank, gap * max(0.0, per_word - 1)) for bank in frame.banks]
+        self._reading = [_Use(frame, bank, gap * max(0.0, per_word - 1), window)
+                         for bank, window in zip(frame.banks, frame.window_banks, strict=True)]
         self._fetched = 0.0  # when the weight fetch has read what it was to read so far
         self._known, self._lines = 0, 0.0  # of the history of loaded lines: entries up to the fetch's time
         self._freed = 0.0
@@ -116,7 +142,7 @@ class Array:
             self._fetched = max(self._fetched, dispatched)
             release = ComputeFlag.RELEASE in d.flags
             sequence = float(d.weight_seq)
-            if d.opcode in (Opcode.WINDOW_CONV, Opcode.WINDOW_MAX):
+            if d.window:
                 frame.window_dispatch(number, dispatched)
                 for _ in range(d.blocks):
                     sequence += config.window_lines
@@ -194,7 +220,7 @@ class Array:
                 written = (issue - begin) / (1 if d.steps else d.counts[0] * d.counts[1])
                 self._writing.add(issue - written + frame.latency, issue + frame.latency)
                 for use in residuals:
-                    use.spare = 0.0
+                    use.spare = use.store_spare = 0.0
                     use.add(begin + residual_read, issue + residual_read)
                 slot_free.append(issue + frame.latency)
                 if release:
@@ -235,16 +261,17 @@ class Array:
             frame.clock.at(self._fetched, lambda: frame.freed.reach(sequence))
 
     def _uses(self, d: Descriptor) -> tuple[Sequence[_Use], Sequence[_Use]]:
-        """Banks that the store unit cannot read while the descriptor runs, and while it reads residuals.
+        """Banks that others cannot read while the descriptor runs, and while it reads residuals.
 
-        Two words a cycle, or words of one parity: the store unit, which needs both in turn, gets no further.
+        Two words a cycle, or words of one parity: store and window unit, which need both in turn, get no further.
         """
         config = self._frame.config
         boxes = [self._reading[self._frame.bank(box.start)] for box in d.reads]
         two = ComputeFlag.PAIR in d.flags or (d.pool and config.pair_mode)
         sources = boxes[:1] if two or d.src_strides[d.x_loop] % 2 == 0 else []
         for use in sources:
-            use.spare = words_between(d) * max(1.0, config.p_i / BEAT)
+            use.spare = words_between(d)
+            use.store_spare = use.spare * max(1.0, config.p_i / BEAT)
         return sources, boxes[1:2] if config.pair_mode and ComputeFlag.RESIDUAL in d.flags else []
 
     def _flush(self) -> None:

@@ -7,14 +7,12 @@ from hwgen.cost.constants import CycleConstants
 from hwgen.cost.play.events import Clock, Count
 from hwgen.cost.play.memory import Memory, Target
 from hwgen.cost.play.programs import Header
-from rtl_templates.engine.timing import pipeline_latency
+from rtl_templates.engine.timing import WINDOW_QUEUE, pipeline_latency
 
 BEAT = 16
 #: beats that the memory may catch up on, beyond one a port; beats on their way in a channel; words that the store unit
 #: reads ahead
 CREDIT, CHANNEL_QUEUE, STORE_QUEUE = 2, 3, 8
-#: lines of the queue in front of the window unit
-WINDOW_QUEUE = 512
 
 
 class Frame:
@@ -31,7 +29,7 @@ class Frame:
         landed, stored, progress: loads of activations, stores, compute descriptors.
         program: words of program memory that are there.
         lines, words, memory_words: where loads go (weight, activation and program memory).
-        banks: activation memory as the store unit reads it.
+        banks, window_banks: activation memory as the store unit and the window unit read it.
     """
 
     def __init__(self, network: CompiledNetwork, constants: CycleConstants, *, rate: float, read_latency: float,
@@ -52,6 +50,9 @@ class Frame:
         self.words = Target(self.memory, per_word, queue=CREDIT + ports + CHANNEL_QUEUE * ports)
         self.program_words = Target(self.memory, 1.0)
         self.banks = [Target(self.memory, per_word, queue=STORE_QUEUE * per_word) for _ in range(2)]
+        #: words that the window unit reads, one a cycle where the array leaves a bank to it
+        self.window_memory = Memory(self.clock, 1.0)
+        self.window_banks = [Target(self.window_memory, 1.0) for _ in range(2)]
         self.retirements: list[float] = []  # of the compute descriptors in program order, as they count
         self._early: dict[int, float] = {}
         #: lines of the stream after which freed ones are told

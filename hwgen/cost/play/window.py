@@ -5,24 +5,11 @@ from __future__ import annotations
 from hwgen.cost.play.compute import Span
 from hwgen.cost.play.events import Process
 from hwgen.cost.play.frame import Frame
-from hwgen.isa.layout import Opcode
-
-
-def window_words(counts: tuple[int, ...], numbers: tuple[int, int, int, int]) -> int:
-    """Words that pass the unit: all of the map, and as many more as the last output's last tap lies behind it.
-
-    Args:
-        counts: of the loops: input x, input y, output x, output y, 1, channel blocks.
-        numbers: of the last tap of the first output, and its distance per output column, row and block.
-    """
-    base, step_x, step_y, step_o = numbers
-    _, _, out_x, out_y, _, blocks = counts
-    last = base + (out_x - 1) * step_x + (out_y - 1) * step_y + (blocks - 1) * step_o
-    return max(counts[0] * counts[1] * blocks, last + 1)
+from rtl_templates.engine.timing import WINDOW_START, window_latency
 
 
 class WindowUnit:
-    """One descriptor after the other; the activation memory is taken to serve it and the array together."""
+    """One descriptor after the other; it reads where the array does not."""
 
     def __init__(self, frame: Frame) -> None:
         self._frame = frame
@@ -30,33 +17,40 @@ class WindowUnit:
 
     def run(self) -> Process:
         """All descriptors of the unit."""
-        frame, c = self._frame, self._frame.constants
+        frame, c, config = self._frame, self._frame.constants, self._frame.config
+        clock = frame.clock
         lines, free, turn = 0, 0.0, 0
         for number, d in enumerate(frame.network.descriptors):
-            if d.opcode not in (Opcode.WINDOW_CONV, Opcode.WINDOW_MAX):
+            if not d.window:
                 continue
             turn += 1
             yield frame.window_handed.reaches(turn)
-            earliest = max(free, frame.window_times[number] + c.dispatch)
+            earliest = max(free, frame.window_times[number] + c.window_queue) + WINDOW_START
+            before = free
             for count, value in ((frame.landed, d.wait_act), (frame.stored, d.wait_store),
                                  (frame.progress, d.wait_progress)):
                 if value:
                     if count.value < value:
                         yield count.reaches(value)
                     earliest = max(earliest, (count.time(value) or 0.0) + c.wait)
-            total = window_words(d.counts, (d.res[0], d.res[1], d.res[2], d.res[3]))
-            per_block = d.counts[0] * d.counts[1]
+            words = d.counts[0] * d.counts[1]
             begun, now, waited = 0.0, earliest, 0.0
+            target = frame.window_banks[frame.bank(d.reads[0].start if d.reads else d.src_base)]
             for block in range(d.blocks):
-                lines += frame.config.window_lines
+                lines += config.window_lines
                 if frame.window_lines.value < lines:
                     yield frame.window_lines.reaches(lines)
-                begin = max(now, (frame.window_lines.time(lines) or 0.0) + c.wait)
+                begin = max(now, (frame.window_lines.time(lines) or 0.0) + c.window_lines)
                 waited += begin - now
                 begun = begin if block == 0 else begun
-                frame.clock.at(begin, lambda n=lines: frame.window_taken.reach(n))
-                now = begin + (per_block if block < d.blocks - 1 else total - per_block * (d.blocks - 1))
-            free = now + c.window
-            self.spans[number] = Span(node=d.node, start=begun, end=now, issue=float(total), wait_weights=waited,
-                                      wait_other=max(0.0, earliest - free))
+                if begin > clock.now:
+                    yield clock.until(begin)
+                frame.window_taken.reach(lines)
+                yield frame.window_memory.transfer(words, target)
+                now = clock.now
+            # numbers of the last outputs that lie behind the map
+            now += d.window_words - words * d.blocks
+            free = now + window_latency(config)
+            self.spans[number] = Span(node=d.node, start=begun, end=now, issue=float(d.window_words),
+                                      wait_weights=waited, wait_other=max(0.0, earliest - before))
             frame.retire(number, free)
