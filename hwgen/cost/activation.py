@@ -9,7 +9,7 @@ from hwgen.cost.work import NetworkWork
 
 
 #: orders of the tensors that are tried beyond the allocator's own
-TRIES = 10
+TRIES = 100
 
 
 def activation_words(network: NetworkWork, p_i: int, *, beside: bool = False) -> int:

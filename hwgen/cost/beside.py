@@ -39,7 +39,7 @@ def window_work(network: NetworkWork, shapes: ConfigTable, cost: Callable[[Work]
 
     Args:
         cost: of an operation of the array; latency: of its pipeline.
-        spilled: operation -> bytes of it that are not on the chip; a group with such runs one after the other.
+        spilled: operation -> whether some of its maps are not on the chip; a group with such runs one after the other.
     """
     out: dict[int, Beside] = {}
     groups = {index: group for group in window_groups(network) for index in group if network.works[index].windowed}
@@ -56,7 +56,7 @@ def window_work(network: NetworkWork, shapes: ConfigTable, cost: Callable[[Work]
         members = [w for w in (before, work, after) if w is not None]
         on_chip = np.ones(len(shapes), bool)
         for member in members:
-            on_chip &= spilled.get(member.name, np.zeros(len(shapes))) == 0
+            on_chip &= ~spilled.get(member.name, np.zeros(len(shapes), bool))
         if group in room:
             on_chip &= room[group]
         lines = sum((cost(w).lines for w in (before, after) if w is not None), own.lines)

@@ -12,7 +12,7 @@ from hwgen.cost.arrays import ConfigTable
 from hwgen.cost.beside import Beside, window_work
 from hwgen.cost.constants import CYCLES, CycleConstants
 from hwgen.cost.cycles import WorkCost, ceil_div, drains, folds_input, pipeline_latencies, work_cost
-from hwgen.cost.spill import NOTHING, spill
+from hwgen.cost.spill import NOTHING, Strips, spill
 from hwgen.cost.timeline import MemoryModel
 from hwgen.cost.work import NetworkWork, Variant, Work
 from hwgen.passes.plan import TTChoice
@@ -27,6 +27,8 @@ SEGMENT_BYTES = 16384
 CHUNK = 2048
 #: strips in which a map comes that does not fit on the chip
 STRIPS = 16
+#: share of the stores that the array keeps waiting; of the first load and the last store, what nothing hides
+STORES_WAIT, EDGES = 0.5, 0.5
 #: fields that decide the cycles of an operation whose weights are there
 _SHAPE = ("p_i", "p_o", "acc_depth", "line_columns", "axi_ports", "act_words", "window", "window_kernel",
           "window_width")
@@ -105,7 +107,7 @@ def _distinct_cost(network: NetworkWork, table: ConfigTable, memory: MemoryModel
     costs = _Costs(shapes, constants)
     spills = _Spills(network, shapes)
     chosen = {name: _choose(variants, costs, rate) for name, variants in network.variants.items()}
-    sequence = _sequence(network, costs, chosen, packing, spilled=spills.bytes, rate=rate)
+    sequence = _sequence(network, costs, chosen, packing, strips=spills.strips, memory=memory, constants=constants)
     input_bytes = _input_bytes(network, shapes)
     output_bytes = np.full(len(shapes), network.output_values * 4.0)
 
@@ -147,6 +149,47 @@ def _distinct_cost(network: NetworkWork, table: ConfigTable, memory: MemoryModel
     )
 
 
+@dataclass(frozen=True)
+class StripTable:
+    """``Strips`` of one operation on every shape, [N] each; all 0 where everything of it is on the chip."""
+
+    count: np.ndarray
+    loads: np.ndarray
+    stores: np.ndarray
+    planes_in: np.ndarray
+    planes_out: np.ndarray
+
+    @property
+    def used(self) -> np.ndarray:
+        """Whether the operation runs in strips."""
+        return self.count > 0
+
+    def cycles(self, compute: np.ndarray, steps: np.ndarray, shapes: ConfigTable, memory: MemoryModel,
+               latency: np.ndarray, constants: CycleConstants) -> np.ndarray:
+        """Cycles of the operation, which takes ``compute`` in the array.
+
+        Loads come while the array computes, as far as it does not write results (in the last one of ``steps`` steps); two
+        of them follow one another before the array must have retired what lay in their buffers. A store waits while
+        the array reads the same bank by pairs, which one in ``STORES_WAIT`` does.
+        """
+        rate = np.minimum(shapes.axi_ports * 16.0, memory.bytes_per_cycle)
+        lead = memory.latency + latency + constants.request + constants.landed + constants.wait + constants.segment_issue
+        words = self.loads / np.maximum(1 - 1 / np.maximum(steps, 1), 0.5)
+        planes = constants.segment_issue + constants.plane_issue
+        loads = np.maximum(np.maximum(words, self.loads * shapes.p_i / rate), self.planes_in * planes)
+        loads = loads + self.count * (self.loads > 0) * lead / 2
+        stores = self.stores * np.maximum(np.maximum(1, shapes.p_i / 16), shapes.p_i / memory.bytes_per_cycle)
+        stores = stores + self.planes_out * (constants.store_lead + constants.store_plane)
+        moved = (self.loads + self.stores) * shapes.p_i / rate
+        answer = memory.write_latency + constants.answer + constants.wait
+        waits = STORES_WAIT * (shapes.p_o > shapes.p_i) * (stores + self.count * (self.stores > 0) * answer)
+        count = np.maximum(self.count, 1)
+        first = (self.loads > 0) * (lead + loads / count)
+        last = (self.stores > 0) * (latency + stores / count + answer)
+        busy = np.maximum(np.maximum(compute + waits, loads), np.maximum(stores, moved))
+        return np.where(self.used, busy + EDGES * (first + last), compute)
+
+
 class _Spills:
     """Spilled feature maps of every shape: per operation, and in total; [N] each."""
 
@@ -155,8 +198,11 @@ class _Spills:
         row = row.reshape(-1)
         need = {int(p_i): activation_words(network, int(p_i)) for p_i in np.unique(sizes[0])}
         found = [spill(network, int(p_i), int(words)) if need[int(p_i)] > words else NOTHING for p_i, words in sizes.T]
-        names = {name for one in found for name in one.bytes}
-        self.bytes = {name: np.array([one.bytes.get(name, 0.0) for one in found])[row] for name in names}
+        names = {name for one in found for name in one.strips}
+        nothing = Strips(count=0, loads=0.0, stores=0.0, planes_in=0, planes_out=0)
+        self.strips = {name: StripTable(*(
+            np.array([getattr(one.strips.get(name, nothing), f.name) for one in found], np.float64)[row]
+            for f in fields(Strips))) for name in names}
         self.total = np.array([one.total for one in found])[row]
         self.transfers = np.array([one.transfers for one in found])[row]
         self.possible = np.array([one.possible for one in found])[row]
@@ -195,13 +241,13 @@ def _choose(variants: tuple[Variant, ...], known: _Costs, rate: np.ndarray) -> n
 
 def _sequence(
     network: NetworkWork, known: _Costs, chosen: dict[str, np.ndarray], packing: DspPacking, *,
-    spilled: dict[str, np.ndarray], rate: np.ndarray,
+    strips: dict[str, StripTable], memory: MemoryModel, constants: CycleConstants,
 ) -> _Sequence:
     """Every operation that any shape uses, with zero cost where another variant is chosen there."""
     shapes = known.shapes
     columns: tuple[list[np.ndarray], ...] = ([], [], [], [])
     latency = pipeline_latencies(shapes, packing).astype(np.float64)
-    beside = window_work(network, shapes, known.of, latency, spilled)
+    beside = window_work(network, shapes, known.of, latency, {name: one.used for name, one in strips.items()})
     done: set[str] = set()
     before: tuple[Work, WorkCost, np.ndarray] | None = None
 
@@ -215,8 +261,9 @@ def _sequence(
                 np.where(own.usable, a, b) for a, b in (
                     (own.more, cycles), (own.cost.lines, lines), (own.cost.last_slots, last),
                     (own.cost.descriptors + own.descriptors, descriptors)))
-        if work.name in spilled:  # strips come and go while others are computed
-            cycles = np.maximum(cycles, spilled[work.name] / rate)
+        if work.name in strips:
+            cycles = strips[work.name].cycles(cycles, cost.steps, shapes, memory, latency, constants)
+            descriptors = np.maximum(descriptors, strips[work.name].count)
         if before is not None:
             wait = np.full(len(shapes), before[0].pool != work.pool)
             if before[0].writes in work.reads:

@@ -20,6 +20,7 @@ from hwgen.cost.play.frame import Frame
 from hwgen.cost.play.loads import LoadUnit
 from hwgen.cost.play.stores import StoreUnit
 from hwgen.cost.play.window import WindowUnit
+from hwgen.errors import HwgenError
 
 #: cycles of a write's answer, as simulated
 WRITE_LATENCY = 20
@@ -66,7 +67,11 @@ class Prediction:
 
 
 def predict(network: CompiledNetwork, memory: MemoryModel, constants: CycleConstants = CYCLES) -> Prediction:
-    """Cycles of a cold frame and of a following one."""
+    """Cycles of a cold frame and of a following one.
+
+    Raises:
+        HwgenError: the program would not come to its end.
+    """
     return Prediction(cold=_play(network, memory, constants, warm=False),
                       steady=_play(network, memory, constants, warm=True))
 
@@ -88,6 +93,10 @@ def _play(network: CompiledNetwork, memory: MemoryModel, constants: CycleConstan
     frame.clock.start(begin())
     frame.clock.start(window.run())
     frame.clock.run()
+    if len(frame.retirements) < len(network.descriptors):
+        stuck = len(frame.retirements)
+        raise HwgenError(f"the program stops: compute descriptor {stuck} ({network.descriptors[stuck].node}) waits for what "
+                         "comes behind it", where=network.name, hint="this is a mistake of the compiler: please report it")
     done = max(frame.retirements, default=0.0)
     answered = frame.stored.times[-1] if frame.stored.times else 0.0
     line_bytes = network.config.line_bytes
