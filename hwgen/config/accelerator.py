@@ -169,6 +169,12 @@ class AcceleratorConfig:
         return self.window_record_lines + -(-self.window_taps // self.line_columns)
 
     @property
+    def window_block_words(self) -> int:
+        """Fewest source words of a channel block in a window descriptor of several: the next block's weights are loaded
+        while the last windows of a block go through the taps."""
+        return self.window_taps + 3
+
+    @property
     def array_macs_per_cycle(self) -> int:
         """Multiply-accumulates per cycle of the array."""
         return self.p_i * self.p_o
