@@ -1,4 +1,4 @@
-"""What a layer's issue slots and steps are worth: multipliers that have no work, and tile swaps that steps cannot hide."""
+"""What a layer's issue slots and steps are worth: multipliers without work, and tile swaps that steps cannot hide."""
 
 from __future__ import annotations
 

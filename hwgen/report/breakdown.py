@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-#: what a layer loses against its ideal -> how people call it; names of counters that are not here are stalls by that name
+#: what a layer loses against its ideal -> how people call it; a stall that is not here goes by its counter's name
 LOSSES = {
     "idle_inputs": "unused input lanes",
     "idle_outputs": "unused output lanes",
@@ -38,9 +38,9 @@ def frame_breakdown(rows: Mapping[str, Any], layers: Sequence[Mapping[str, Any]]
         rates: MACs per cycle of the array, and of everything.
 
     Returns:
-        what belongs to no layer: ``counters``, ``cycles``, ``start`` and ``end``, each cycles and counters; and one entry per
-        layer: ``cycles``, every counter, ``efficiency`` (None without MACs or cycles) and ``lost``, whose parts add up
-        to cycles - ideal.
+        what belongs to no layer: ``counters``, ``cycles``, ``start`` and ``end``, each cycles and counters; and one
+        entry per layer: ``cycles``, every counter, ``efficiency`` (None without MACs or cycles) and ``lost``, whose
+        parts add up to cycles - ideal.
     """
     names = tuple(rows["counters"])
     cycles, counts = np.array(rows["cycles"], np.int64), np.array(rows["counts"], np.int64)
@@ -48,8 +48,8 @@ def frame_breakdown(rows: Mapping[str, Any], layers: Sequence[Mapping[str, Any]]
     out = []
     for layer in layers:
         mine = [row_of[n] for n in layer["descriptors"] if n in row_of]
-        out.append(_layer(layer, int(cycles[mine].sum()), dict(zip(names, counts[mine].sum(axis=0).tolist(), strict=True)),
-                          rates))
+        counters = dict(zip(names, counts[mine].sum(axis=0).tolist(), strict=True))
+        out.append(_layer(layer, int(cycles[mine].sum()), counters, rates))
 
     def outside(row: int) -> dict[str, int]:
         return {"cycles": int(cycles[row]), **dict(zip(names, counts[row].tolist(), strict=True))}

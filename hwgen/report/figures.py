@@ -190,6 +190,7 @@ def _layers(s: Sources) -> list[dict[str, Any]]:
         name, own = layer["node"], spans.get(layer["node"], [])
         rows.append({
             "name": name, "macs": layer["macs"], "shape": layer["shape"], "descriptors": len(layer["descriptors"]),
+            "drains": layer["drains"],
             "cycles": sum(p["end"] - p["start"] + p["wait_other"] for p in own),
             "wait_weights": sum(p["wait_weights"] for p in own), "ideal": layer["macs"] / s.config.macs_per_cycle,
             "bytes": layer["lines"] * s.config.line_bytes, "encrypted": name in encrypted,

@@ -15,8 +15,8 @@ _WHERE = "cycles per descriptor"
 
 
 def rows_of(rows: CycleRows, network: CompiledNetwork) -> dict[str, Any]:
-    """JSON-ready: ``descriptors`` (positions in the program of those that the array runs), ``counters`` (names), ``cycles``
-    [descriptors + 2] and ``counts`` [descriptors + 2][counters] as in ``CycleRows``.
+    """JSON-ready: ``descriptors`` (positions in the program of those that the array runs), ``counters`` (names),
+    ``cycles`` [descriptors + 2] and ``counts`` [descriptors + 2][counters] as in ``CycleRows``.
 
     Raises:
         HwgenError: the array ran another number of descriptors than the program has for it, or issued another number of
@@ -29,8 +29,7 @@ def rows_of(rows: CycleRows, network: CompiledNetwork) -> dict[str, Any]:
     planned = np.array([network.descriptors[n].slots for n in positions])
     issued = rows.counts[1:-1, rows.counters.index("busy")]
     for row in np.flatnonzero(planned != issued):
-        d = network.descriptors[positions[row]]
-        raise HwgenError(f"descriptor {positions[row]} ({d.node}) issued {issued[row]} pixels, planned are {planned[row]}",
-                         where=_WHERE)
+        which = f"descriptor {positions[row]} ({network.descriptors[positions[row]].node})"
+        raise HwgenError(f"{which} issued {issued[row]} pixels, planned are {planned[row]}", where=_WHERE)
     return {"descriptors": list(positions), "counters": list(rows.counters), "cycles": rows.cycles.tolist(),
             "counts": rows.counts.tolist()}
