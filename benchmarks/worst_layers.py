@@ -16,7 +16,7 @@ from typing import Any
 from docs_page import write_section
 
 from hwgen.report.breakdown import loss_title
-from hwgen.report.explain import explain, lost_cycles, reasons, worst
+from hwgen.report.explain import explain, lost_cycles, worst
 
 ROOT = Path(__file__).resolve().parent.parent
 STATE = "cold"
@@ -48,12 +48,9 @@ def section(report: dict[str, Any]) -> str:
     for layer in shown:
         mine = lost_cycles(layer, STATE)
         lines.append("| " + " | ".join((
-            f"`{layer['name']}`", f"{layer['macs'] / 1e6:,.1f} M", f"{layer['ideal']:,.0f}",
+            f"`{layer['name']}`", f"{layer['macs']:,}", f"{layer['ideal']:,.0f}",
             f"{layer['measured'][STATE]['cycles']:,}", f"{mine:,.0f}", f"{mine / lost:.1%}",
-            explain(layer, STATE, report["memory"]["bytes_per_cycle"]))) + " |")
-    common = [reasons(layer, STATE)[0][0] for layer in shown if reasons(layer, STATE)]
-    most = max(common, key=common.count)
-    lines += ["", f"Most often first: {loss_title(most)} ({common.count(most)} of {len(shown)})."]
+            explain(layer, STATE, report["memory"]))) + " |")
     return "\n".join(lines)
 
 

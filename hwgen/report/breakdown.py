@@ -28,6 +28,22 @@ def loss_title(name: str) -> str:
     return LOSSES.get(name, name.replace("_", " "))
 
 
+def predicted_cycles(spans: Sequence[Mapping[str, Any]], layers: Sequence[Mapping[str, Any]]) -> list[float]:
+    """Predicted cycles of every layer, attributed like the measured ones: a descriptor of the array has the cycles behind
+    the last pixel of the one before, the first one those from its first pixel on; one beside the array has its own.
+
+    Args:
+        spans: of all descriptors, in program order.
+        layers: of the compiled program.
+    """
+    beside = {n for layer in layers if layer["shape"] == "window" for n in layer["descriptors"]}
+    cycles, before = [], None
+    for n, span in enumerate(spans):
+        cycles.append(span["end"] - (span["start"] if before is None or n in beside else before))
+        before = before if n in beside else span["end"]
+    return [sum(cycles[n] for n in layer["descriptors"]) for layer in layers]
+
+
 def frame_breakdown(rows: Mapping[str, Any], layers: Sequence[Mapping[str, Any]], rates: tuple[int, int]
                     ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """One frame.

@@ -21,7 +21,8 @@ def lost_cycles(layer: Mapping[str, Any], state: str) -> float:
 
 def worst(layers: Sequence[dict[str, Any]], state: str, count: int = 10) -> list[dict[str, Any]]:
     """The ``count`` layers that lose most cycles, the worst first; equal ones in the order of the program."""
-    return sorted(layers, key=lambda layer: -lost_cycles(layer, state))[:count]
+    losing = [layer for layer in layers if lost_cycles(layer, state) > 0]
+    return sorted(losing, key=lambda layer: -lost_cycles(layer, state))[:count]
 
 
 def reasons(layer: Mapping[str, Any], state: str) -> list[tuple[str, float]]:
@@ -32,22 +33,22 @@ def reasons(layer: Mapping[str, Any], state: str) -> list[tuple[str, float]]:
     return sorted(found, key=lambda item: -item[1])[:REASONS]
 
 
-def explain(layer: Mapping[str, Any], state: str, bytes_per_cycle: float) -> str:
+def explain(layer: Mapping[str, Any], state: str, memory: Mapping[str, Any]) -> str:
     """One line; "" for a layer that loses nothing.
 
     Args:
         layer: of report.json, measured.
         state: of the frame.
-        bytes_per_cycle: of the board's memory.
+        memory: of report.json.
     """
     parts = []
     for name, cycles in reasons(layer, state):
-        why = _WHY[name](layer, state, bytes_per_cycle) if name in _WHY else ""
+        why = _WHY[name](layer, state, memory) if name in _WHY else ""
         parts.append(f"{loss_title(name)} {cycles:,.0f}" + (f" ({why})" if why else ""))
     return "; ".join(parts)
 
 
-def _inputs(layer: Mapping[str, Any], state: str, rate: float) -> str:
+def _inputs(layer: Mapping[str, Any], state: str, memory: Mapping[str, Any]) -> str:
     u = layer["usage"]
     taps = f"{u['kernel'][0]} x {u['kernel'][1]} taps"
     if u["groups"] > 1:
@@ -58,18 +59,18 @@ def _inputs(layer: Mapping[str, Any], state: str, rate: float) -> str:
     return f"{reads}: {u['macs_per_output']:,} of {u['input_lanes']:,} lanes have work"
 
 
-def _outputs(layer: Mapping[str, Any], state: str, rate: float) -> str:
+def _outputs(layer: Mapping[str, Any], state: str, memory: Mapping[str, Any]) -> str:
     u = layer["usage"]
     lanes = ceil(u["outputs"] / u["columns"]) * u["columns"]
     channels = f"{u['outputs']:,}"
     return f"{channels} output channels in blocks of {u['columns']} lanes: {channels} of {lanes:,} have work"
 
 
-def _pixels(layer: Mapping[str, Any], state: str, rate: float) -> str:
+def _pixels(layer: Mapping[str, Any], state: str, memory: Mapping[str, Any]) -> str:
     return f"a row of {layer['usage']['width']} pixels ends in half a pair"
 
 
-def _without_macs(layer: Mapping[str, Any], state: str, rate: float) -> str:
+def _without_macs(layer: Mapping[str, Any], state: str, memory: Mapping[str, Any]) -> str:
     u = layer["usage"]
     match u["op"]:
         case "QMaxPool" | "QAvgPool":
@@ -82,43 +83,46 @@ def _without_macs(layer: Mapping[str, Any], state: str, rate: float) -> str:
             return "contractions of its kernel, or a copy into the other bank"
 
 
-def _swap(layer: Mapping[str, Any], state: str, rate: float) -> str:
+def _swap(layer: Mapping[str, Any], state: str, memory: Mapping[str, Any]) -> str:
     u = layer["usage"]
     return (f"{u['height']} x {u['width']} pixels: steps of {u['step_slots']:,} cycles, the next tile takes "
             f"{u['tile_lines']:,} to be read")
 
 
-def _memory(layer: Mapping[str, Any], state: str, rate: float) -> str:
-    need, has = layer["bytes"] / rate, layer["measured"][state]["busy"]
+def _memory(layer: Mapping[str, Any], state: str, memory: Mapping[str, Any]) -> str:
+    need, has = layer["bytes"] / memory["bytes_per_cycle"], layer["measured"][state]["busy"]
     if need > has:
         return (f"{layer['bytes']:,} bytes are {need:,.0f} cycles of the memory's bandwidth, the array is through with "
                 f"them in {has:,}")
     return f"its {layer['bytes']:,} bytes come behind those of the layers before it"
 
 
-def _activations(layer: Mapping[str, Any], state: str, rate: float) -> str:
+def _activations(layer: Mapping[str, Any], state: str, memory: Mapping[str, Any]) -> str:
     u, parts = layer["usage"], []
     if u["loads"]:
-        what = "the frame's input" if u["reads_input"] else "what is loaded from memory, strips of maps or cores"
+        spilled = "strips of maps in memory" if memory["spilled_bytes"] else "cores of its kernel"
+        what = "the frame's input" if u["reads_input"] else spilled
         parts.append(f"{u['loads']:,} of {layer['descriptors']:,} descriptors wait for {what}")
     if u["stores"]:
         parts.append(f"{u['stores']:,} wait for stores to free their buffer")
     return ", ".join(parts)
 
 
-def _drain(layer: Mapping[str, Any], state: str, rate: float) -> str:
+def _drain(layer: Mapping[str, Any], state: str, memory: Mapping[str, Any]) -> str:
+    if not layer["drains"]:
+        return "the layer before still reads its residual, or its results take another path"
     return (f"{layer['drains']:,} of {layer['descriptors']:,} descriptors read what has just been written, and wait "
             "until it has left the pipeline")
 
 
-def _other(layer: Mapping[str, Any], state: str, rate: float) -> str:
+def _other(layer: Mapping[str, Any], state: str, memory: Mapping[str, Any]) -> str:
     if layer["usage"]["raw"]:
         return "raw results leave in several words a pixel"
     each = layer["measured"][state]["stall_other"] / layer["descriptors"]
     return f"{layer['descriptors']:,} descriptors, {each:.0f} cycles each to fetch and prepare"
 
 
-_WHY: dict[str, Callable[[Mapping[str, Any], str, float], str]] = {
+_WHY: dict[str, Callable[[Mapping[str, Any], str, Mapping[str, Any]], str]] = {
     "idle_inputs": _inputs, "idle_outputs": _outputs, "idle_pixels": _pixels, "without_macs": _without_macs,
     "swap": _swap, "memory": _memory, "stall_act": _activations, "stall_drain": _drain, "stall_other": _other,
 }

@@ -14,7 +14,7 @@ from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.config.board import Board
 from hwgen.cost.limit import limit_cycles
 from hwgen.errors import HwgenError
-from hwgen.report.breakdown import frame_breakdown
+from hwgen.report.breakdown import frame_breakdown, predicted_cycles
 
 #: version of report.json
 FORMAT = 1
@@ -179,20 +179,20 @@ def _breakdown(s: Sources) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]
 
 
 def _layers(s: Sources) -> list[dict[str, Any]]:
-    """One row per layer: work, predicted time in the cold frame, ideal time, bytes, noise, what explains its cycles."""
+    """One row per layer: work, predicted time, ideal time, bytes, noise, what explains its cycles."""
     quality = {q["name"]: q for q in s.layers}
-    spans: dict[str, list[dict[str, Any]]] = {}
-    for span in s.program["predicted"]["cold"]["spans"]:
-        spans.setdefault(span["node"], []).append(span)
+    predicted = {state: predicted_cycles(s.program["predicted"][state]["spans"], s.program["layers"])
+                 for state in STATES}
+    spans = s.program["predicted"]["cold"]["spans"]
     encrypted = set(s.program["encrypted"])
     rows = []
-    for layer in s.program["layers"]:
-        name, own = layer["node"], spans.get(layer["node"], [])
+    for number, layer in enumerate(s.program["layers"]):
+        name = layer["node"]
         rows.append({
             "name": name, "macs": layer["macs"], "shape": layer["shape"], "descriptors": len(layer["descriptors"]),
             "drains": layer["drains"],
-            "cycles": sum(p["end"] - p["start"] + p["wait_other"] for p in own),
-            "wait_weights": sum(p["wait_weights"] for p in own), "ideal": layer["macs"] / s.config.macs_per_cycle,
+            "cycles": predicted["cold"][number], "cycles_steady": predicted["steady"][number],
+            "wait_weights": sum(spans[n]["wait_weights"] for n in layer["descriptors"]), "ideal": layer["macs"] / s.config.macs_per_cycle,
             "bytes": layer["lines"] * s.config.line_bytes, "encrypted": name in encrypted,
             "sqnr_db": quality.get(name, {}).get("sqnr_db"), "usage": layer["usage"], "measured": None,
         })

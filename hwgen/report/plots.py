@@ -54,10 +54,10 @@ def breakdown(report: dict[str, Any]) -> str:
         below = [0.0] * len(rows)
         for number, (name, heights) in enumerate(parts.items()):
             axes.bar(places, heights, bottom=below, color=_GREEN if name == "ideal" else colours[number % 20],
-                     label=name if name == "ideal" else loss_title(name))
+                     label=name if name == "ideal" else loss_title(name) if any(heights) else None)
             below = [b + h for b, h in zip(below, heights, strict=True)]
         axes.set_ylabel(f"cycles, {state} (simulated)")
-    every[0].legend(fontsize=6, ncols=2)
+    every[0].legend(fontsize=6, ncols=6, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     every[-1].set_xticks(places, [r["name"] for r in rows], rotation=90, fontsize=5, parse_math=False)
     return _svg(figure)
 
