@@ -29,8 +29,9 @@ def loss_title(name: str) -> str:
 
 
 def predicted_cycles(spans: Sequence[Mapping[str, Any]], layers: Sequence[Mapping[str, Any]]) -> list[float]:
-    """Predicted cycles of every layer, attributed like the measured ones: a descriptor of the array has the cycles behind
-    the last pixel of the one before, the first one those from its first pixel on; one beside the array has its own.
+    """Predicted cycles of every layer, attributed like the measured ones: a descriptor of the array has the cycles
+    behind the last pixel of the one before, the first one those from its first pixel on; one beside the array has its
+    own.
 
     Args:
         spans: of all descriptors, in program order.

@@ -192,7 +192,8 @@ def _layers(s: Sources) -> list[dict[str, Any]]:
             "name": name, "macs": layer["macs"], "shape": layer["shape"], "descriptors": len(layer["descriptors"]),
             "drains": layer["drains"],
             "cycles": predicted["cold"][number], "cycles_steady": predicted["steady"][number],
-            "wait_weights": sum(spans[n]["wait_weights"] for n in layer["descriptors"]), "ideal": layer["macs"] / s.config.macs_per_cycle,
+            "wait_weights": sum(spans[n]["wait_weights"] for n in layer["descriptors"]),
+            "ideal": layer["macs"] / s.config.macs_per_cycle,
             "bytes": layer["lines"] * s.config.line_bytes, "encrypted": name in encrypted,
             "sqnr_db": quality.get(name, {}).get("sqnr_db"), "usage": layer["usage"], "measured": None,
         })
