@@ -50,7 +50,7 @@ def section(report: dict[str, Any]) -> str:
         lines.append("| " + " | ".join((
             f"`{layer['name']}`", f"{layer['macs']:,}", f"{layer['ideal']:,.0f}",
             f"{layer['measured'][STATE]['cycles']:,}", f"{mine:,.0f}", f"{mine / lost:.1%}",
-            explain(layer, STATE, report["memory"]))) + " |")
+            explain(layer, STATE, report))) + " |")
     return "\n".join(lines)
 
 

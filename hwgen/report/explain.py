@@ -33,22 +33,22 @@ def reasons(layer: Mapping[str, Any], state: str) -> list[tuple[str, float]]:
     return sorted(found, key=lambda item: -item[1])[:REASONS]
 
 
-def explain(layer: Mapping[str, Any], state: str, memory: Mapping[str, Any]) -> str:
+def explain(layer: Mapping[str, Any], state: str, report: Mapping[str, Any]) -> str:
     """One line; "" for a layer that loses nothing.
 
     Args:
         layer: of report.json, measured.
         state: of the frame.
-        memory: of report.json.
+        report: the layer's, for its configuration and memory.
     """
     parts = []
     for name, cycles in reasons(layer, state):
-        why = _WHY[name](layer, state, memory) if name in _WHY else ""
+        why = _WHY[name](layer, state, report) if name in _WHY else ""
         parts.append(f"{loss_title(name)} {cycles:,.0f}" + (f" ({why})" if why else ""))
     return "; ".join(parts)
 
 
-def _inputs(layer: Mapping[str, Any], state: str, memory: Mapping[str, Any]) -> str:
+def _inputs(layer: Mapping[str, Any], state: str, report: Mapping[str, Any]) -> str:
     u = layer["usage"]
     taps = f"{u['kernel'][0]} x {u['kernel'][1]} taps"
     if u["groups"] > 1:
@@ -59,18 +59,18 @@ def _inputs(layer: Mapping[str, Any], state: str, memory: Mapping[str, Any]) -> 
     return f"{reads}: {u['macs_per_output']:,} of {u['input_lanes']:,} lanes have work"
 
 
-def _outputs(layer: Mapping[str, Any], state: str, memory: Mapping[str, Any]) -> str:
+def _outputs(layer: Mapping[str, Any], state: str, report: Mapping[str, Any]) -> str:
     u = layer["usage"]
     lanes = ceil(u["outputs"] / u["columns"]) * u["columns"]
     channels = f"{u['outputs']:,}"
     return f"{channels} output channels in blocks of {u['columns']} lanes: {channels} of {lanes:,} have work"
 
 
-def _pixels(layer: Mapping[str, Any], state: str, memory: Mapping[str, Any]) -> str:
+def _pixels(layer: Mapping[str, Any], state: str, report: Mapping[str, Any]) -> str:
     return f"a row of {layer['usage']['width']} pixels ends in half a pair"
 
 
-def _without_macs(layer: Mapping[str, Any], state: str, memory: Mapping[str, Any]) -> str:
+def _without_macs(layer: Mapping[str, Any], state: str, report: Mapping[str, Any]) -> str:
     u = layer["usage"]
     match u["op"]:
         case "QMaxPool" | "QAvgPool":
@@ -83,39 +83,43 @@ def _without_macs(layer: Mapping[str, Any], state: str, memory: Mapping[str, Any
             return "contractions of its kernel, or a copy into the other bank"
 
 
-def _swap(layer: Mapping[str, Any], state: str, memory: Mapping[str, Any]) -> str:
+def _swap(layer: Mapping[str, Any], state: str, report: Mapping[str, Any]) -> str:
     u = layer["usage"]
     return (f"{u['height']} x {u['width']} pixels: steps of {u['step_slots']:,} cycles, the next tile takes "
             f"{u['tile_lines']:,} to be read")
 
 
-def _memory(layer: Mapping[str, Any], state: str, memory: Mapping[str, Any]) -> str:
-    need, has = layer["bytes"] / memory["bytes_per_cycle"], layer["measured"][state]["busy"]
+def _memory(layer: Mapping[str, Any], state: str, report: Mapping[str, Any]) -> str:
+    need, has = layer["bytes"] / report["memory"]["bytes_per_cycle"], layer["measured"][state]["busy"]
     if need > has:
         return (f"{layer['bytes']:,} bytes are {need:,.0f} cycles of the memory's bandwidth, the array is through with "
                 f"them in {has:,}")
     return f"its {layer['bytes']:,} bytes come behind those of the layers before it"
 
 
-def _activations(layer: Mapping[str, Any], state: str, memory: Mapping[str, Any]) -> str:
+def _activations(layer: Mapping[str, Any], state: str, report: Mapping[str, Any]) -> str:
     u, parts = layer["usage"], []
     if u["loads"]:
-        spilled = "strips of maps in memory" if memory["spilled_bytes"] else "cores of its kernel"
+        spilled = "strips of maps in memory" if report["memory"]["spilled_bytes"] else "cores of its kernel"
         what = "the frame's input" if u["reads_input"] else spilled
-        parts.append(f"{u['loads']:,} of {layer['descriptors']:,} descriptors wait for {what}")
+        # activation memory takes one word per cycle
+        rate = min(report["memory"]["bytes_per_cycle"], 16 * report["config"]["axi_ports"], report["config"]["p_i"])
+        busy = layer["measured"][state]["busy"]
+        parts.append(f"{u['loads']:,} of {layer['descriptors']:,} descriptors wait for {what}: {u['loaded']:,} bytes, "
+                     f"{u['loaded'] / rate:,.0f} cycles at {rate:g} bytes a cycle, beside {busy:,} of the array")
     if u["stores"]:
         parts.append(f"{u['stores']:,} wait for stores to free their buffer")
     return ", ".join(parts)
 
 
-def _drain(layer: Mapping[str, Any], state: str, memory: Mapping[str, Any]) -> str:
+def _drain(layer: Mapping[str, Any], state: str, report: Mapping[str, Any]) -> str:
     if not layer["drains"]:
         return "the layer before still reads its residual, or its results take another path"
     return (f"{layer['drains']:,} of {layer['descriptors']:,} descriptors read what has just been written, and wait "
             "until it has left the pipeline")
 
 
-def _other(layer: Mapping[str, Any], state: str, memory: Mapping[str, Any]) -> str:
+def _other(layer: Mapping[str, Any], state: str, report: Mapping[str, Any]) -> str:
     if layer["usage"]["raw"]:
         return "raw results leave in several words a pixel"
     each = layer["measured"][state]["stall_other"] / layer["descriptors"]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from hwgen.compiler.result import CompiledNetwork
-from hwgen.compiler.usage import in_array
+from hwgen.cost.usage import in_array
 from hwgen.errors import HwgenError
 from hwgen_sim.cycle_rows import CycleRows
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hwgen.compiler.result import CompiledNetwork
-from hwgen.compiler.usage import in_array
+from hwgen.cost.usage import in_array
 from hwgen_sim.cycle_rows import CycleRows, exclusive
 from rtl_templates.engine.tensor_engine import COUNTERS
 

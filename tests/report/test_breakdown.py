@@ -10,7 +10,7 @@ import pytest
 
 from hwgen.compiler.compile import compile_network
 from hwgen.compiler.result import CompiledNetwork
-from hwgen.compiler.usage import layer_usages
+from hwgen.cost.usage import layer_usages
 from hwgen.ir.nodes import Graph, TTExecution
 from hwgen.report.breakdown import LOSSES, frame_breakdown, loss_title, predicted_cycles
 from hwgen.verify.rows import rows_of

@@ -80,7 +80,9 @@ def measured(report: dict) -> dict:
         counts = {name: int(rng.integers(1000, 2000)) for name in names}
         lost = {"idle_inputs": counts["busy"] - row["ideal"], "memory": counts["stall_weights"],
                 "stall_act": counts["stall_act"], "stall_new": counts["stall_new"]}
-        one = {"cycles": sum(counts.values()), **counts, "efficiency": 0.5, "lost": lost}
+        row["bytes"] = 12345
+        one = {"cycles": sum(counts.values()), **counts, "efficiency": 0.5, "lost": lost,
+               "stall_other": 0}
         row["measured"] = {"cold": one, "steady": one}
     total = 1600 + sum(row["measured"]["cold"]["cycles"] for row in proven["layers"])
     frame = {"counters": list(names), "cycles": total, "start": outside, "end": outside}
@@ -100,6 +102,7 @@ def test_html_shows_where_the_cycles_went(report: dict) -> None:
         assert f"{row['measured']['cold']['stall_weights']:,}" in part
     lost = sum(row["measured"]["cold"]["lost"]["memory"] for row in proven["layers"])
     assert f"weights not yet there {lost:,}" in part
+    assert part.count("12,345 bytes") == 2 * len(proven["layers"])  # explained, in both frames
     for svg in re.findall(r"<svg.*?</svg>", text, flags=re.S):
         ElementTree.fromstring(svg)
 

@@ -11,10 +11,10 @@ from typing import Any
 from hwgen.compiler.compile import compile_network
 from hwgen.compiler.options import CompileOptions
 from hwgen.compiler.result import CompiledNetwork
-from hwgen.compiler.usage import layer_usages
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.config.board import load_board
 from hwgen.cost.timeline import MemoryModel, Timeline, predict
+from hwgen.cost.usage import layer_usages
 from hwgen.errors import HwgenError
 from hwgen.ir.nodes import Graph, QConv2d
 from hwgen.pipeline.fingerprint import hash_file

@@ -8,8 +8,8 @@ import pytest
 from hwgen.compiler.compile import compile_network
 from hwgen.compiler.options import CompileOptions, Timing
 from hwgen.compiler.result import CompiledNetwork
-from hwgen.compiler.usage import LayerUsage, in_array, layer_usages
 from hwgen.config.accelerator import AcceleratorConfig
+from hwgen.cost.usage import LayerUsage, in_array, layer_usages
 from hwgen.ir.nodes import Graph, QConv2d, TTExecution
 from hwgen.isa.layout import ComputeFlag
 from tests.helpers.emulate import config_for
@@ -94,10 +94,12 @@ def test_loads_are_those_nobody_waited_for_before() -> None:
     graph = quantised(residual_network((16,), 16))
     network, usages = usage_of(graph, config_for(8, 16))
     first = usages[network.layers[0].node]
-    assert first.reads_input and first.loads >= 1
+    assert first.reads_input and first.loads >= 1 and first.loaded == network.input.bytes
     assert all(u.loads == u.stores == 0 and not u.reads_input for name, u in usages.items()
                if name != network.layers[0].node)
     network, usages = usage_of(graph, config_for(8, 16, act_words=768))
     assert network.strips
     assert sum(u.loads for name, u in usages.items() if name != network.layers[0].node) > 0
     assert sum(u.stores for u in usages.values()) > 0
+    # what is spilled is written once and read at least once; the input comes on top
+    assert sum(u.loaded for u in usages.values()) >= network.spilled_bytes / 2 + network.input.bytes

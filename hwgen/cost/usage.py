@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import NamedTuple
 
 from hwgen.compiler.descriptor import Descriptor
 from hwgen.compiler.options import Timing
 from hwgen.compiler.result import CompiledNetwork, LayerInfo
 from hwgen.config.accelerator import AcceleratorConfig
+from hwgen.cost.timeline import load_program
 from hwgen.ir.nodes import Graph, Node, QAvgPool, QConv2d, QMaxPool
-from hwgen.isa.layout import ComputeFlag, Opcode
+from hwgen.isa.layout import ComputeFlag, LoadKind, Opcode
 
 #: opcodes of the unit beside the array
 WINDOW_OPCODES = (Opcode.WINDOW_CONV, Opcode.WINDOW_MAX)
@@ -29,6 +31,7 @@ class LayerUsage:
         reads_input: it reads the frame's input.
         raw: int32 results leave, several words a pixel.
         loads: descriptors that wait for a load that none before them did; stores: the same of stores.
+        loaded: bytes of those loads.
         array: slots of its convolutions and products in the array that count as MACs of the network.
         without_macs: slots of other passes of the array (pools, sums, copies, contractions of a kernel).
         idle_inputs: part of ``array`` in which input lanes have no channel (or tap) to work on.
@@ -50,6 +53,7 @@ class LayerUsage:
     raw: bool
     loads: int
     stores: int
+    loaded: int
     array: int
     without_macs: int
     idle_inputs: float
@@ -69,15 +73,25 @@ def in_array(descriptors: Sequence[Descriptor]) -> tuple[int, ...]:
 
 def layer_usages(network: CompiledNetwork, graph: Graph) -> dict[str, LayerUsage]:
     """Usage of every layer of ``network``, which was compiled from ``graph``, by its node's name."""
+    landing = [load["beats"] * network.config.axi_bytes * (load["last_plane"] + 1)
+               for load in load_program(network.program) if load["kind"] in (LoadKind.INPUT, LoadKind.ACTIVATIONS)]
     loads = stores = 0
-    new: list[tuple[bool, bool]] = []
+    new: list[_New] = []
     for d in network.descriptors:
-        new.append((d.wait_act > loads, d.wait_store > stores))
+        new.append(_New(d.wait_act > loads, d.wait_store > stores, sum(landing[loads:d.wait_act])))
         loads, stores = max(loads, d.wait_act), max(stores, d.wait_store)
     return {layer.node: _usage(layer, network, graph, new) for layer in network.layers}
 
 
-def _usage(layer: LayerInfo, network: CompiledNetwork, graph: Graph, new: Sequence[tuple[bool, bool]]) -> LayerUsage:
+class _New(NamedTuple):
+    """What a descriptor waits for and none before it did."""
+
+    load: bool
+    store: bool
+    bytes: int
+
+
+def _usage(layer: LayerInfo, network: CompiledNetwork, graph: Graph, new: Sequence[_New]) -> LayerUsage:
     config, node = network.config, graph[layer.node]
     mine = {n: network.descriptors[n] for n in layer.descriptors}
     array = [mine[n] for n in in_array(network.descriptors) if n in mine]
@@ -96,7 +110,8 @@ def _usage(layer: LayerInfo, network: CompiledNetwork, graph: Graph, new: Sequen
         op=node.op, kernel=kernel, groups=groups, inputs=source.shape[0], outputs=node.shape[0], height=height,
         width=width, reads_input=graph.input_node().name in node.inputs,
         raw=any(ComputeFlag.RAW in d.flags for d in array),
-        loads=sum(new[n][0] for n in mine), stores=sum(new[n][1] for n in mine),
+        loads=sum(new[n].load for n in mine), stores=sum(new[n].store for n in mine),
+        loaded=sum(new[n].bytes for n in mine),
         array=sum(d.slots for d in working), without_macs=sum(d.slots for d in array) - sum(d.slots for d in working),
         idle_inputs=idle_inputs, idle_pixels=idle_pixels,
         input_lanes=_input_lanes(most, config) if most else 0, macs_per_output=per_output,
