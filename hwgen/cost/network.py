@@ -182,6 +182,8 @@ def _choose(variants: tuple[Variant, ...], known: _Costs, rate: np.ndarray) -> n
         compute = np.sum([c.cycles for c in costs], axis=0)
         transfer = np.sum([c.lines for c in costs], axis=0) * shapes.line_bytes / rate
         total = np.maximum(compute, transfer)
+        if any(w.local for w in variant.works):  # the compiler contracts on the chip only where there is a pair shape
+            total = np.where(shapes.p_o == 2 * shapes.p_i, total, np.inf)
         better = total < least
         best, least = np.where(better, number, best), np.where(better, total, least)
     return best
