@@ -14,7 +14,6 @@ from hwgen.cost.cycles import WorkCost, ceil_div, drains, folds_input, pipeline_
 from hwgen.cost.spill import NOTHING, spill
 from hwgen.cost.timeline import MemoryModel
 from hwgen.cost.work import NetworkWork, Variant, Work
-from hwgen.passes.plan import TTChoice
 
 #: pieces in which the compiler lets the input come, so that the first layer starts early
 INPUT_PIECES = 4
@@ -55,10 +54,6 @@ class NetworkCost:
     spilled_bytes: np.ndarray
     possible: np.ndarray
     choices: dict[str, np.ndarray]
-
-    def choice(self, network: NetworkWork, row: int) -> dict[str, TTChoice]:
-        """How every TT layer executes on configuration ``row``."""
-        return {name: network.variants[name][int(number[row])].choice for name, number in self.choices.items()}
 
 
 @dataclass(frozen=True)
