@@ -9,6 +9,9 @@ from typing import Any
 
 from hwgen.errors import HwgenError
 
+#: widest accumulator: raw results are int32
+MAX_ACC_BITS = 32
+
 
 class DspPacking(StrEnum):
     """How int8 products are placed into the board's multipliers (board field ``dsp.packing``)."""
@@ -26,6 +29,11 @@ class DspPacking(StrEnum):
     def chain(self) -> int:
         """Longest sum of packed products that cannot collide: chain*127*128 < 2^(spacing-1)."""
         return {"dsp48e2": 8, "dsp48e1": 4, "none": 8}[self.value]
+
+    @property
+    def wide_bits(self) -> int:
+        """Bits of the multiplier's wider signed operand."""
+        return {"dsp48e2": 27, "dsp48e1": 25, "none": 18}[self.value]
 
 
 class RamStyle(StrEnum):
@@ -96,7 +104,7 @@ class AcceleratorConfig:
         for name in ("acc_depth", "act_words", "program_words"):
             require(getattr(self, name) > 0 and getattr(self, name) & (getattr(self, name) - 1) == 0, name,
                     "a power of two")
-        require(16 <= self.acc_bits <= 32, "acc_bits", "16..32")
+        require(16 <= self.acc_bits <= MAX_ACC_BITS, "acc_bits", f"16..{MAX_ACC_BITS}")
         require(self.weight_lines % 2 == 0 and self.weight_lines >= 2 * self.lines_per_tile, "weight_lines",
                 "even, at least two tiles")
         require(1 <= self.axi_ports <= 8, "axi_ports", "1..8")
