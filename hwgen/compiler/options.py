@@ -17,12 +17,14 @@ class Timing:
         min_step: shortest step (the same accumulator row is not visited earlier).
         descriptor: cycles between two descriptors without a hazard.
         raw_interval: cycles per issued pixel of a RAW descriptor.
+        window: cycles of a descriptor of the window unit besides its words.
     """
 
     pipeline_latency: int = 64
     min_step: int = 4
     descriptor: int = 6
     raw_interval: int = 4
+    window: int = 40
 
     @classmethod
     def of(cls, config: AcceleratorConfig) -> Timing:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
-from hwgen.compiler.operations import ConvOp, Tensor
+from hwgen.compiler.operations import ConvOp, Tensor, WindowOp
 from hwgen.compiler.options import Timing
 from hwgen.compiler.shapes import Part, block_lines
 from hwgen.compiler.strips import (
@@ -117,7 +117,10 @@ class StripProblem:
         return passes(self.op, self.parts, self.words, self.config, self.budget, shared=shared, limit=plan.limit)
 
     def tiles(self, part: Part | None, rows: Rows) -> list[int]:
-        """Issue slots of every tile of a strip."""
+        """Issue slots of every tile of a strip (window unit: words of a channel block)."""
+        if isinstance(self.op, WindowOp):
+            first, end = source_rows(self.op, self.src, rows)
+            return [(end - first) * self.src.width]
         if part is None or not isinstance(self.op, ConvOp):
             return [self.op.kernel[0] * self.op.kernel[1] * (rows[1] - rows[0]) * self.dst.width]
         key = part.pair, rows[1] - rows[0]

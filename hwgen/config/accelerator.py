@@ -11,6 +11,8 @@ from hwgen.errors import HwgenError
 
 #: widest accumulator: raw results are int32
 MAX_ACC_BITS = 32
+#: shortest row that the window unit can take, in pixels: its row memories take as many cycles
+WINDOW_MIN_WIDTH = 4
 
 
 class DspPacking(StrEnum):
@@ -51,6 +53,14 @@ class Crypto(StrEnum):
     BYPASS = "bypass"  #: same engine and schedule without the crypto unit; only to measure what the unit costs
 
 
+class WindowUnit(StrEnum):
+    """What the sliding-window unit beside the array can do."""
+
+    NONE = "none"  #: there is no such unit; its work is done by the array
+    POOL = "pool"  #: maxima
+    DEPTHWISE = "depthwise"  #: depthwise convolutions and maxima
+
+
 @dataclass(frozen=True, kw_only=True)
 class AcceleratorConfig:
     """One tensor engine.
@@ -60,7 +70,7 @@ class AcceleratorConfig:
         p_o: output channels per cycle; p_i or 2*p_i. With 2*p_i, layers may run two pixels x p_o/2 channels ("pair").
         acc_depth: output pixels of a tile (rows of accumulator memory), a power of two.
         acc_bits: width of an accumulator; the compiler proves that it suffices.
-        act_words: words of p_i bytes in each of the two activation banks, a power of two.
+        act_words: words of p_i bytes in each of the two activation banks, even.
         line_columns: array columns filled by one line of weight memory (line = line_columns*p_i bytes).
         weight_lines: lines of weight memory.
         weight_ram, act_ram: kind of memory for weights and activations.
@@ -71,6 +81,9 @@ class AcceleratorConfig:
         crypto: see ``Crypto``.
         aes_key_bits: 128 or 256.
         clock_mhz: clock of the engine.
+        window: see ``WindowUnit``; it takes p_i channels of one input pixel per cycle.
+        window_kernel: rows and columns of its window.
+        window_width: longest row it can take, in pixels, a power of two.
     """
 
     p_i: int = 32
@@ -89,6 +102,9 @@ class AcceleratorConfig:
     crypto: Crypto = Crypto.GCM
     aes_key_bits: int = 128
     clock_mhz: float = 300.0
+    window: WindowUnit = WindowUnit.NONE
+    window_kernel: int = 3
+    window_width: int = 256
 
     def __post_init__(self) -> None:
         def require(ok: bool, field: str, allowed: str) -> None:
@@ -101,9 +117,12 @@ class AcceleratorConfig:
         require(self.line_bytes % 16 == 0, "line_columns", "line_columns*p_i must be a multiple of 16")
         require(self.line_bytes >= 2 * self.p_i, "line_columns", "at least 2")
         require(self.p_i % self.packing.chain == 0, "packing", f"p_i must be a multiple of {self.packing.chain}")
-        for name in ("acc_depth", "act_words", "program_words"):
+        for name in ("acc_depth", "program_words", "window_width"):
             require(getattr(self, name) > 0 and getattr(self, name) & (getattr(self, name) - 1) == 0, name,
                     "a power of two")
+        require(self.act_words > 0 and self.act_words % 2 == 0, "act_words", "even")
+        require(2 <= self.window_kernel <= 7, "window_kernel", "2..7")
+        require(self.window_width >= WINDOW_MIN_WIDTH, "window_width", f"{WINDOW_MIN_WIDTH} at least")
         require(16 <= self.acc_bits <= MAX_ACC_BITS, "acc_bits", f"16..{MAX_ACC_BITS}")
         require(self.weight_lines % 2 == 0 and self.weight_lines >= 2 * self.lines_per_tile, "weight_lines",
                 "even, at least two tiles")
@@ -137,9 +156,34 @@ class AcceleratorConfig:
         return self.p_o // self.params_per_line
 
     @property
-    def macs_per_cycle(self) -> int:
+    def act_stride(self) -> int:
+        """Distance of the two activation banks in word addresses: ``act_words`` rounded up to a power of two."""
+        return 1 << (self.act_words - 1).bit_length()
+
+    @property
+    def window_taps(self) -> int:
+        """Taps of the window unit."""
+        return self.window_kernel ** 2
+
+    @property
+    def window_record_lines(self) -> int:
+        """Weight-memory lines of requantisation records for one channel block (p_i channels) of the window unit."""
+        return -(-self.p_i // self.params_per_line)
+
+    @property
+    def window_lines(self) -> int:
+        """Weight-memory lines of one channel block of the window unit: records, then taps (line_columns a line)."""
+        return self.window_record_lines + -(-self.window_taps // self.line_columns)
+
+    @property
+    def array_macs_per_cycle(self) -> int:
         """Multiply-accumulates per cycle of the array."""
         return self.p_i * self.p_o
+
+    @property
+    def macs_per_cycle(self) -> int:
+        """Multiply-accumulates per cycle of the array and the window unit."""
+        return self.array_macs_per_cycle + self.p_i * self.window_taps * (self.window is WindowUnit.DEPTHWISE)
 
     def replace(self, **changes: Any) -> AcceleratorConfig:
         """A copy with some fields changed, validated again."""
@@ -163,6 +207,8 @@ class AcceleratorConfig:
             for name in ("weight_ram", "act_ram"):
                 if name in fixed:
                     fixed[name] = RamStyle(fixed[name])
+            if "window" in fixed:
+                fixed["window"] = WindowUnit(fixed["window"])
             if "crypto" in fixed:
                 fixed["crypto"] = Crypto(fixed["crypto"])
         except ValueError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import prod
 
 import numpy as np
@@ -10,9 +11,9 @@ from hwgen.golden.conv import reconstruct
 from hwgen.ir import nodes as ir
 from hwgen.ir.nodes import Graph, TTExecution
 from hwgen.ir.shapes import tt_kernel_shape
-from hwgen.ir.tt_chain import chain_convs
+from hwgen.ir.tt_chain import chain_nodes
 from hwgen.passes.fold_batchnorm import fold_batchnorm
-from hwgen.passes.plan import Grouping, apply_choice, candidates, plan
+from hwgen.passes.plan import apply_choice, candidates, plan
 from hwgen.quantize.lower import lower
 from hwgen.quantize.quantize import BIAS_LIMIT
 from hwgen.quantize.reconstruct import quantise_kernel
@@ -39,15 +40,7 @@ def accumulator_bits(graph: Graph, *, at_least: int) -> int:
     graph = fold_batchnorm(graph)
     bound = (1 << (at_least - 1)) - 1
     for node in lower(plan(graph)).graph.nodes:
-        match node:
-            case ir.Conv2d():
-                bound = max(bound, _largest(_row_sums(node.weight), node.bias))
-            case ir.TTConv2d():
-                bound = max(bound, _reconstructed(node))
-            case ir.AvgPool():
-                bound = max(bound, _ACTIVATION * prod(node.kernel))
-            case _:
-                continue
+        bound = max(bound, _bound(node))
     for node in graph.nodes:
         if isinstance(node, ir.TTConv2d | ir.TTLinear) and node.execution is TTExecution.AUTO:
             bound = max(bound, _other_ways(node if isinstance(node, ir.TTConv2d) else _as_conv(node), bound))
@@ -60,24 +53,20 @@ def _other_ways(node: ir.TTConv2d, known: int) -> int:
     Cores are only contracted where their sizes alone do not tell that.
     """
     for choice in candidates(node):
-        reconstructs = choice.execution is TTExecution.RECONSTRUCT
-        terms = _terms(node, ("IHW", "O") if reconstructs else choice.grouping or node.grouping)
-        if _largest(np.full(node.shape[0], _WEIGHT * terms), node.bias) <= known:
-            continue
-        decided = apply_choice(node, choice)
-        assert isinstance(decided, ir.TTConv2d)
-        if reconstructs:
-            known = max(known, _reconstructed(decided))
-        else:
-            known = max([known, *(_largest(_row_sums(c.weight), node.bias[:1]) for c in chain_convs(decided))])
+        parts = (node.grouping,) if choice.execution is TTExecution.RECONSTRUCT else choice.grouping or node.grouping
+        longest = np.full(node.shape[0], _WEIGHT * _terms(node, ["".join(part) for part in parts]))
+        if _largest(longest, node.bias) > known:
+            decided = apply_choice(node, choice)
+            assert isinstance(decided, ir.TTConv2d)
+            known = max([known, *map(_bound, chain_nodes(decided))])
     return known
 
 
-def _terms(node: ir.TTConv2d, grouping: Grouping) -> int:
-    """Products in the longest sum of a chain over ``grouping``; ("IHW", "O") covers every contraction of the cores."""
-    sizes = dict(zip("OIHW", tt_kernel_shape(node), strict=True)) | {"O": 1}
+def _terms(node: ir.TTConv2d, parts: Iterable[str]) -> int:
+    """Products in the longest sum of a chain of kernels with the modes ``parts``, contractions included."""
+    sizes = dict(zip("OIHW", tt_kernel_shape(node), strict=True)) | {"O": 1, "+": 1}
     ranks = {group[0]: core.shape[0] for group, core in zip(node.grouping, node.cores, strict=True)}
-    return max(ranks[group[0]] * prod(sizes[letter] for letter in group) for group in grouping)
+    return max(*ranks.values(), *(ranks[part[0]] * prod(sizes[letter] for letter in part) for part in parts))
 
 
 def _as_conv(node: ir.TTLinear) -> ir.TTConv2d:
@@ -88,12 +77,19 @@ def _as_conv(node: ir.TTLinear) -> ir.TTConv2d:
                        cores=(first.reshape(1, first.shape[1], 1, 1, -1), last))
 
 
-def _reconstructed(node: ir.TTConv2d) -> int:
-    """Largest accumulator of a kernel contracted in integers and of its contractions."""
-    kernel, _ = quantise_kernel(node)
-    sums = np.abs(reconstruct(kernel).astype(np.int16)).sum(axis=(1, 2, 3), dtype=np.int64)
-    return max(_largest(sums, node.bias), *(
-        _WEIGHT * int(np.abs(step.core.astype(np.int64)).sum(axis=0).max()) for step in kernel.steps))
+def _bound(node: ir.Node) -> int:
+    """Largest accumulator of a lowered node."""
+    match node:
+        case ir.Conv2d():
+            return _largest(_row_sums(node.weight), node.bias)
+        case ir.TTConv2d():
+            kernel, _ = quantise_kernel(node)
+            sums = np.abs(reconstruct(kernel).astype(np.int16)).sum(axis=(1, 2, 3), dtype=np.int64)
+            return max(_largest(sums, node.bias), *(
+                _WEIGHT * int(np.abs(step.core.astype(np.int64)).sum(axis=0).max()) for step in kernel.steps))
+        case ir.AvgPool():
+            return _ACTIVATION * prod(node.kernel)
+    return 0
 
 
 def _largest(sums: np.ndarray, bias: np.ndarray) -> int:
