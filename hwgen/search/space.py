@@ -7,26 +7,37 @@ from collections.abc import Callable
 
 import numpy as np
 
+from hwgen.config.accelerator import MAX_ACC_BITS, AcceleratorConfig, DspPacking
 from hwgen.config.board import Board
 from hwgen.cost.arrays import ConfigTable
+from hwgen.ir.nodes import Graph
+from hwgen.quantize.width import accumulator_bits
 
 WORDS = (8, 16, 32, 64)
 LINE_COLUMNS = (2, 4, 8)
 #: width of the path from weight memory to the array that has been built and proven
 MAX_LINE_BYTES = 128
 DEPTHS = (128, 256, 512, 1024, 2048)
-ACC_BITS = 27
 _URAM_DEPTH = 4096
 _BRAM_BYTES, _URAM_BYTES = 4608, 36864
 #: of a board's block or UltraRAM, what activations may take
 SHARE = 0.75
 
 
-def config_table(board: Board, activation_words: Callable[[int], int]) -> ConfigTable:
+def accumulator_width(graph: Graph, packing: DspPacking) -> int:
+    """The width of the accumulators: one multiplier's operand if that is sure to suffice for ``graph``, else the
+    default, and more only where sums can be larger (32 at most; the compiler proves whether that is enough)."""
+    default = AcceleratorConfig().acc_bits
+    needed = accumulator_bits(graph, at_least=min(packing.wide_bits, default))
+    return needed if needed <= packing.wide_bits else min(max(needed, default), MAX_ACC_BITS)
+
+
+def config_table(board: Board, activation_words: Callable[[int], int], acc_bits: int) -> ConfigTable:
     """All valid combinations; whether they fit the board is another question.
 
     Args:
         activation_words: words per bank that the network needs, for a word of so many bytes.
+        acc_bits: of an accumulator, see ``accumulator_width``.
     """
     rows: list[tuple[int, ...]] = []
     ports = range(1, min(board.max_ports, 8) + 1)
@@ -45,7 +56,7 @@ def config_table(board: Board, activation_words: Callable[[int], int]) -> Config
     table = np.array(rows, np.int64).T
     return ConfigTable(
         p_i=table[0], p_o=table[1], acc_depth=table[2], act_words=table[3], line_columns=table[4],
-        weight_lines=table[5], axi_ports=table[6], act_ultra=table[7], acc_bits=np.full(len(rows), ACC_BITS),
+        weight_lines=table[5], axi_ports=table[6], act_ultra=table[7], acc_bits=np.full(len(rows), acc_bits),
         program_words=np.full(len(rows), 2048))
 
 

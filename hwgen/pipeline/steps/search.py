@@ -126,5 +126,6 @@ def inputs(request: BuildRequest) -> dict[str, Any]:
 
 STEP = Step(
     name="search", title="searching the accelerator", needs=("compress",), inputs=inputs, run=run,
-    code=("hwgen.search", "hwgen.cost", "hwgen.config", "hwgen.passes", "hwgen.pipeline.steps.search"),
+    code=("hwgen.search", "hwgen.cost", "hwgen.config", "hwgen.passes", "hwgen.quantize",
+          "hwgen.pipeline.steps.search"),
 )
