@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hwgen.config.accelerator import AcceleratorConfig, DspPacking
+from hwgen.config.accelerator import WINDOW_MIN_WIDTH, AcceleratorConfig, DspPacking, WindowUnit
 from hwgen.cost.arrays import ConfigTable
 from hwgen.cost.constants import CYCLES, CycleConstants
 from hwgen.cost.work import Work
@@ -151,6 +151,25 @@ def _pool_cost(work: Work, table: ConfigTable, constants: CycleConstants) -> Wor
     lines = blocks * table.param_lines
     cycles = blocks * np.maximum(slots, table.param_lines) + constants.descriptor
     return _finish(table, (cycles, lines, slots, blocks, slots, np.ones(len(table)), np.ones(len(table))))
+
+
+def window_usable(work: Work, table: ConfigTable) -> np.ndarray:
+    """Whether the window unit of each configuration takes ``work`` (``hwgen.compiler.window``)."""
+    if not work.windowed:
+        return np.zeros(len(table), bool)
+    able = table.has_unit(WindowUnit.POOL, WindowUnit.DEPTHWISE) if work.maximum else table.has_unit(
+        WindowUnit.DEPTHWISE)
+    width = work.size_in[1]
+    return able & (max(work.kernel) <= table.window_kernel) & (width <= table.window_width) & (
+        width >= WINDOW_MIN_WIDTH)
+
+
+def window_cost(work: Work, table: ConfigTable, constants: CycleConstants = CYCLES) -> WorkCost:
+    """Cost of ``work`` in the window unit: every word of its map once."""
+    blocks = ceil_div(work.channels_in, table.p_i)
+    words = blocks * (work.size_in[0] * work.size_in[1])
+    return _finish(table, (words + work.size_in[1] + constants.window + constants.descriptor, blocks * table.window_lines,
+                           words / blocks, blocks, words / blocks, np.ones(len(table)), np.ones(len(table))))
 
 
 def drains(before: WorkCost, words: np.ndarray, after: WorkCost, work: Work, latency: np.ndarray) -> np.ndarray:

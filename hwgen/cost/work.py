@@ -31,6 +31,8 @@ class Work:
         local: its tiles are built on the chip; ``to_weights``: it builds them.
         first: of a reconstruction's first contraction, (rows, ranks) of the core that is loaded for it.
         macs: logical multiply-accumulates.
+        windowed: a depthwise convolution, or a pool, that the window unit can do if it is large enough; ``maximum``: a
+            maximum pool.
         reads: tensors it reads, and ``writes`` the tensor it makes ("" when it goes to weight memory).
     """
 
@@ -53,6 +55,8 @@ class Work:
     reads: tuple[str, ...]
     writes: str
     first: Pair = (0, 0)
+    windowed: bool = False
+    maximum: bool = False
 
     @property
     def pixels(self) -> int:
@@ -123,8 +127,10 @@ def _works(groups: Iterable[Fused], graph: Graph, origins: dict[str, str]) -> tu
                 out += _reconstruct(node, group.inputs, group.tensor, _pair(graph[node.inputs[0]].shape))
             case ir.MaxPool() | ir.AvgPool():
                 channels = node.shape[0]
-                out.append(_simple(node, group, graph, source, pool=True, channels=(channels, channels),
-                                   kernel=node.kernel, stride=node.stride))
+                pool = _simple(node, group, graph, source, pool=True, channels=(channels, channels),
+                               kernel=node.kernel, stride=node.stride)
+                out.append(dataclasses.replace(pool, maximum=isinstance(node, ir.MaxPool),
+                                               windowed=_within(node.padding, node.kernel)))
             case ir.Add():
                 channels = node.shape[0]
                 out.append(_simple(node, group, graph, source, pool=False, channels=(channels, channels), kernel=(1, 1),
@@ -132,6 +138,11 @@ def _works(groups: Iterable[Fused], graph: Graph, origins: dict[str, str]) -> tu
             case _:
                 continue
     return tuple(out)
+
+
+def _within(padding: ir.Padding, kernel: Pair) -> bool:
+    """Whether every window has a row and a column of the map."""
+    return sum(padding[:2]) < kernel[0] and sum(padding[2:]) < kernel[1]
 
 
 def _simple(node: Node, group: Fused, graph: Graph, source: str, *, pool: bool, channels: Pair, kernel: Pair,
@@ -151,7 +162,10 @@ def _conv(node: ir.Conv2d, group: Fused, graph: Graph, source: str, origin: str)
         size_out=_pair(node.shape),
         pointwise=(kernel_h, kernel_w) == (1, 1) and node.stride == (1, 1) and not any(node.padding),
         raw=group.tensor == graph.output, from_input=node.inputs[0] == source, local=False, to_weights=False,
-        macs=node.weight.size * prod(_pair(node.shape)), reads=group.inputs, writes=group.tensor)
+        macs=node.weight.size * prod(_pair(node.shape)), reads=group.inputs, writes=group.tensor,
+        windowed=(node.groups == per_group * node.groups == out and node.dilation == (1, 1)
+                  and len(group.inputs) == 1 and group.tensor != graph.output
+                  and _within(node.padding, (kernel_h, kernel_w))))
 
 
 def _variant(node: ir.TTConv2d | ir.TTLinear, choice: TTChoice, shape: Shape, own: list[Work]) -> tuple[Work, ...]:

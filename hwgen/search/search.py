@@ -25,7 +25,7 @@ from hwgen.search.explain import amount, explain
 from hwgen.search.objectives import Figures, Objective, objective
 from hwgen.search.orders import Orders, choose_orders
 from hwgen.search.pareto import pareto
-from hwgen.search.space import accumulator_width, config_table
+from hwgen.search.space import accumulator_width, config_table, window_units
 
 #: entries of the front that are kept
 FRONT = 40
@@ -109,8 +109,8 @@ def search(graph: Graph, board: Board, *, goal: str = "latency", base: Accelerat
     base = (base or AcceleratorConfig()).replace(packing=board.packing, clock_mhz=board.clock_mhz)
     network, acc_bits = network_work(graph), accumulator_width(graph, board.packing)
     start = time.perf_counter()
-    words = cache(lambda p_i: activation_words(network, p_i))
-    table = config_table(board, words, acc_bits)
+    words = cache(lambda p_i, beside: activation_words(network, p_i, beside=beside))
+    table = config_table(board, words, window_units(network), acc_bits=acc_bits)
     cost = network_cost(network, table, MemoryModel.of(board), board.packing)
     table = replace(table, program_words=_program_words(cost))
     resources = estimate(table, board, key_bits=base.aes_key_bits)
