@@ -11,7 +11,7 @@ from hwgen.compiler.descriptor import Descriptor
 from hwgen.compiler.options import Timing
 from hwgen.compiler.result import CompiledNetwork, LayerInfo
 from hwgen.config.accelerator import AcceleratorConfig
-from hwgen.cost.timeline import load_program
+from hwgen.cost.play.programs import load_runs
 from hwgen.ir.nodes import Graph, Node, QAvgPool, QConv2d, QMaxPool
 from hwgen.isa.layout import ComputeFlag, LoadKind, Opcode
 
@@ -73,8 +73,8 @@ def in_array(descriptors: Sequence[Descriptor]) -> tuple[int, ...]:
 
 def layer_usages(network: CompiledNetwork, graph: Graph) -> dict[str, LayerUsage]:
     """Usage of every layer of ``network``, which was compiled from ``graph``, by its node's name."""
-    landing = [load["beats"] * network.config.axi_bytes * (load["last_plane"] + 1)
-               for load in load_program(network.program) if load["kind"] in (LoadKind.INPUT, LoadKind.ACTIVATIONS)]
+    landing = [run.beats * network.config.axi_bytes * run.planes
+               for run in load_runs(network.program) if run.kind in (LoadKind.INPUT, LoadKind.ACTIVATIONS)]
     loads = stores = 0
     new: list[_New] = []
     for d in network.descriptors:
