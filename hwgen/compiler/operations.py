@@ -173,7 +173,7 @@ class Kernel:
     Args:
         name: unique.
         first: name of the tensor that holds the first core.
-        data: int8 [rank lanes, rows], the first core as channels x pixels, zero where unused.
+        data: int8 [outer * rank lanes, rows], the first core as channels x pixels, zero where unused.
         columns: output columns of a tile of the consuming convolution (p_o, or p_o/2 in the pair shape).
         blocks: output blocks of the consuming convolution.
         input_blocks, taps: its steps.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from hwgen.config.accelerator import AcceleratorConfig
-from rtl_templates.engine.timing import pipeline_latency
+from rtl_templates.engine.timing import WINDOW_START, pipeline_latency, window_latency
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Timing:
     @classmethod
     def of(cls, config: AcceleratorConfig) -> Timing:
         """The published latency of the engine with ``config``."""
-        return cls(pipeline_latency=pipeline_latency(config))
+        return cls(pipeline_latency=pipeline_latency(config), window=WINDOW_START + window_latency(config))
 
 
 @dataclass(frozen=True, kw_only=True)

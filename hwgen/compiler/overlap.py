@@ -219,7 +219,11 @@ class _Chooser:
         if isinstance(op, WindowOp):
             source = self.lowered.tensors[op.src]
             first, end = source_rows(op, source, rows)
-            return (end - first) * source.width * source.layout.blocks + self.timing.window, 1
+            own = (end - first) * source.width
+            if source.layout.blocks > 1 and own < self.config.window_block_words:
+                raise HwgenError(f"strips of {own} words of a channel block", where=op.node,
+                                 allowed=f"{self.config.window_block_words} at least")
+            return own * source.layout.blocks + self.timing.window, 1
         assert isinstance(op, ConvOp)
         words = self._tensor(index).layout.blocks
         cycles, descriptors = 0.0, 0

@@ -133,6 +133,11 @@ class StripProblem:
         """The plan with two buffers per operand and with one."""
         op, config = self.op, self.config
         all_passes = self.passes(plan)
+        if isinstance(op, WindowOp) and any(one.blocks > 1 for one in all_passes):
+            least = min(slots for rows in plan.strips for slots in self.tiles(None, rows))
+            if least < config.window_block_words:
+                raise HwgenError(f"strips of {least} words of a channel block", where=op.node,
+                                 allowed=f"{config.window_block_words} at least")
         ins = [word_range(source_rows(op, self.src, rows), self.src.width, config) for rows in plan.strips]
         outs = [(rows[1] - rows[0]) * self.dst.width for rows in plan.strips]
         unit = unit_words(config)

@@ -23,6 +23,8 @@ def fits_window(
     able = (WindowUnit.POOL, WindowUnit.DEPTHWISE) if maximum else (WindowUnit.DEPTHWISE,)
     kernel = node.weight.shape[2:] if isinstance(node, QConv2d) else node.kernel
     top, bottom, left, right = node.padding
+    rows = min(source.height, (node.shape[1] - 1) * node.stride[0] - top + kernel[0])
+    enough = source.layout.blocks == 1 or rows * source.width >= config.window_block_words
     return (config.window in able and max(kernel) <= config.window_kernel
             and top + bottom < kernel[0] and left + right < kernel[1]
-            and WINDOW_MIN_WIDTH <= source.width <= config.window_width)
+            and WINDOW_MIN_WIDTH <= source.width <= config.window_width and enough)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from hwgen.compiler.allocate import Request, allocate
 from hwgen.compiler.banks import BankConstraints
 from hwgen.cost.lives import tensor_lives, window_groups
-from hwgen.cost.work import NetworkWork
-
+from hwgen.cost.work import NetworkWork, Work
+from hwgen.ir.nodes import Shape
 
 #: orders of the tensors that are tried beyond the allocator's own
 TRIES = 100
@@ -18,7 +20,14 @@ def activation_words(network: NetworkWork, p_i: int, *, beside: bool = False) ->
     Args:
         beside: there is a window unit whose operations run beside the convolutions around them.
     """
-    lives, constraints = tensor_lives(network, p_i, window_groups(network) if beside else ()), BankConstraints()
+    return _words(network.works, network.input_shape, p_i, window_groups(network) if beside else ())
+
+
+@lru_cache(maxsize=16)
+def _words(works: tuple[Work, ...], input_shape: Shape, p_i: int, groups: tuple[tuple[int, ...], ...]) -> int:
+    # asked again for every choice of variants, which leaves ``works`` alone
+    network = NetworkWork(name="", works=works, variants={}, input_shape=input_shape, output_values=0, macs=0)
+    lives, constraints = tensor_lives(network, p_i, groups), BankConstraints()
     for work in network.works:
         if len(work.reads) > 1:
             constraints.apart(work.reads[0], work.reads[1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -53,6 +53,10 @@ def work_cost(work: Work, table: ConfigTable, constants: CycleConstants = CYCLES
     """Cost of ``work`` on every configuration of ``table``."""
     if work.pool:
         return _pool_cost(work, table, constants)
+    if work.first[0]:
+        plain = work_cost(replace(work, first=(0, 0)), table, constants)
+        core = work.first[0] * ceil_div(work.first[1], table.p_i) * table.p_i
+        return replace(plain, lines=plain.lines + ceil_div(core, table.line_bytes))
     words_in, words_out, taps = _words(work, table)
     per_block = table.p_o // table.p_i
     steps = pair_steps = words_in * taps

@@ -15,7 +15,6 @@ from hwgen.cost.cycles import WorkCost, ceil_div, drains, folds_input, pipeline_
 from hwgen.cost.spill import NOTHING, Strips, spill
 from hwgen.cost.timeline import MemoryModel
 from hwgen.cost.work import NetworkWork, Variant, Work
-from hwgen.passes.plan import TTChoice
 
 #: pieces in which the compiler lets the input come, so that the first layer starts early
 INPUT_PIECES = 4
@@ -61,10 +60,6 @@ class NetworkCost:
     spilled_bytes: np.ndarray
     possible: np.ndarray
     choices: dict[str, np.ndarray]
-
-    def choice(self, network: NetworkWork, row: int) -> dict[str, TTChoice]:
-        """How every TT layer executes on configuration ``row``."""
-        return {name: network.variants[name][int(number[row])].choice for name, number in self.choices.items()}
 
 
 @dataclass(frozen=True)
@@ -234,6 +229,8 @@ def _choose(variants: tuple[Variant, ...], known: _Costs, rate: np.ndarray) -> n
         compute = np.sum([c.cycles for c in costs], axis=0)
         transfer = np.sum([c.lines for c in costs], axis=0) * shapes.line_bytes / rate
         total = np.maximum(compute, transfer)
+        if any(w.local for w in variant.works):  # the compiler contracts on the chip only where there is a pair shape
+            total = np.where(shapes.p_o == 2 * shapes.p_i, total, np.inf)
         better = total < least
         best, least = np.where(better, number, best), np.where(better, total, least)
     return best

@@ -138,8 +138,7 @@ def window_resources(table: ConfigTable, packing: DspPacking) -> tuple[np.ndarra
 
 def _multipliers_per_lane(acc_bits: np.ndarray, packing: DspPacking) -> np.ndarray:
     """Multipliers of a post-processor lane: accumulator x unsigned 16 bit, residual x unsigned 16 bit."""
-    wide = {DspPacking.DSP48E2: 27, DspPacking.DSP48E1: 25, DspPacking.NONE: 18}[packing]
-    return np.ceil(acc_bits / wide) + 1
+    return np.ceil(acc_bits / packing.wide_bits) + 1
 
 
 def _linear(name: str, table: ConfigTable, packing: DspPacking) -> np.ndarray:

@@ -30,6 +30,8 @@ class WindowRun:
         require(config.window in able, f"opcode {d['opcode']} without a unit for it", self.where)
         require(WINDOW_MIN_WIDTH <= self.row <= config.window_width, f"rows of {self.row} words", self.where)
         require(counts[4] == 1 and d["steps"] == 0, "l4 or steps in use", self.where)
+        require(self.blocks == 1 or self.row * self.rows >= config.window_block_words,
+                f"{self.blocks} blocks of {self.row * self.rows} words", self.where)
         allowed = 1 << ComputeFlag.RELEASE
         require(d["flags"] & ~allowed == 0, "flags of the array", self.where)
 

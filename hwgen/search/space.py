@@ -8,18 +8,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwgen.config.accelerator import WINDOW_MIN_WIDTH, WindowUnit
+from hwgen.config.accelerator import MAX_ACC_BITS, WINDOW_MIN_WIDTH, AcceleratorConfig, DspPacking, WindowUnit
 from hwgen.config.board import Board
 from hwgen.cost.arrays import UNITS, ConfigTable
 from hwgen.cost.resources import activation_blocks
 from hwgen.cost.work import NetworkWork
+from hwgen.ir.nodes import Graph
+from hwgen.quantize.width import accumulator_bits
 
 WORDS = (8, 16, 32, 64)
 LINE_COLUMNS = (2, 4, 8)
 #: width of the path from weight memory to the array that has been built and proven
 MAX_LINE_BYTES = 128
 DEPTHS = (128, 256, 512, 1024, 2048)
-ACC_BITS = 27
 #: kernels of window units that are considered
 WINDOW_KERNELS = (2, 3, 4, 5)
 _URAM_DEPTH, _BLOCK_DEPTH = 4096, 512
@@ -52,8 +53,17 @@ def window_units(network: NetworkWork) -> tuple[Unit, ...]:
     return tuple(out)
 
 
+def accumulator_width(graph: Graph, packing: DspPacking) -> int:
+    """The width of the accumulators: one multiplier's operand if that is sure to suffice for ``graph``, else the
+    default, and more only where sums can be larger (32 at most; the compiler proves whether that is enough)."""
+    default = AcceleratorConfig().acc_bits
+    needed = accumulator_bits(graph, at_least=min(packing.wide_bits, default))
+    return needed if needed <= packing.wide_bits else min(max(needed, default), MAX_ACC_BITS)
+
+
 def config_table(
-    board: Board, activation_words: Callable[[int, bool], int], units: Sequence[Unit] = (Unit(),)
+    board: Board, activation_words: Callable[[int, bool], int], units: Sequence[Unit] = (Unit(),), *,
+    acc_bits: int = AcceleratorConfig().acc_bits,
 ) -> ConfigTable:
     """All valid combinations; whether they fit the board is another question.
 
@@ -61,6 +71,7 @@ def config_table(
         activation_words: words per bank that the network needs, for a word of so many bytes; with or without the
             overlap of layers that a window unit makes possible.
         units: window units.
+        acc_bits: of an accumulator, see ``accumulator_width``.
     """
     rows: list[tuple[int, ...]] = []
     ports = range(1, min(board.max_ports, 8) + 1)
@@ -80,7 +91,7 @@ def config_table(
     return ConfigTable(
         p_i=table[0], p_o=table[1], acc_depth=table[2], act_words=table[3], line_columns=table[4],
         weight_lines=table[5], axi_ports=table[6], act_ultra=table[7], window=table[8], window_kernel=table[9],
-        window_width=table[10], acc_bits=np.full(len(rows), ACC_BITS), program_words=np.full(len(rows), 2048))
+        window_width=table[10], acc_bits=np.full(len(rows), acc_bits), program_words=np.full(len(rows), 2048))
 
 
 def _needs(activation_words: Callable[[int, bool], int], p_i: int, unit: Unit) -> list[int]:

@@ -48,7 +48,8 @@ class Sequencer(wiring.Component):
     Members:
         descriptors: stream In, decoded compute descriptor.
         tile_ready, parameters_ready: In; tile_taken, block_started: Out (see WeightFetch).
-        act_loaded: In(16), activation loads landed; stored: In(16), stores complete; progress: In(16), descriptors retired.
+        act_loaded: In(16), activation loads landed; stored: In(16), stores complete;
+            progress: In(16), descriptors retired.
         read: Out(read_layout), ``timing.ADDRESS`` cycles after the issue.
         tag: Out(tag_layout), at the same time.
         retired: Out(1), pulse; finished: Out(1).

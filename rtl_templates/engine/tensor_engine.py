@@ -61,7 +61,8 @@ class TensorEngine(wiring.Component):
 
     def submodules(self) -> dict[str, wiring.Component]:
         """Components that are placed by name and must be converted to Verilog beside this one."""
-        return {**self.array.submodules(), **self.post.submodules(), **(self.window.submodules() if self.window else {})}
+        window = self.window.submodules() if self.window else {}
+        return {**self.array.submodules(), **self.post.submodules(), **window}
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

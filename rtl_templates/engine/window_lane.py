@@ -17,10 +17,10 @@ def total_bits(config: AcceleratorConfig) -> int:
 class WindowLane(wiring.Component):
     """K² multiplications as one chain of multiply-add registers, K² comparisons as another.
 
-    Element e = j·K + x of a chain is tap (K-1-j, x). Every element takes the word of row j (of ``columns``) of this very
-    position and adds it to what the element before it made at the position before: so the rows must be delayed by K
-    positions more than each other, and nothing else needs to be kept. For an output announced at position n, element e
-    takes its word at position n + e + 1 into its input register (two more to the sum; maxima have no such register).
+    Element e = j·K + x of a chain is tap (K-1-j, x). Every element takes the word of row j (of ``columns``) of this
+    very position and adds it to what the element before it made at the position before: so the rows must be delayed by
+    K positions more than each other, and nothing else needs to be kept. For an output announced at position n, element
+    e takes its word at position n + e + 1 into its input register (two more to the sum; maxima have no such register).
 
     Members:
         shift: In(1), a position; columns: In(K*8), newest row first.

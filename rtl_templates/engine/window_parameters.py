@@ -1,6 +1,6 @@
 """The queue of weight-memory lines in front of the window unit, and what loads them block by block."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -51,7 +51,7 @@ class WindowParameters(wiring.Component):
             queue.read_addr.eq(read_at),
         ]
 
-        # ---- the next block: which line is read (one bit each), then the memory, then the register in front of the lanes
+        # ---- the next block: which line is read (a bit each), then the memory, then the register before the lanes
         asked, arriving = Signal(lines, init=1), Signal(lines)
         loading, full, started = Signal(init=1), Signal(), Signal()
         m.d.comb += [self.taken.eq(loading & some), self.ready.eq(full & ~started)]

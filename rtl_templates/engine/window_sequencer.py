@@ -47,8 +47,8 @@ class Countdown:
 class WindowSequencer(wiring.Component):
     """A descriptor starts when the one before it has retired, and retires when its last result is in memory.
 
-    The words of all blocks are numbered from 0; so are the positions. An output whose last tap has number n is announced
-    at position n, and word n is read at position n + ``timing.window_lag``. Behind the last output come
+    The words of all blocks are numbered from 0; so are the positions. An output whose last tap has number n is
+    announced at position n, and word n is read at position n + ``timing.window_lag``. Behind the last output come
     ``timing.window_flush`` positions that push it out.
 
     Members:
@@ -79,6 +79,9 @@ class WindowSequencer(wiring.Component):
         m = Module()
         config, held = self.config, self.held
         flush, lag, results = window_flush(config), window_lag(config), window_results(config)
+        # the weights of a block are in use from its first output on, when that has passed the last tap, and only then
+        # can those of the next block be loaded; positions move with the words, so all of these belong to one block
+        assert flush + 1 <= config.window_block_words
         moving, step, emit = Signal(), Signal(), Signal()
 
         # ---- results that are on their way or wait
@@ -167,25 +170,21 @@ class WindowSequencer(wiring.Component):
             with m.State("FIRST"):
                 advance()
                 m.next = "WAIT"
-            with m.State("WAIT"):
-                with m.If(act_there & stores_there & before_there):
-                    m.d.sync += moving.eq(1)
-                    m.next = "OUTPUTS"
-            with m.State("OUTPUTS"):
-                with m.If(step & emit & last):
-                    m.d.sync += emitting.eq(0)
-                    m.next = "FLUSH"
-            with m.State("FLUSH"):
-                with m.If(step):
-                    m.d.sync += flush_left.eq(flush_left - 1)
-                    # no output needs the words behind: the positions that are left never wait for memory
-                    with m.If(flush_left == flush - lag + 1):
-                        m.d.sync += [reading.eq(0), waiting.eq(0)]
-                    with m.If(flush_left == 1):
-                        m.d.sync += moving.eq(0)
-                        m.next = "LAND"
-            with m.State("LAND"):
-                with m.If(self.landed):
-                    m.d.comb += self.retired.eq(1)
-                    m.next = "FETCH"
+            with m.State("WAIT"), m.If(act_there & stores_there & before_there):
+                m.d.sync += moving.eq(1)
+                m.next = "OUTPUTS"
+            with m.State("OUTPUTS"), m.If(step & emit & last):
+                m.d.sync += emitting.eq(0)
+                m.next = "FLUSH"
+            with m.State("FLUSH"), m.If(step):
+                m.d.sync += flush_left.eq(flush_left - 1)
+                # no output needs the words behind: the positions that are left never wait for memory
+                with m.If(flush_left == flush - lag + 1):
+                    m.d.sync += [reading.eq(0), waiting.eq(0)]
+                with m.If(flush_left == 1):
+                    m.d.sync += moving.eq(0)
+                    m.next = "LAND"
+            with m.State("LAND"), m.If(self.landed):
+                m.d.comb += self.retired.eq(1)
+                m.next = "FETCH"
         return m

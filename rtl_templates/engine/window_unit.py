@@ -41,7 +41,8 @@ class SlidingWindow(wiring.Component):
         read: stream Out {addr}; word: In(p_i*8), WINDOW_WORD - 1 cycles after the transfer.
         write: stream Out {addr, data}.
         busy: Out(1), a word was taken.
-        clear: In(1), drops and zeroises everything but the memories; scrub: In(1), overwrites those, an entry per cycle.
+        clear: In(1), drops and zeroises everything but the memories.
+        scrub: In(1), overwrites the queue of lines and the rows, an entry per cycle; then ``clear`` is needed.
     """
 
     def __init__(self, *, config: AcceleratorConfig) -> None:

@@ -18,7 +18,6 @@ from cocotb.triggers import ReadOnly, RisingEdge
 from rtl_templates.engine.counters import COUNTERS
 
 
-
 async def _send(dut, prefix: str, items, rng: random.Random) -> None:
     """Push dicts of field values through a stream; fields are packed by width into the payload."""
     valid, ready = getattr(dut, prefix + "__valid"), getattr(dut, prefix + "__ready")

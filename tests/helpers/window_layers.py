@@ -9,7 +9,6 @@ import numpy as np
 
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.isa.layout import ACT_ADDR_BITS, Opcode
-from rtl_templates.engine.timing import window_block_words
 from tests.helpers.bare_engine import records, reference_requantise
 
 IDENTITY = (0, 2, 0, 1)
@@ -58,7 +57,7 @@ class WindowLayer:
 
     def result(self) -> np.ndarray:
         """int8 [C, rows, columns] by the definition."""
-        (channels, height, width), (_, kh, kw) = self.x.shape, self.weight.shape
+        (_, height, width), (_, kh, kw) = self.x.shape, self.weight.shape
         acc = np.zeros(self.result_shape, np.int64)
         for c, y, x in np.ndindex(*self.result_shape):
             taps = []
@@ -97,7 +96,8 @@ class WindowLayer:
         return fields["res_base"] + blocks * oh * (ow - 1) * fields["res_jump_x"] + blocks * (oh - 1) * fields[
             "res_jump_y"] + (blocks - 1) * fields["res_jump_o"]
 
-    def fields(self, config: AcceleratorConfig, *, src: int, src_plane: int, dst: int, dst_plane: int) -> dict[str, int]:
+    def fields(self, config: AcceleratorConfig, *, src: int, src_plane: int, dst: int, dst_plane: int,
+               ) -> dict[str, int]:
         """Descriptor fields.
 
         Args:
@@ -140,9 +140,9 @@ def random_layer(rng: np.random.Generator, config: AcceleratorConfig, *, maximum
     kh = min(kh, 2 * height - 1)  # padding alone makes no output
     top, left = int(rng.integers(0, kh)), int(rng.integers(0, kw))
     bottom, right = int(rng.integers(max(0, kh - height - top), kh - top)), int(rng.integers(0, kw - left))
-    weight = np.ones((channels, kh, kw), np.int8) if maximum else rng.integers(-127, 128, (channels, kh, kw)).astype(np.int8)
+    weight = np.ones((channels, kh, kw)) if maximum else rng.integers(-127, 128, (channels, kh, kw))
     layer = WindowLayer(
-        x=x, weight=weight, stride=stride, padding=(top, left, bottom, right), maximum=maximum,
+        x=x, weight=weight.astype(np.int8), stride=stride, padding=(top, left, bottom, right), maximum=maximum,
         bounds=((-128, 127), (0, 127), (-20, 90))[int(rng.integers(3))],
         parameters=(rng.integers(-20000, 20000, channels), rng.integers(1 << 15, 1 << 16, channels),
                     np.zeros(channels, int), rng.integers(20, 26, channels)))
@@ -150,7 +150,7 @@ def random_layer(rng: np.random.Generator, config: AcceleratorConfig, *, maximum
         rows = layer.out_shape[0]
         first = int(rng.integers(0, rows))
         layer = dataclasses.replace(layer, rows=(first, int(rng.integers(first + 1, rows + 1))))
-    if len(layer.in_rows) * width < window_block_words(config):
+    if len(layer.in_rows) * width < config.window_block_words:
         part = slice(0, config.p_i)
         layer = dataclasses.replace(layer, x=layer.x[part], weight=layer.weight[part],
                                     parameters=tuple(p[part] for p in layer.parameters))

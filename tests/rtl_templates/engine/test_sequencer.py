@@ -149,7 +149,7 @@ def value(field: Any) -> int:
 
 
 def check_distances(layers: list[Layer], moments: list[int], loaded_at: int, retired: list[int]) -> None:
-    """A row is not revisited too early, raw pixels are apart, nothing runs ahead of its activations or of descriptors."""
+    """A row is not revisited too early, raw pixels are apart, nothing runs ahead of activations or of descriptors."""
     at = 0
     for number, each in enumerate(layers):
         last_row: dict[int, int] = {}

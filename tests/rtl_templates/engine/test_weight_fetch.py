@@ -22,7 +22,8 @@ LOCAL_LINE = 80
 Line = tuple[str, int, int]
 
 
-def program(config: AcceleratorConfig, rng: random.Random, count: int) -> tuple[list[dict[str, int]], list[Line], list[int]]:
+def program(config: AcceleratorConfig, rng: random.Random, count: int,
+            ) -> tuple[list[dict[str, int]], list[Line], list[int]]:
     """Descriptors, the lines they need in order, and for each line the stream's count behind it (0: local)."""
     descriptors: list[dict[str, int]] = []
     lines: list[Line] = []

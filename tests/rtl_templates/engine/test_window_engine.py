@@ -29,8 +29,8 @@ from tests.helpers.window_layers import random_layer
 pytestmark = pytest.mark.slow
 
 CONFIGS = {
-    "3x3": AcceleratorConfig(p_i=8, p_o=16, act_words=3070, weight_lines=2048, acc_depth=256, window=WindowUnit.DEPTHWISE,
-                             window_width=16),
+    "3x3": AcceleratorConfig(p_i=8, p_o=16, act_words=3070, weight_lines=2048, acc_depth=256,
+                             window=WindowUnit.DEPTHWISE, window_width=16),
     "5x5, 16 lanes": AcceleratorConfig(p_i=16, p_o=16, act_words=2050, weight_lines=2048, acc_depth=256,
                                        window=WindowUnit.DEPTHWISE, window_kernel=5, window_width=16),
     "maxima": AcceleratorConfig(p_i=8, p_o=16, act_words=3070, weight_lines=2048, acc_depth=256, window=WindowUnit.POOL,
@@ -135,7 +135,7 @@ def test_random_programs(engine, tmp_path: Path, seed: int) -> None:
         # often the tensor before, so that units wait for each other, or an older one, so that they need not
         source = len(program.tensors) - 1 if rng.random() < 0.6 else int(rng.integers(len(program.tensors)))
         shape = program.tensors[source][0].shape
-        if shape[2] >= 4 and (rng.random() < 0.6 or seed == 3 and number < 4):
+        if shape[2] >= 4 and (rng.random() < 0.6 or (seed == 3 and number < 4)):
             program.add_window(source)
         else:
             program.add_conv(source, int(rng.integers(4, 30)), int(rng.choice([1, 3])), 1)
