@@ -170,8 +170,9 @@ def window_cost(work: Work, table: ConfigTable, constants: CycleConstants = CYCL
     """Cost of ``work`` in the window unit: every word of its map once."""
     blocks = ceil_div(work.channels_in, table.p_i)
     words = blocks * (work.size_in[0] * work.size_in[1])
-    return _finish(table, (words + work.size_in[1] + constants.window + constants.descriptor, blocks * table.window_lines,
-                           words / blocks, blocks, words / blocks, np.ones(len(table)), np.ones(len(table))))
+    one, slots = np.ones(len(table)), words / blocks
+    cycles = words + work.size_in[1] + constants.window + constants.descriptor
+    return _finish(table, (cycles, blocks * table.window_lines, slots, blocks, slots, one, one))
 
 
 def drains(before: WorkCost, words: np.ndarray, after: WorkCost, work: Work, latency: np.ndarray) -> np.ndarray:

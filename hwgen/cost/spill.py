@@ -116,8 +116,8 @@ def _strips(work: Work, spilled: set[str], p_i: int, room: float) -> Strips:
     rows_in = high + (count - 1) * max(0, kernel - stride)
     return Strips(
         count=count, loads=float(rows_in * width_in * planes_in * source + height * width * planes_out * residual),
-        stores=float(height * width * planes_out * target), planes_in=count * (planes_in * source + planes_out * residual),
-        planes_out=count * planes_out * target)
+        stores=float(height * width * planes_out * target),
+        planes_in=count * (planes_in * source + planes_out * residual), planes_out=count * planes_out * target)
 
 
 def _live(lives: Lives, spilled: set[str], index: int) -> int:

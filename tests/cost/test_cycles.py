@@ -12,8 +12,9 @@ from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.cost.arrays import ConfigTable
 from hwgen.cost.cycles import pipeline_latencies, work_cost
 from hwgen.cost.limit import limit_cycles
+from hwgen.cost.memory import MemoryModel
 from hwgen.cost.network import network_cost
-from hwgen.cost.timeline import MemoryModel, predict
+from hwgen.cost.timeline import predict
 from hwgen.cost.work import network_work
 from hwgen.ir.nodes import Graph
 from rtl_templates.engine.timing import pipeline_latency

@@ -14,7 +14,8 @@ from hwgen.compiler.result import CompiledNetwork
 from hwgen.compiler.stream import Run
 from hwgen.compiler.transfer import Box
 from hwgen.config.accelerator import AcceleratorConfig, WindowUnit
-from hwgen.cost.timeline import MemoryModel, Span, predict
+from hwgen.cost.memory import MemoryModel
+from hwgen.cost.timeline import Span, predict
 from hwgen.errors import HwgenError
 from hwgen.isa import layout as isa
 from hwgen.isa.layout import ComputeFlag, LoadFlag, LoadKind, Opcode

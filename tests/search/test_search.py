@@ -10,7 +10,8 @@ import pytest
 from hwgen.compiler.compile import compile_network
 from hwgen.config.board import Board, board_names, load_board
 from hwgen.cost.activation import activation_words
-from hwgen.cost.timeline import MemoryModel, predict
+from hwgen.cost.memory import MemoryModel
+from hwgen.cost.timeline import predict
 from hwgen.cost.work import network_work
 from hwgen.errors import HwgenError
 from hwgen.ir import nodes as ir
