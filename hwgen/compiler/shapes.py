@@ -13,6 +13,10 @@ from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.errors import HwgenError
 
 
+#: what a cycle in the pair shape counts where the window unit reads beside it
+PAIR_READS = 1.9
+
+
 @dataclass(frozen=True)
 class Window:
     """Input blocks [base + step*b, base + step*b + count) belong to output block b."""
@@ -102,8 +106,8 @@ def choose_parts(
     shorter, so that the next layer's first reads are farther from the last writes).
 
     Args:
-        single_reads: on equal cycles rather more normal blocks: they read one word a cycle and leave every other one of
-            the bank to the window unit, pairs of pixels leave none.
+        single_reads: cycles in the pair shape count ``PAIR_READS`` times: normal blocks read one word a cycle and leave
+            every other one of the bank to the window unit, pairs of pixels leave none.
     """
     words = op.links.shape[0]
     per_block = config.p_o // config.p_i
@@ -128,10 +132,9 @@ def choose_parts(
     if not candidates:
         raise HwgenError("no array shape is possible", where=op.node)
 
-    def cost(parts: tuple[Part, ...]) -> tuple[int, int, int]:
-        cycles = sum(part_cycles(op, p, config, timing) for p in parts)
-        normal = sum(p.words for p in parts if not p.pair)
-        return cycles, sum(len(p.tiling.tiles) for p in parts), -normal if single_reads else normal
+    def cost(parts: tuple[Part, ...]) -> tuple[float, int, int]:
+        cycles = sum(part_cycles(op, p, config, timing) * (PAIR_READS if single_reads and p.pair else 1) for p in parts)
+        return cycles, sum(len(p.tiling.tiles) for p in parts), sum(p.words for p in parts if not p.pair)
 
     if op.local is not None:  # the kernel's tile format was fixed when it was lowered: one part
         raise HwgenError("reconstructed kernels have a fixed shape", where=op.node)
