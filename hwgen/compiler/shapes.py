@@ -12,7 +12,6 @@ from hwgen.compiler.tiling import Tiling, plan_tiles
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.errors import HwgenError
 
-
 #: what a cycle in the pair shape counts where the window unit reads beside it
 PAIR_READS = 1.9
 
