@@ -112,16 +112,34 @@ def make_requests(
                                   _operand(index, "residual", slot, staged, root[op.residual]))
         for name in read:
             lasts[root[name]] = max(lasts.get(root[name], end), end)
-    for op in lowered.operations if window_apart else ():
+    for index, op in enumerate(lowered.operations) if window_apart else ():
         if isinstance(op, WindowOp) and not {root[op.src], root[op.dst]} & set(spilled):
-            constraints.apart(root[op.src], root[op.dst])
-    names = sorted(set(root.values()) - set(spilled))
-    sides = constraints.groups([*names, *(name for name, _, _ in buffers)])
+            _apart_from_array(lowered, index, op, root, constraints)
+    in_buffers = {root[lowered.operations[g.window].src]: g for g in groups if g.buffers}
+    names = sorted(set(root.values()) - set(spilled) - set(in_buffers))
+    sides = constraints.groups([*names, *in_buffers, *(name for name, _, _ in buffers)])
     return [
         Request(name, _even(planes[name] * plane[name]), firsts[name],
                 max(lasts.get(name, firsts[name]), firsts[name]), *sides[name])
         for name in names if name in firsts
-    ] + [Request(name, words, index, index, *sides[name]) for name, words, index in buffers]
+    ] + [Request(name, words, index, index, *sides[name]) for name, words, index in buffers] + [
+        Request(buffer_name(g.window, "source", slot), g.buffers.words, min(g.together), max(g.together), *sides[name])
+        for name, g in in_buffers.items() if g.buffers for slot in range(g.buffers.slots)]
+
+
+def _apart_from_array(
+    lowered: Lowered, index: int, op: WindowOp, root: Mapping[str, str], constraints: BankConstraints
+) -> None:
+    """What the window unit reads lies apart from what it writes, which the next convolution reads beside it, and from
+    what the convolution before reads. In an inverted residual block that one's input is the next one's residual and
+    lies in the same bank: ``shapes`` has the array read one word a cycle from it."""
+    constraints.apart(root[op.src], root[op.dst])
+    before = lowered.operations[index - 1] if index else None
+    after = lowered.operations[index + 1] if index + 1 < len(lowered.operations) else None
+    if isinstance(before, ConvOp) and before.dst == op.src:
+        residual = after.residual if isinstance(after, ConvOp) and after.src == op.dst else None
+        if residual is None or root[residual] != root[before.src]:
+            constraints.apart(root[before.src], root[op.src])
 
 
 def buffer_name(index: int, kind: str, slot: int) -> str:
@@ -166,7 +184,9 @@ def plan_memory(
     root, plane = roots(lowered), plane_strides(lowered, overhang)
     requests = make_requests(lowered, config, overhang, stored, late, spilled=spilled, strips=strips, groups=groups,
                              window_apart=window_apart)
-    found = allocate(requests, 2, config.act_words, tries=40 if strips or groups else 200)
+    tries = 40 if strips or groups else 200
+    live = max((sum(r.words for r in requests if r.first <= at.first <= r.last) for at in requests), default=0)
+    found = allocate(requests, 2, config.act_words, tries=tries if live <= 2 * config.act_words else 0)
     if found.peak > config.act_words:
         largest = max(requests, key=lambda r: r.words)
         raise HwgenError(

@@ -24,7 +24,7 @@ from hwgen.compiler.emit import (
 )
 from hwgen.compiler.memory_plan import block_of, buffer_name, roots
 from hwgen.compiler.operations import ContractOp, ConvOp, Lowered, WindowOp
-from hwgen.compiler.overlap import Group
+from hwgen.compiler.overlap import Group, Step
 from hwgen.compiler.shapes import Part, block_lines
 from hwgen.compiler.storage import Storage
 from hwgen.compiler.stream import Ring, Run
@@ -161,7 +161,7 @@ class Scheduler:
         begun: set[int] = set()
         for step in group.steps:
             op = self._strip_op(step.operation)
-            operands = self._on_chip(op)
+            operands = self._in_group(group, step, op)
             for one, number in numbers[step.operation]:
                 if number not in begun:
                     begun.add(number)
@@ -173,6 +173,21 @@ class Scheduler:
             op = self._strip_op(index)
             self.batches += [self._as_batch(index, op, one, made[number], again=False)
                              for one, number in numbers[index]]
+
+    def _in_group(self, group: Group, step: Step, op: StripOp) -> Operands:
+        """Where a step's operands are: on the chip, or in one of the group's buffers."""
+        places, staging = self.storage.plan.places, group.buffers
+        if staging is None or step.operation > group.window:
+            return self._on_chip(op)
+        window = self._strip_op(group.window)
+        source = self.lowered.tensors[window.src]
+        first = step.rows[0] if step.operation < group.window else source_rows(window, source, step.rows)[0]
+        slot = self.storage.plan.buffers[buffer_name(group.window, "source", step.strip % staging.slots)]
+        strip = Place(slot - first * source.width, staging.plane)
+        if step.operation == group.window:
+            return Operands(strip, places[op.dst])
+        residual = op.residual if isinstance(op, ConvOp) else None
+        return Operands(places[op.src], strip, None if residual is None else places[residual])
 
     def _channels_together(self, group: Group) -> None:
         """Every range of channels of the first operation, then the same range of the window operation."""

@@ -9,7 +9,7 @@ from functools import cache
 from hwgen.compiler.memory_plan import START, MemoryPlan, contraction_inputs, make_requests, plan_memory, roots
 from hwgen.compiler.operations import ContractOp, ConvOp, Lowered, WindowOp
 from hwgen.compiler.options import Timing
-from hwgen.compiler.overlap import Group
+from hwgen.compiler.overlap import Group, buffered
 from hwgen.compiler.shapes import Part
 from hwgen.compiler.strip_choice import Candidate, Staged, StripProblem
 from hwgen.compiler.strips import RingBudget, StripPlan
@@ -18,6 +18,9 @@ from hwgen.errors import HwgenError
 
 #: shares of activation memory that are planned with, until everything finds a place
 SHARES = (1.0, 0.94, 0.88, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.12, 0.06)
+
+#: how much smaller than the strips of a group those are tried that come in buffers
+FINER = (1, 2, 4)
 
 
 @dataclass(frozen=True)
@@ -80,16 +83,24 @@ def plan_storage(
 
 
 def _fewer(groups: tuple[Group, ...], lowered: Lowered) -> Iterator[tuple[Group, ...]]:
-    """All groups, then without the one that takes most, and so on down to none."""
+    """All groups; then the map between expand and window operation of the one that takes most, and of the next ones, in
+    buffers, first large, then smaller ones; then one group less after the other, down to none."""
     def words(group: Group) -> int:
         names = {lowered.operations[i].dst or "" for i in group.together}
         return sum(lowered.tensors[n].pixels * lowered.tensors[n].layout.blocks for n in names)
 
-    kept = list(groups)
-    yield tuple(kept)
-    for group in sorted(groups, key=words, reverse=True):
-        kept.remove(group)
-        yield tuple(kept)
+    kept = dict(enumerate(groups))
+    order = sorted(kept, key=lambda n: words(kept[n]), reverse=True)
+    yield tuple(kept.values())
+    for finer in FINER:
+        for number in order:
+            strip = buffered(groups[number], lowered, finer)
+            if strip is not None:
+                kept[number] = strip
+                yield tuple(kept.values())
+    for number in order:
+        del kept[number]
+        yield tuple(kept.values())
 
 
 def overhanging(lowered: Lowered, parts: Mapping[int, tuple[Part, ...]]) -> set[str]:

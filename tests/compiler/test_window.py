@@ -173,3 +173,18 @@ def test_a_missing_wait_is_found():
                                                     *network.runs[1:])))
         with pytest.raises(ContractViolation, match="waited for"):
             machine.frame(image)
+
+
+def test_expand_in_buffers():
+    """Where the map between expand and window operation does not fit, its strips come in buffers, halos twice."""
+    rng = np.random.default_rng(10)
+    graph = wide_block(rng, expand=48, size=24)
+    images = random_image(rng, graph, 2)
+    expand = next(n.name for n in graph.nodes if n.name == "conv2")
+    slots = {}
+    for words in (6000, 4600, 4000):
+        network = check(graph, config_with((8, 16), act_words=words, acc_depth=256), images)
+        assert not network.strips
+        slots[words] = sum(d.slots for d in network.descriptors if d.node == expand)
+        assert len({d.dst[0] for d in network.descriptors if d.node == expand}) > 1
+    assert slots[4000] > slots[4600] > slots[6000]
