@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -15,7 +16,14 @@ import rtl_templates.engine.window_rows
 import rtl_templates.engine.window_unit as template
 from hwgen.config.accelerator import WINDOW_MIN_WIDTH, AcceleratorConfig, WindowUnit
 from rtl_templates.engine.descriptor import WINDOW_FIELDS
-from rtl_templates.engine.timing import WINDOW_QUEUE, WINDOW_START, WINDOW_WORD, window_latency
+from rtl_templates.engine.timing import (
+    WINDOW_QUEUE,
+    WINDOW_START,
+    WINDOW_WORD,
+    window_block_cycles,
+    window_block_words,
+    window_latency,
+)
 from tests.helpers.bare_engine import odd
 from tests.helpers.window_layers import WindowLayer, random_layer
 from tests.rtl_templates.engine.cycles import PlacedHere, PlainRam
@@ -172,6 +180,26 @@ def test_cycles(config: AcceleratorConfig, monkeypatch: pytest.MonkeyPatch) -> N
     expected = WINDOW_START + layer.last_position(config) + window_latency(config)
     assert np.diff(bench.retired).tolist() == [expected] * 2
     assert bench.reads == 3 * 2 * 7 * 9
+
+
+@pytest.mark.parametrize("config", [SMALL, LARGE, POOL], ids=["3x3", "5x5", "pool"])
+def test_cycles_of_short_blocks(config: AcceleratorConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks whose words take less time than their weights."""
+    rng = np.random.default_rng(6)
+    side = config.window_kernel + 1
+    words = max(side * side, window_block_words(config))
+    x = rng.integers(-128, 128, (4 * config.p_i, -(-words // side), side)).astype(np.int8)
+    layer = random_layer(rng, config, maximum=config.window is WindowUnit.POOL, kernel=(config.window_kernel,) * 2,
+                         stride=(1, 1), x=x)
+    layer = dataclasses.replace(layer, padding=(0, 0, 0, 0))
+    bench = Bench(config, [layer] * 2, rng, gap=0.0)
+    for program in bench.programs:
+        program.update(wait_act=0, wait_store=0)
+    bench.run(place_here(config, monkeypatch))
+    late = window_block_cycles(config) - x.shape[1] * x.shape[2]
+    assert late > 0
+    expected = WINDOW_START + layer.last_position(config) + 3 * late + window_latency(config)
+    assert np.diff(bench.retired).tolist() == [expected]
 
 
 def test_scrub(monkeypatch: pytest.MonkeyPatch) -> None:
