@@ -66,15 +66,6 @@ def window_flush(config: AcceleratorConfig) -> int:
     return config.window_taps + 2 * (config.window is WindowUnit.DEPTHWISE)
 
 
-def window_block_words(config: AcceleratorConfig) -> int:
-    """Smallest number of words of a block in a descriptor of several.
-
-    The weights of a block are in use from its first output on, when that has passed the last tap, and only then can
-    those of the next block be loaded. Positions move with the words, so all of these must belong to one block.
-    """
-    return window_flush(config) + 1
-
-
 def window_result(config: AcceleratorConfig) -> int:
     """Cycles from a complete sum to the queue of results: selected, requantised (clamped, without multipliers)."""
     return 1 + (POST_PROCESS if config.window is WindowUnit.DEPTHWISE else 1)

@@ -79,6 +79,9 @@ class WindowSequencer(wiring.Component):
         m = Module()
         config, held = self.config, self.held
         flush, lag, results = window_flush(config), window_lag(config), window_results(config)
+        # the weights of a block are in use from its first output on, when that has passed the last tap, and only then
+        # can those of the next block be loaded; positions move with the words, so all of these belong to one block
+        assert flush + 1 <= config.window_block_words
         moving, step, emit = Signal(), Signal(), Signal()
 
         # ---- results that are on their way or wait

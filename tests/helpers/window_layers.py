@@ -9,7 +9,6 @@ import numpy as np
 
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.isa.layout import ACT_ADDR_BITS, Opcode
-from rtl_templates.engine.timing import window_block_words
 from tests.helpers.bare_engine import records, reference_requantise
 
 IDENTITY = (0, 2, 0, 1)
@@ -151,7 +150,7 @@ def random_layer(rng: np.random.Generator, config: AcceleratorConfig, *, maximum
         rows = layer.out_shape[0]
         first = int(rng.integers(0, rows))
         layer = dataclasses.replace(layer, rows=(first, int(rng.integers(first + 1, rows + 1))))
-    if len(layer.in_rows) * width < window_block_words(config):
+    if len(layer.in_rows) * width < config.window_block_words:
         part = slice(0, config.p_i)
         layer = dataclasses.replace(layer, x=layer.x[part], weight=layer.weight[part],
                                     parameters=tuple(p[part] for p in layer.parameters))

@@ -21,7 +21,6 @@ from rtl_templates.engine.timing import (
     WINDOW_START,
     WINDOW_WORD,
     window_block_cycles,
-    window_block_words,
     window_latency,
 )
 from tests.helpers.bare_engine import odd
@@ -187,7 +186,7 @@ def test_cycles_of_short_blocks(config: AcceleratorConfig, monkeypatch: pytest.M
     """Blocks whose words take less time than their weights."""
     rng = np.random.default_rng(6)
     side = config.window_kernel + 1
-    words = max(side * side, window_block_words(config))
+    words = max(side * side, config.window_block_words)
     x = rng.integers(-128, 128, (4 * config.p_i, -(-words // side), side)).astype(np.int8)
     layer = random_layer(rng, config, maximum=config.window is WindowUnit.POOL, kernel=(config.window_kernel,) * 2,
                          stride=(1, 1), x=x)
