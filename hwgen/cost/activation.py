@@ -32,7 +32,7 @@ def _words(works: tuple[Work, ...], input_shape: Shape, p_i: int, groups: tuple[
         if len(work.reads) > 1:
             constraints.apart(work.reads[0], work.reads[1])
     sizes, first = lives.words, lives.first
-    groups = constraints.groups(sizes)
+    sides = constraints.groups(sizes)
     requests = [Request(name, size + size % 2, first[name], lives.last[name] if name in lives.readers else 1 << 30,
-                        *groups[name]) for name, size in sizes.items()]
+                        *sides[name]) for name, size in sizes.items()]
     return allocate(requests, 2, 0, tries=TRIES).peak

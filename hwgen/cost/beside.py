@@ -19,7 +19,7 @@ from hwgen.cost.work import NetworkWork, Work
 #: numbers of strips and of ranges of channels that are tried
 STRIPS = (2, 3, 4, 6, 8, 14, 28)
 RANGES = (2, 3, 4, 6, 8, 16)
-#: how often the convolution before a window operation reads the bank that the unit reads, which then waits for its pairs
+#: how often the convolution before a window operation reads the bank that the unit reads, which then waits for it
 CONFLICTS = 0.5
 
 
@@ -48,7 +48,7 @@ def window_work(
 
     Args:
         cost: of an operation of the array; latency: of its pipeline.
-        spilled: operation -> whether some of its maps are not on the chip; a group with such runs one after the other.
+        spilled: operation -> whether some of its maps are not on the chip; a group with such runs in turn.
     """
     out: dict[int, Beside] = {}
     groups = {index: group for group in window_groups(network) for index in group if network.works[index].windowed}

@@ -74,7 +74,7 @@ def tensor_lives(network: NetworkWork, p_i: int, groups: Iterable[tuple[int, ...
 
 
 def folded_words(work: Work, p_i: int) -> int:
-    """Words of the network's input if ``work``, the first convolution, has its taps in the channel lanes; 0: it has not.
+    """Words of the network's input if ``work``, its first convolution, has its taps in the channel lanes; else 0.
 
     The decision (``hwgen.cost.cycles.folds_input``) hardly depends on more than ``p_i``; here it is made for a wide
     array on two ports.

@@ -42,7 +42,8 @@ def program(descriptors: list[Descriptor], stores: list[dict[str, int]] | None =
     out, sequence = [], 0
     for d in descriptors:
         half = 2 if ComputeFlag.PAIR in d.flags else 1
-        lines = CONFIG.window_lines if d.window else CONFIG.param_lines // half + d.steps * CONFIG.lines_per_tile // half
+        lines = (CONFIG.param_lines + d.steps * CONFIG.lines_per_tile) // half
+        lines = CONFIG.window_lines if d.window else lines
         out.append(replace(d, weight_seq=sequence, lines=lines, flags=d.flags | {ComputeFlag.RELEASE}))
         sequence += lines * d.blocks
     beats = sequence * CONFIG.line_bytes // 16
@@ -60,24 +61,23 @@ def program(descriptors: list[Descriptor], stores: list[dict[str, int]] | None =
 
 
 def array(name: str, *, src: int = 0, blocks: int = 2, steps: int = 4, rows: int = 16, pair: bool = True,
-          **fields: int) -> Descriptor:
+          ) -> Descriptor:
     """A pointwise convolution of ``rows`` rows of 16 pixels."""
     step = 2 if pair else 1
     return Descriptor(
         node=name, operation=0, opcode=Opcode.CONV, flags=frozenset({ComputeFlag.PAIR} if pair else ()),
         counts=(8 if pair else 16, rows, 1, 1, steps, blocks), src_base=src, src_strides=(step, 16, 0, 0, WORDS + 1, 0),
         iy_base=0, iy_strides=(0, 1, 0, 0, 0, 0), ix_base=0, ix_strides=(step, 0, 0, 0, 0, 0), height=16, width=16,
-        dst=(0, 1, 16, WORDS + 1, 1), last_words=0, lo=0, hi=0, steps=steps, reads=(Box(src, steps, WORDS + 1, WORDS),),
-        **fields)
+        dst=(0, 1, 16, WORDS + 1, 1), last_words=0, lo=0, hi=0, steps=steps, reads=(Box(src, steps, WORDS + 1, WORDS),))
 
 
-def window(name: str, *, src: int = 4096, blocks: int = 2, rows: int = 16, **fields: int) -> Descriptor:
+def window(name: str, *, src: int = 4096, blocks: int = 2, rows: int = 16) -> Descriptor:
     """A 3x3 depthwise convolution of ``rows`` rows of 16 pixels, padded on all sides."""
     return Descriptor(
         node=name, operation=0, opcode=Opcode.WINDOW_CONV, flags=frozenset(), counts=(16, rows, 16, rows, 1, blocks),
         src_base=src, src_strides=(1, 16, 0, 0, 0, WORDS + 1), iy_base=-1, iy_strides=(0, 0, 0, 1, 0, 0), ix_base=-1,
         ix_strides=(0, 0, 1, 0, 0, 0), height=16, width=16, dst=(0, 1, 16, WORDS + 1, 1),
-        res=(17, 1, 16, 16 * rows, 1), last_words=0, lo=0, hi=0, reads=(Box(src, blocks, WORDS + 1, WORDS),), **fields)
+        res=(17, 1, 16, 16 * rows, 1), last_words=0, lo=0, hi=0, reads=(Box(src, blocks, WORDS + 1, WORDS),))
 
 
 def spans(descriptors: list[Descriptor], stores: list[dict[str, int]] | None = None) -> dict[str, Span]:

@@ -85,11 +85,11 @@ def _words_between(counts: tuple[int, ...], address: tuple[int, ...], rows: tupl
     """``words_between`` of one output block.
 
     Args:
-        address: parity of the first address, and of its strides; rows, columns: the first one, strides, size of the map.
+        address: parity of the first address, and of its strides.
+        rows, columns: the first one, strides, size of the map.
     """
     at = np.indices(counts[3::-1])[::-1]  # of loops l0 .. l3; l0 is the innermost
-    row, column, parity = (first + sum(one * stride for one, stride in zip(at, strides[:4], strict=True))
-                           for first, *strides in (rows, columns, address))
+    row, column, parity = (first + np.tensordot(strides[:4], at, 1) for first, *strides in (rows, columns, address))
     inside = (row >= 0) & (row < rows[-1])
     used = np.zeros((2, *inside.shape), bool)
     for word in range(2 if pair else 1):

@@ -26,7 +26,7 @@ def convolution(width: int, height: int, rows: int, kernel: int, *, first: int, 
 
 
 def step_by_step(d: Descriptor) -> int:
-    """Words that a unit gets which reads word after word, where the array's accesses leave its half of the bank free."""
+    """Words that a unit gets which reads word after word, where the array leaves its half of the bank free."""
     got, parity = 0, 0
     pair = ComputeFlag.PAIR in d.flags
     for _ in range(d.counts[5]):
