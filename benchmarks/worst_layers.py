@@ -2,7 +2,7 @@
 
     python benchmarks/worst_layers.py [--out BUILDS] [--write]
 
-Reads report.json of the build directories in BUILDS (``hwgen build`` and benchmarks/figures.py make them); builds
+Reads report.json of the build directories in BUILDS (``hwgen build`` and benchmarks/engine.py make them); builds
 without a proof have no measured cycles and are left out. ``--write`` replaces the section of docs/benchmarks.md.
 """
 

@@ -13,11 +13,12 @@ from hwgen.compiler.lower import lower, spatial
 from hwgen.compiler.memory_plan import MemoryPlan, contraction_inputs, separate_banks
 from hwgen.compiler.operations import ContractOp, ConvOp, Kernel, Lowered
 from hwgen.compiler.options import CompileOptions, Timing
+from hwgen.compiler.overlap import find_groups
 from hwgen.compiler.predict import descriptor_cycles, layer_infos
 from hwgen.compiler.program import build_program
 from hwgen.compiler.prove import prove_widths
 from hwgen.compiler.result import CompiledNetwork
-from hwgen.compiler.schedule import Core, Scheduler
+from hwgen.compiler.schedule import Compute, Core, Scheduler
 from hwgen.compiler.shapes import Part, choose_parts, fixed_part
 from hwgen.compiler.storage import Storage, plan_storage
 from hwgen.compiler.stream import Run, place_batches, plan_ring
@@ -78,9 +79,10 @@ def _compile(
     stored = (lowered.output, *dumped)
     kernel_lines, local_lines = _kernel_regions(lowered, config)
     ring = plan_ring(config, local_lines, options)
+    groups = find_groups(lowered, config, parts, budget=ring.budget, timing=timing, word_price=price, stored=stored)
     try:
         storage = plan_storage(lowered, config, parts, stored=stored, budget=ring.budget, timing=timing,
-                               word_price=price)
+                               word_price=price, groups=groups)
     except HwgenError:
         if not lowered.kernels:
             raise
@@ -97,12 +99,18 @@ def _compile(
     scheduler.items += inputs.loads
     readers = contraction_inputs(lowered)
     cores = {readers[k.first]: k for k in lowered.kernels.values()}
+    grouped = {group.operations[0]: group for group in storage.groups}
+    inner = {index for group in storage.groups for index in group.operations[1:]}
     for index in range(len(lowered.operations)):
         if index in cores:
             scheduler.items.append(Core(_first_core(cores[index], plan, config, options, lowered)))
-        scheduler.add(index)
+        if index in grouped:
+            scheduler.add_group(grouped[index])
+        elif index not in inner:
+            scheduler.add(index)
         scheduler.items += outputs.stores.get(index, ())
-    descriptors, spans = place_batches(scheduler.batches, ring)
+    placed_batches, spans = place_batches(scheduler.batches, ring)
+    descriptors = [placed_batches[item.batch][item.position] for item in scheduler.items if isinstance(item, Compute)]
     stream_lines = spans[-1][1] if spans else 0
     resident = stream_lines <= ring.lines
 
@@ -124,7 +132,8 @@ def _compile(
         spilled_bytes=spilled_bytes(resolved.items, config), strips=bool(storage.strips), ring_lines=ring.lines,
         stream_lines=stream_lines,
         resident=resident, act_used=plan.used, acc_bits=acc_bits,
-        issue_cycles=sum(descriptor_cycles(d, config, timing) for d in descriptors),
+        issue_cycles=max(sum(descriptor_cycles(d, config, timing) for d in descriptors if d.window == unit)
+                         for unit in (False, True)),
         layers=layer_infos(descriptors, lowered, config, timing, placed[1:]),
     )
 

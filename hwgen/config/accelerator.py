@@ -9,7 +9,8 @@ from typing import Any
 
 from hwgen.errors import HwgenError
 
-
+#: widest accumulator: raw results are int32
+MAX_ACC_BITS = 32
 #: shortest row that the window unit can take, in pixels: its row memories take as many cycles
 WINDOW_MIN_WIDTH = 4
 
@@ -30,6 +31,11 @@ class DspPacking(StrEnum):
     def chain(self) -> int:
         """Longest sum of packed products that cannot collide: chain*127*128 < 2^(spacing-1)."""
         return {"dsp48e2": 8, "dsp48e1": 4, "none": 8}[self.value]
+
+    @property
+    def wide_bits(self) -> int:
+        """Bits of the multiplier's wider signed operand."""
+        return {"dsp48e2": 27, "dsp48e1": 25, "none": 18}[self.value]
 
 
 class RamStyle(StrEnum):
@@ -117,7 +123,7 @@ class AcceleratorConfig:
         require(self.act_words > 0 and self.act_words % 2 == 0, "act_words", "even")
         require(2 <= self.window_kernel <= 7, "window_kernel", "2..7")
         require(self.window_width >= WINDOW_MIN_WIDTH, "window_width", f"{WINDOW_MIN_WIDTH} at least")
-        require(16 <= self.acc_bits <= 32, "acc_bits", "16..32")
+        require(16 <= self.acc_bits <= MAX_ACC_BITS, "acc_bits", f"16..{MAX_ACC_BITS}")
         require(self.weight_lines % 2 == 0 and self.weight_lines >= 2 * self.lines_per_tile, "weight_lines",
                 "even, at least two tiles")
         require(1 <= self.axi_ports <= 8, "axi_ports", "1..8")
@@ -168,6 +174,12 @@ class AcceleratorConfig:
     def window_lines(self) -> int:
         """Weight-memory lines of one channel block of the window unit: records, then taps (line_columns a line)."""
         return self.window_record_lines + -(-self.window_taps // self.line_columns)
+
+    @property
+    def window_block_words(self) -> int:
+        """Fewest source words of a channel block in a window descriptor of several: the next block's weights are loaded
+        while the last windows of a block go through the taps."""
+        return self.window_taps + 3
 
     @property
     def array_macs_per_cycle(self) -> int:

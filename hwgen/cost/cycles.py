@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hwgen.config.accelerator import AcceleratorConfig, DspPacking
+from hwgen.config.accelerator import WINDOW_MIN_WIDTH, AcceleratorConfig, DspPacking, WindowUnit
 from hwgen.cost.arrays import ConfigTable
 from hwgen.cost.constants import CYCLES, CycleConstants
 from hwgen.cost.work import Work
@@ -53,6 +53,10 @@ def work_cost(work: Work, table: ConfigTable, constants: CycleConstants = CYCLES
     """Cost of ``work`` on every configuration of ``table``."""
     if work.pool:
         return _pool_cost(work, table, constants)
+    if work.first[0]:
+        plain = work_cost(replace(work, first=(0, 0)), table, constants)
+        core = work.first[0] * ceil_div(work.first[1], table.p_i) * table.p_i
+        return replace(plain, lines=plain.lines + ceil_div(core, table.line_bytes))
     words_in, words_out, taps = _words(work, table)
     per_block = table.p_o // table.p_i
     steps = words_in * taps
@@ -147,6 +151,25 @@ def _pool_cost(work: Work, table: ConfigTable, constants: CycleConstants) -> Wor
     lines = blocks * table.param_lines
     cycles = blocks * np.maximum(slots, table.param_lines) + constants.descriptor
     return _finish(table, (cycles, lines, slots, blocks, slots, np.ones(len(table)), np.ones(len(table))))
+
+
+def window_usable(work: Work, table: ConfigTable) -> np.ndarray:
+    """Whether the window unit of each configuration takes ``work`` (``hwgen.compiler.window``)."""
+    if not work.windowed:
+        return np.zeros(len(table), bool)
+    able = table.has_unit(WindowUnit.POOL, WindowUnit.DEPTHWISE) if work.maximum else table.has_unit(
+        WindowUnit.DEPTHWISE)
+    width = work.size_in[1]
+    return able & (max(work.kernel) <= table.window_kernel) & (width <= table.window_width) & (
+        width >= WINDOW_MIN_WIDTH)
+
+
+def window_cost(work: Work, table: ConfigTable, constants: CycleConstants = CYCLES) -> WorkCost:
+    """Cost of ``work`` in the window unit: every word of its map once."""
+    blocks = ceil_div(work.channels_in, table.p_i)
+    words = blocks * (work.size_in[0] * work.size_in[1])
+    return _finish(table, (words + work.size_in[1] + constants.window + constants.descriptor, blocks * table.window_lines,
+                           words / blocks, blocks, words / blocks, np.ones(len(table)), np.ones(len(table))))
 
 
 def drains(before: WorkCost, words: np.ndarray, after: WorkCost, work: Work, latency: np.ndarray) -> np.ndarray:

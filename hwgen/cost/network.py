@@ -9,12 +9,12 @@ import numpy as np
 from hwgen.config.accelerator import DspPacking
 from hwgen.cost.activation import activation_words
 from hwgen.cost.arrays import ConfigTable
+from hwgen.cost.beside import Beside, window_work
 from hwgen.cost.constants import CYCLES, CycleConstants
 from hwgen.cost.cycles import WorkCost, ceil_div, drains, folds_input, pipeline_latencies, work_cost
 from hwgen.cost.spill import NOTHING, spill
 from hwgen.cost.timeline import MemoryModel
 from hwgen.cost.work import NetworkWork, Variant, Work
-from hwgen.passes.plan import TTChoice
 
 #: pieces in which the compiler lets the input come, so that the first layer starts early
 INPUT_PIECES = 4
@@ -22,10 +22,13 @@ INPUT_PIECES = 4
 STREAM_PIECES = 4
 #: bytes of a segment: the ring takes a whole one or none
 SEGMENT_BYTES = 16384
+#: configurations that are followed at once, few enough to stay in a processor's cache
+CHUNK = 2048
 #: strips in which a map comes that does not fit on the chip
 STRIPS = 16
 #: fields that decide the cycles of an operation whose weights are there
-_SHAPE = ("p_i", "p_o", "acc_depth", "line_columns", "axi_ports", "act_words")
+_SHAPE = ("p_i", "p_o", "acc_depth", "line_columns", "axi_ports", "act_words", "window", "window_kernel",
+          "window_width")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +58,6 @@ class NetworkCost:
     spilled_bytes: np.ndarray
     possible: np.ndarray
     choices: dict[str, np.ndarray]
-
-    def choice(self, network: NetworkWork, row: int) -> dict[str, TTChoice]:
-        """How every TT layer executes on configuration ``row``."""
-        return {name: network.variants[name][int(number[row])].choice for name, number in self.choices.items()}
 
 
 @dataclass(frozen=True)
@@ -110,11 +109,12 @@ def _distinct_cost(network: NetworkWork, table: ConfigTable, memory: MemoryModel
     total_lines = sequence.lines.sum(axis=0)
     resident = total_lines <= table.weight_lines
     port = min(16.0, memory.bytes_per_cycle)
-    finish = pipeline_latencies(table, packing) + output_bytes / port + memory.latency + constants.store
-    start = constants.start + memory.latency + constants.load_first
+    finish = (pipeline_latencies(table, packing) + output_bytes / port + memory.write_latency + constants.store_lead
+              + constants.answer + constants.finish)
+    lead = memory.latency + constants.request + constants.landed
+    start = constants.start + constants.fetch + lead
     program_bytes = 16.0 * (8 * len(sequence.cycles) + 40)
     ready = start + constants.key_setup + program_bytes / port + constants.verify
-    lead = memory.latency + constants.load_first
     landed = input_bytes / np.minimum(rate, table.p_i)  # activation memory takes one word a cycle
     landed = np.maximum(landed / INPUT_PIECES, landed - _input_overlap(network, costs)[row])
     landed = np.where(spills.input_in_strips[row], landed / STRIPS, landed)
@@ -122,13 +122,14 @@ def _distinct_cost(network: NetworkWork, table: ConfigTable, memory: MemoryModel
 
     per_line = table.line_bytes * (1 + 1 / 1024) / rate
     ring = table.weight_lines - SEGMENT_BYTES / table.line_bytes
-    cold = finish + _flow(sequence, ring, per_line, ready + lead + landed, ready + lead + constants.verify)
+    cold = finish + _flow(sequence, row, ring, per_line, ready + lead + landed, ready + lead + constants.verify)
     compute = sequence.cycles.sum(axis=0)
     steady = start + landed + compute + finish
     again = np.flatnonzero(~resident)
     if again.size:
         from_cycle = (start + landed)[again]
-        refill = _flow(sequence.take(again), ring[again], per_line[again], from_cycle, start + constants.verify)
+        refill = _flow(sequence.take(again), row[again], ring[again], per_line[again], from_cycle,
+                       start + constants.verify)
         steady[again] = finish[again] + refill
     stream = total_lines * table.line_bytes
     return NetworkCost(
@@ -182,6 +183,8 @@ def _choose(variants: tuple[Variant, ...], known: _Costs, rate: np.ndarray) -> n
         compute = np.sum([c.cycles for c in costs], axis=0)
         transfer = np.sum([c.lines for c in costs], axis=0) * shapes.line_bytes / rate
         total = np.maximum(compute, transfer)
+        if any(w.local for w in variant.works):  # the compiler contracts on the chip only where there is a pair shape
+            total = np.where(shapes.p_o == 2 * shapes.p_i, total, np.inf)
         better = total < least
         best, least = np.where(better, number, best), np.where(better, total, least)
     return best
@@ -195,28 +198,35 @@ def _sequence(
     shapes = known.shapes
     columns: tuple[list[np.ndarray], ...] = ([], [], [], [])
     latency = pipeline_latencies(shapes, packing).astype(np.float64)
+    beside = window_work(network, shapes, known.of, latency, spilled)
     done: set[str] = set()
-    before: tuple[Work, WorkCost] | None = None
+    before: tuple[Work, WorkCost, np.ndarray] | None = None
 
-    def add(work: Work, used: np.ndarray | None) -> None:
+    def add(work: Work, used: np.ndarray | None, own: Beside | None = None) -> None:
         nonlocal before
         cost = known.of(work)
-        cycles = cost.cycles
+        cycles, lines, last, descriptors = cost.cycles, cost.lines, cost.last_slots, cost.descriptors
+        outside = np.zeros(len(shapes), bool) if own is None else own.usable
+        if own is not None:
+            cycles, lines, last, descriptors = (
+                np.where(own.usable, a, b) for a, b in (
+                    (own.more, cycles), (own.cost.lines, lines), (own.cost.last_slots, last),
+                    (own.cost.descriptors + own.descriptors, descriptors)))
         if work.name in spilled:  # strips come and go while others are computed
             cycles = np.maximum(cycles, spilled[work.name] / rate)
         if before is not None:
             wait = np.full(len(shapes), before[0].pool != work.pool)
             if before[0].writes in work.reads:
                 wait = wait | drains(before[1], ceil_div(before[0].channels_out, shapes.p_i), cost, work, latency)
-            cycles = cycles + wait * latency
+            cycles = cycles + wait * latency * ~(outside | before[2])
         mask = 1.0 if used is None else used.astype(np.float64)
-        for column, values in zip(columns, (cycles, cost.lines, cost.last_slots, cost.descriptors), strict=True):
+        for column, values in zip(columns, (cycles, lines, last, descriptors), strict=True):
             column.append(values * mask)
-        before = work, cost
+        before = work, cost, outside
 
-    for work in network.works:
+    for index, work in enumerate(network.works):
         if work.origin not in network.variants:
-            add(work, None)
+            add(work, None, beside.get(index))
         elif work.origin not in done:
             done.add(work.origin)
             for number, variant in enumerate(network.variants[work.origin]):
@@ -248,7 +258,7 @@ def _input_bytes(network: NetworkWork, shapes: ConfigTable) -> np.ndarray:
 
 
 def _flow(
-    sequence: _Sequence, ring: np.ndarray, per_line: np.ndarray, begin: np.ndarray, load: np.ndarray | float
+    sequence: _Sequence, shape: np.ndarray, ring: np.ndarray, per_line: np.ndarray, begin: np.ndarray, load: np.ndarray | float
 ) -> np.ndarray:
     """Cycle in which the last operation ends when its weights stream through the ring.
 
@@ -256,20 +266,24 @@ def _flow(
     n - ring has been used. Within an operation, use is taken as linear in time.
 
     Args:
+        shape: number of each configuration's shape: those of one shape differ in their weight memory alone.
         ring: lines of the ring; per_line: cycles that the transfer of a line takes.
         begin: cycle in which the first operation may start; load: in which the first line is there.
     """
     streaming = sequence.lines.sum(axis=0) > ring
-    if streaming.any():
-        out = np.empty(len(ring))
-        load_rows = np.broadcast_to(load, ring.shape)
-        for streams, part in ((True, np.flatnonzero(streaming)), (False, np.flatnonzero(~streaming))):
-            if part.size:
-                own = sequence.take(part)
-                own = own.pieces(ring[part].min() / 8) if streams else own
-                out[part] = _play(own, ring[part], per_line[part], begin[part], load_rows[part])
-        return out
-    return _play(sequence, ring, per_line, begin, load)
+    out = np.empty(len(ring))
+    load_rows = np.broadcast_to(load, ring.shape)
+    # where all weights fit, the ring makes no difference
+    fitting = np.flatnonzero(~streaming)
+    _, firsts, same = np.unique(shape[fitting], return_index=True, return_inverse=True)
+    for streams, every in ((True, np.flatnonzero(streaming)), (False, fitting[firsts])):
+        for first in range(0, every.size, CHUNK):
+            part = every[first:first + CHUNK]
+            own = sequence.take(part)
+            own = own.pieces(ring[every].min() / 8) if streams else own
+            out[part] = _play(own, ring[part], per_line[part], begin[part], load_rows[part])
+    out[fitting] = out[fitting[firsts]][same]
+    return out
 
 
 def _play(

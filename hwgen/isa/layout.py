@@ -101,8 +101,8 @@ COMPUTE_FIELDS: tuple[Field, ...] = (
     _f("dst_jump_o", ACT_ADDR_BITS, "... at the next output block", True),
     _f("dst_plane", ACT_ADDR_BITS, "distance of the second output word (next channel block); odd"),
     _f("res_base", ACT_ADDR_BITS,
-       "first residual word; window: number of the source word (from 0, in reading order) that is the first output's last "
-       "tap"),
+       "first residual word; window: number of the source word (from 0, in reading order) that is the first output's "
+       "last tap"),
     _f("res_jump_x", ACT_ADDR_BITS, "like dst_jump_x; window: distance to the next output's last tap", True),
     _f("res_jump_y", ACT_ADDR_BITS, "like dst_jump_y", True),
     _f("res_jump_o", ACT_ADDR_BITS, "like dst_jump_o", True),

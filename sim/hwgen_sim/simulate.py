@@ -67,7 +67,7 @@ class Frame:
     Args:
         output: int32 or int8 [C, H, W]; None after an error.
         dumps: inner tensors, of a debug image.
-        counters: the hardware's, names as in ``hwgen.driver.accelerator.COUNTERS``.
+        counters: the hardware's, names as in ``hwgen.driver.register_map.COUNTERS``.
         rows: the same per compute descriptor; None after an error.
         warm: the frame used what the one before left in the buffers.
         error: the hardware's error code; 0: none, -1: the hardware did not answer (``message`` says more).
