@@ -11,12 +11,9 @@ from hwgen.compiler.descriptor import Descriptor
 from hwgen.compiler.options import Timing
 from hwgen.compiler.result import CompiledNetwork, LayerInfo
 from hwgen.config.accelerator import AcceleratorConfig
-from hwgen.cost.timeline import load_program
+from hwgen.cost.play.programs import load_runs
 from hwgen.ir.nodes import Graph, Node, QAvgPool, QConv2d, QMaxPool
-from hwgen.isa.layout import ComputeFlag, LoadKind, Opcode
-
-#: opcodes of the unit beside the array
-WINDOW_OPCODES = (Opcode.WINDOW_CONV, Opcode.WINDOW_MAX)
+from hwgen.isa.layout import ComputeFlag, LoadKind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,13 +65,13 @@ class LayerUsage:
 
 def in_array(descriptors: Sequence[Descriptor]) -> tuple[int, ...]:
     """Positions of the descriptors that the array's sequencer runs, in program order."""
-    return tuple(n for n, d in enumerate(descriptors) if d.opcode not in WINDOW_OPCODES)
+    return tuple(n for n, d in enumerate(descriptors) if not d.window)
 
 
 def layer_usages(network: CompiledNetwork, graph: Graph) -> dict[str, LayerUsage]:
     """Usage of every layer of ``network``, which was compiled from ``graph``, by its node's name."""
-    landing = [load["beats"] * network.config.axi_bytes * (load["last_plane"] + 1)
-               for load in load_program(network.program) if load["kind"] in (LoadKind.INPUT, LoadKind.ACTIVATIONS)]
+    landing = [load.beats * network.config.axi_bytes * load.planes
+               for load in load_runs(network.program) if load.kind in (LoadKind.INPUT, LoadKind.ACTIVATIONS)]
     loads = stores = 0
     new: list[_New] = []
     for d in network.descriptors:
