@@ -112,9 +112,9 @@ def make_requests(
                                   _operand(index, "residual", slot, staged, root[op.residual]))
         for name in read:
             lasts[root[name]] = max(lasts.get(root[name], end), end)
-    for op in lowered.operations if window_apart else ():
+    for index, op in enumerate(lowered.operations) if window_apart else ():
         if isinstance(op, WindowOp) and not {root[op.src], root[op.dst]} & set(spilled):
-            constraints.apart(root[op.src], root[op.dst])
+            _apart_from_array(lowered, index, op, root, constraints)
     names = sorted(set(root.values()) - set(spilled))
     sides = constraints.groups([*names, *(name for name, _, _ in buffers)])
     return [
@@ -122,6 +122,21 @@ def make_requests(
                 max(lasts.get(name, firsts[name]), firsts[name]), *sides[name])
         for name in names if name in firsts
     ] + [Request(name, words, index, index, *sides[name]) for name, words, index in buffers]
+
+
+def _apart_from_array(
+    lowered: Lowered, index: int, op: WindowOp, root: Mapping[str, str], constraints: BankConstraints
+) -> None:
+    """What the window unit reads lies apart from what it writes, which the next convolution reads beside it, and from
+    what the convolution before reads; but that one's input is the next one's residual in an inverted residual block, and
+    then lies in the same bank (``shapes`` has the array read one word a cycle from it)."""
+    constraints.apart(root[op.src], root[op.dst])
+    before = lowered.operations[index - 1] if index else None
+    after = lowered.operations[index + 1] if index + 1 < len(lowered.operations) else None
+    if isinstance(before, ConvOp) and before.dst == op.src:
+        residual = after.residual if isinstance(after, ConvOp) and after.src == op.dst else None
+        if residual is None or root[residual] != root[before.src]:
+            constraints.apart(root[before.src], root[op.src])
 
 
 def buffer_name(index: int, kind: str, slot: int) -> str:

@@ -201,11 +201,16 @@ class Scheduler:
     # ------------------------------------------------------------ orders of the loops
     def _passes_outside(self, index: int, op: StripOp, plan: StripPlan) -> None:
         for one in self.storage.problems[index].passes(plan):
-            self.items.append(Weights(len(self.batches)))
+            # weights that the ring cannot hold would keep the strip behind them from coming, and wait for its use
+            late = one.lines * one.blocks + self.ring.segment_lines > self.ring.lines
+            if not late:
+                self.items.append(Weights(len(self.batches)))
             made: list[Descriptor] = []
             for rows in plan.strips:
                 operands = self._fetch(index, op, plan, rows, source=one.source, target=one.target,
                                        words=(one.first_word, one.words))
+                if late and not made:
+                    self.items.append(Weights(len(self.batches)))
                 found = self._descriptors(index, op, one, rows, operands, again=False)
                 self.items += [Compute(len(self.batches), len(made) + k) for k in range(len(found))]
                 made += found

@@ -93,12 +93,17 @@ def part_cycles(op: ConvOp, part: Part, config: AcceleratorConfig, timing: Timin
 
 
 def choose_parts(
-    op: ConvOp, dst: Tensor, config: AcceleratorConfig, timing: Timing, pair_allowed: bool
+    op: ConvOp, dst: Tensor, config: AcceleratorConfig, timing: Timing, pair_allowed: bool, *,
+    single_reads: bool = False,
 ) -> tuple[Part, ...]:
     """Parts of a convolution in writing order: normal blocks first, the rest in the pair shape, whichever is fastest.
 
     On equal cycles the division with fewer descriptors wins, then the one with more pair blocks (its output blocks are
     shorter, so that the next layer's first reads are farther from the last writes).
+
+    Args:
+        single_reads: on equal cycles rather more normal blocks: they read one word a cycle and leave every other one of
+            the bank to the window unit, pairs of pixels leave none.
     """
     words = op.links.shape[0]
     per_block = config.p_o // config.p_i
@@ -125,7 +130,8 @@ def choose_parts(
 
     def cost(parts: tuple[Part, ...]) -> tuple[int, int, int]:
         cycles = sum(part_cycles(op, p, config, timing) for p in parts)
-        return cycles, sum(len(p.tiling.tiles) for p in parts), sum(p.words for p in parts if not p.pair)
+        normal = sum(p.words for p in parts if not p.pair)
+        return cycles, sum(len(p.tiling.tiles) for p in parts), -normal if single_reads else normal
 
     if op.local is not None:  # the kernel's tile format was fixed when it was lowered: one part
         raise HwgenError("reconstructed kernels have a fixed shape", where=op.node)

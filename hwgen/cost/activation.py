@@ -11,7 +11,7 @@ from hwgen.cost.work import NetworkWork, Work
 from hwgen.ir.nodes import Shape
 
 #: orders of the tensors that are tried beyond the allocator's own
-TRIES = 10
+TRIES = 100
 
 
 def activation_words(network: NetworkWork, p_i: int, *, beside: bool = False) -> int:

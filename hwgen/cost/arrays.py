@@ -9,7 +9,6 @@ import numpy as np
 
 from hwgen.config.accelerator import AcceleratorConfig, RamStyle, WindowUnit
 
-
 #: kinds of window units; a table holds their numbers
 UNITS = tuple(WindowUnit)
 

@@ -1,4 +1,7 @@
-"""What remains of a window operation's time when it runs beside the convolutions around it (``hwgen.compiler.overlap``)."""
+"""What remains of a window operation's time when it runs beside the convolutions around it.
+
+A short form of ``hwgen.compiler.overlap``.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hwgen.cost.arrays import ConfigTable
+from hwgen.cost.constants import CycleConstants
 from hwgen.cost.cycles import WorkCost, window_cost, window_usable
 from hwgen.cost.lives import tensor_lives, window_groups
 from hwgen.cost.work import NetworkWork, Work
@@ -15,6 +19,8 @@ from hwgen.cost.work import NetworkWork, Work
 #: numbers of strips and of ranges of channels that are tried
 STRIPS = (2, 3, 4, 6, 8, 14, 28)
 RANGES = (2, 3, 4, 6, 8, 16)
+#: how often the convolution before a window operation reads the bank that the unit reads, which then waits for its pairs
+CONFLICTS = 0.5
 
 
 @dataclass(frozen=True)
@@ -22,7 +28,8 @@ class Beside:
     """Of a window operation; [N] each.
 
     Args:
-        usable: the unit takes it; more: cycles of its group beyond those that the array needs for the convolutions of it.
+        usable: the unit takes it.
+        more: cycles of its group beyond those that the array needs for the convolutions of it.
         cost: its own.
         descriptors: of the whole group beyond one each.
     """
@@ -33,13 +40,15 @@ class Beside:
     descriptors: np.ndarray
 
 
-def window_work(network: NetworkWork, shapes: ConfigTable, cost: Callable[[Work], WorkCost], latency: np.ndarray,
-                spilled: dict[str, np.ndarray]) -> dict[int, Beside]:
+def window_work(
+    network: NetworkWork, shapes: ConfigTable, cost: Callable[[Work], WorkCost], *, latency: np.ndarray,
+    spilled: dict[str, np.ndarray], constants: CycleConstants,
+) -> dict[int, Beside]:
     """Index of an operation that some window unit takes -> what it costs.
 
     Args:
         cost: of an operation of the array; latency: of its pipeline.
-        spilled: operation -> bytes of it that are not on the chip; a group with such runs one after the other.
+        spilled: operation -> whether some of its maps are not on the chip; a group with such runs one after the other.
     """
     out: dict[int, Beside] = {}
     groups = {index: group for group in window_groups(network) for index in group if network.works[index].windowed}
@@ -48,7 +57,7 @@ def window_work(network: NetworkWork, shapes: ConfigTable, cost: Callable[[Work]
         usable = window_usable(work, shapes)
         if not usable.any():
             continue
-        own = window_cost(work, shapes)
+        own = window_cost(work, shapes, constants)
         alone = own.cycles + 2 * latency
         group = groups.get(index, (index,))
         before = network.works[index - 1] if index - 1 in group else None
@@ -56,7 +65,7 @@ def window_work(network: NetworkWork, shapes: ConfigTable, cost: Callable[[Work]
         members = [w for w in (before, work, after) if w is not None]
         on_chip = np.ones(len(shapes), bool)
         for member in members:
-            on_chip &= spilled.get(member.name, np.zeros(len(shapes))) == 0
+            on_chip &= ~spilled.get(member.name, np.zeros(len(shapes), bool))
         if group in room:
             on_chip &= room[group]
         lines = sum((cost(w).lines for w in (before, after) if w is not None), own.lines)
@@ -64,16 +73,20 @@ def window_work(network: NetworkWork, shapes: ConfigTable, cost: Callable[[Work]
         array = sum((cost(w).cycles for w in (before, after) if w is not None), np.zeros(len(shapes)))
         best, strips = array + alone, np.ones(len(shapes))
         height = work.size_out[0]
+        halo = max(0, work.kernel[0] - work.stride[0]) * work.size_in[1] * own.blocks
+        pairs = CONFLICTS * (shapes.p_o > shapes.p_i)
         for count in (n for n in STRIPS if n <= height):
             parts = [None if w is None else cost(_strip(w, count)).cycles for w in (before, after)]
-            cycles = _play(parts[0], own.cycles / count, parts[1], count, latency)
+            unit = own.cycles / count + halo + constants.window + (0.0 if parts[0] is None else pairs * parts[0])
+            cycles = _play(parts[0], unit, parts[1], count, latency)
             better = by_rows & (cycles < best)
             best, strips = np.where(better, cycles, best), np.where(better, count, strips)
         if before is not None:
             blocks = cost(before).blocks
             for count in RANGES:
                 first, last = cost(before).cycles, 0.0 if after is None else cost(after).cycles
-                cycles = _play(first / count, own.cycles / count, None, count, latency) + last + latency
+                unit = own.cycles / count + constants.window + pairs * first / count
+                cycles = _play(first / count, unit, None, count, latency) + last + latency
                 best = np.where(on_chip & (blocks >= count) & (cycles < best), cycles, best)
         out[index] = Beside(usable=usable, more=best - array, cost=own, descriptors=(strips - 1) * len(members))
     return out
@@ -107,7 +120,9 @@ def _play(before: np.ndarray | None, window: np.ndarray, after: np.ndarray | Non
     return np.maximum(array, unit)
 
 
-def _rooms(network: NetworkWork, shapes: ConfigTable, groups: list[tuple[int, ...]]) -> dict[tuple[int, ...], np.ndarray]:
+def _rooms(
+    network: NetworkWork, shapes: ConfigTable, groups: list[tuple[int, ...]]
+) -> dict[tuple[int, ...], np.ndarray]:
     """Whether all tensors that are alive while a group runs have room together."""
     out = {}
     lives = {int(p_i): tensor_lives(network, int(p_i), groups) for p_i in np.unique(shapes.p_i)}

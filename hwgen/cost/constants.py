@@ -20,13 +20,14 @@ class CycleConstants:
         fetch: a program fetcher starts, or its descriptor was taken, to the next descriptor offered, without the words.
         load_issue, store_issue: descriptor taken to its first wait.
         wait: a count changes to the first thing a unit does that waited for it.
-        segment_issue: of the load unit, per segment; plane_issue: more for the first of a plane; ring_issue: more for weights.
+        segment_issue: of the load unit, per segment; plane_issue: more for the first of a plane; ring_issue: more for
+            weights.
         request: segment given to a channel, to its address at the memory; two cycles later than the latency says comes
             the first beat.
         landed: last beat leaves the memory, to the words counted as landed.
         verify: the same for a segment of the image: decrypted, its tag checked.
-        store_lead: store unit begins a plane, to the first beat at the memory; store_plane: last beat at the memory, to the
-            beginning of the next plane.
+        store_lead: store unit begins a plane, to the first beat at the memory; store_plane: last beat at the memory, to
+            the beginning of the next plane.
         answer: last beat of a store taken, to the store counted as complete, beyond the memory's write latency.
         dispatch: compute descriptor taken by the weight fetch, to the array's first issue, at least.
         descriptor: last issue of a descriptor to the first of the next one without a hazard.

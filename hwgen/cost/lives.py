@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from hwgen.cost.work import NetworkWork
+from hwgen.config.accelerator import AcceleratorConfig
+from hwgen.cost.arrays import ConfigTable
+from hwgen.cost.cycles import folds_input
+from hwgen.cost.work import NetworkWork, Work
 
 
 @dataclass
@@ -61,11 +64,24 @@ def tensor_lives(network: NetworkWork, p_i: int, groups: Iterable[tuple[int, ...
             if index in ends:
                 out.last[work.writes] = ends[index]
         for name in work.reads:
-            if name not in out.words:  # the network's input, folded or not: the larger of both
-                folded = -(-work.channels_in * work.kernel[0] * work.kernel[1] // p_i) * (work.pixels | 1)
+            if name not in out.words:  # the network's input
                 plain = -(-channels // p_i) * (height * width | 1)
-                out.words[name], out.first[name] = max(folded if work.from_input else plain, plain), -1
+                out.words[name], out.first[name] = folded_words(work, p_i) or plain, -1
                 out.source = out.source or name
             out.last[name] = max(out.last.get(name, 0), ends.get(index, index))
             out.readers[name] = out.readers.get(name, 0) + 1
     return out
+
+
+def folded_words(work: Work, p_i: int) -> int:
+    """Words of the network's input if ``work``, the first convolution, has its taps in the channel lanes; 0: it has not.
+
+    The decision (``hwgen.cost.cycles.folds_input``) hardly depends on more than ``p_i``; here it is made for a wide
+    array on two ports.
+    """
+    if not work.from_input or work.pool or work.groups > 1:
+        return 0
+    config = AcceleratorConfig(p_i=p_i, p_o=2 * p_i, line_columns=2, axi_ports=2)
+    if not folds_input(work, ConfigTable.of([config]))[0]:
+        return 0
+    return -(-work.channels_in * work.kernel[0] * work.kernel[1] // p_i) * (work.pixels | 1)

@@ -12,18 +12,16 @@ from hwgen.cost.arrays import ConfigTable
 from hwgen.cost.beside import Beside, window_work
 from hwgen.cost.constants import CYCLES, CycleConstants
 from hwgen.cost.cycles import WorkCost, ceil_div, drains, folds_input, pipeline_latencies, work_cost
+from hwgen.cost.flow import Sequence, WeightStream, flow
+from hwgen.cost.memory import MemoryModel
 from hwgen.cost.spill import NOTHING, spill
-from hwgen.cost.timeline import MemoryModel
+from hwgen.cost.strips import StripTable, Surroundings
 from hwgen.cost.work import NetworkWork, Variant, Work
 
 #: pieces in which the compiler lets the input come, so that the first layer starts early
 INPUT_PIECES = 4
-#: pieces in which an operation is followed whose weights are more than an eighth of the ring
-STREAM_PIECES = 4
 #: bytes of a segment: the ring takes a whole one or none
 SEGMENT_BYTES = 16384
-#: configurations that are followed at once, few enough to stay in a processor's cache
-CHUNK = 2048
 #: strips in which a map comes that does not fit on the chip
 STRIPS = 16
 #: fields that decide the cycles of an operation whose weights are there
@@ -60,30 +58,6 @@ class NetworkCost:
     choices: dict[str, np.ndarray]
 
 
-@dataclass(frozen=True)
-class _Sequence:
-    """Operations in order: cycles, weight lines, slots of the last step, descriptors; [operations, configurations]."""
-
-    cycles: np.ndarray
-    lines: np.ndarray
-    last: np.ndarray
-    descriptors: np.ndarray
-
-    def pieces(self, lines: float) -> _Sequence:
-        """Operations with more than ``lines`` weight lines on some configuration in ``STREAM_PIECES`` equal pieces."""
-        parts = np.where(self.lines.max(axis=1, initial=0) > lines, STREAM_PIECES, 1)
-        ends = np.cumsum(parts) - 1
-        cycles, own, descriptors = (np.repeat(a / parts[:, None], parts, axis=0)
-                                    for a in (self.cycles, self.lines, self.descriptors))
-        last = np.zeros_like(cycles)
-        last[ends] = self.last
-        return _Sequence(cycles, own, last, descriptors)
-
-    def take(self, row: np.ndarray) -> _Sequence:
-        """The columns at ``row``."""
-        return _Sequence(self.cycles[:, row], self.lines[:, row], self.last[:, row], self.descriptors[:, row])
-
-
 def network_cost(network: NetworkWork, table: ConfigTable, memory: MemoryModel, packing: DspPacking,
                  constants: CycleConstants = CYCLES) -> NetworkCost:
     """Predicted cost of ``network`` on every row of ``table``."""
@@ -100,7 +74,7 @@ def _distinct_cost(network: NetworkWork, table: ConfigTable, memory: MemoryModel
     costs = _Costs(shapes, constants)
     spills = _Spills(network, shapes)
     chosen = {name: _choose(variants, costs, rate) for name, variants in network.variants.items()}
-    sequence = _sequence(network, costs, chosen, packing, spilled=spills.bytes, rate=rate)
+    sequence = _sequence(network, costs, chosen, packing, strips=spills.strips, memory=memory, constants=constants)
     input_bytes = _input_bytes(network, shapes)
     output_bytes = np.full(len(shapes), network.output_values * 4.0)
 
@@ -122,20 +96,20 @@ def _distinct_cost(network: NetworkWork, table: ConfigTable, memory: MemoryModel
 
     per_line = table.line_bytes * (1 + 1 / 1024) / rate
     ring = table.weight_lines - SEGMENT_BYTES / table.line_bytes
-    cold = finish + _flow(sequence, row, ring, per_line, ready + lead + landed, ready + lead + constants.verify)
+    stream = WeightStream(shape=row, ring=ring, per_line=per_line, begin=ready + lead + landed,
+                          load=np.broadcast_to(ready + lead + constants.verify, ring.shape))
+    cold = finish + flow(sequence, stream)
     compute = sequence.cycles.sum(axis=0)
     steady = start + landed + compute + finish
     again = np.flatnonzero(~resident)
     if again.size:
-        from_cycle = (start + landed)[again]
-        refill = _flow(sequence.take(again), row[again], ring[again], per_line[again], from_cycle,
-                       start + constants.verify)
-        steady[again] = finish[again] + refill
-    stream = total_lines * table.line_bytes
+        refill = replace(stream, begin=start + landed, load=np.broadcast_to(start + constants.verify, ring.shape))
+        steady[again] = finish[again] + flow(sequence.take(again), refill.take(again))
+    streamed = total_lines * table.line_bytes
     return NetworkCost(
         cold=cold, steady=steady, compute=compute, lines=total_lines,
-        dram_bytes_cold=stream + program_bytes + input_bytes + output_bytes + spilled,
-        dram_bytes_steady=np.where(resident, 0.0, stream) + input_bytes + output_bytes + spilled,
+        dram_bytes_cold=streamed + program_bytes + input_bytes + output_bytes + spilled,
+        dram_bytes_steady=np.where(resident, 0.0, streamed) + input_bytes + output_bytes + spilled,
         descriptors=sequence.descriptors.sum(axis=0), transfers=spills.transfers[row], spilled_bytes=spilled,
         possible=spills.possible[row],
         choices={name: number[row] for name, number in chosen.items()},
@@ -150,8 +124,8 @@ class _Spills:
         row = row.reshape(-1)
         need = {int(p_i): activation_words(network, int(p_i)) for p_i in np.unique(sizes[0])}
         found = [spill(network, int(p_i), int(words)) if need[int(p_i)] > words else NOTHING for p_i, words in sizes.T]
-        names = {name for one in found for name in one.bytes}
-        self.bytes = {name: np.array([one.bytes.get(name, 0.0) for one in found])[row] for name in names}
+        names = {name for one in found for name in one.strips}
+        self.strips = {name: StripTable.of([one.strips.get(name) for one in found]).take(row) for name in names}
         self.total = np.array([one.total for one in found])[row]
         self.transfers = np.array([one.transfers for one in found])[row]
         self.possible = np.array([one.possible for one in found])[row]
@@ -192,13 +166,15 @@ def _choose(variants: tuple[Variant, ...], known: _Costs, rate: np.ndarray) -> n
 
 def _sequence(
     network: NetworkWork, known: _Costs, chosen: dict[str, np.ndarray], packing: DspPacking, *,
-    spilled: dict[str, np.ndarray], rate: np.ndarray,
-) -> _Sequence:
+    strips: dict[str, StripTable], memory: MemoryModel, constants: CycleConstants,
+) -> Sequence:
     """Every operation that any shape uses, with zero cost where another variant is chosen there."""
     shapes = known.shapes
     columns: tuple[list[np.ndarray], ...] = ([], [], [], [])
     latency = pipeline_latencies(shapes, packing).astype(np.float64)
-    beside = window_work(network, shapes, known.of, latency, spilled)
+    beside = window_work(network, shapes, known.of, latency=latency, constants=constants,
+                         spilled={name: one.used for name, one in strips.items()})
+    surroundings = Surroundings(shapes, memory, latency, constants)
     done: set[str] = set()
     before: tuple[Work, WorkCost, np.ndarray] | None = None
 
@@ -212,8 +188,9 @@ def _sequence(
                 np.where(own.usable, a, b) for a, b in (
                     (own.more, cycles), (own.cost.lines, lines), (own.cost.last_slots, last),
                     (own.cost.descriptors + own.descriptors, descriptors)))
-        if work.name in spilled:  # strips come and go while others are computed
-            cycles = np.maximum(cycles, spilled[work.name] / rate)
+        if work.name in strips:
+            cycles = strips[work.name].cycles(cycles, cost.steps, surroundings)
+            descriptors = np.maximum(descriptors, strips[work.name].count)
         if before is not None:
             wait = np.full(len(shapes), before[0].pool != work.pool)
             if before[0].writes in work.reads:
@@ -234,7 +211,7 @@ def _sequence(
                 if used.any():
                     for own in variant.works:
                         add(own, used)
-    return _Sequence(*(np.stack(column) for column in columns))
+    return Sequence(*(np.stack(column) for column in columns))
 
 
 def _input_overlap(network: NetworkWork, known: _Costs) -> np.ndarray:
@@ -255,65 +232,3 @@ def _input_bytes(network: NetworkWork, shapes: ConfigTable) -> np.ndarray:
         folded = ceil_div(first.channels_in * first.kernel[0] * first.kernel[1], shapes.p_i) * first.pixels
         words = np.where(folds_input(first, shapes), folded, words)
     return (words * shapes.p_i).astype(np.float64)
-
-
-def _flow(
-    sequence: _Sequence, shape: np.ndarray, ring: np.ndarray, per_line: np.ndarray, begin: np.ndarray, load: np.ndarray | float
-) -> np.ndarray:
-    """Cycle in which the last operation ends when its weights stream through the ring.
-
-    An operation ends when it has been computed and its last weights have come; the weights of line n come once line
-    n - ring has been used. Within an operation, use is taken as linear in time.
-
-    Args:
-        shape: number of each configuration's shape: those of one shape differ in their weight memory alone.
-        ring: lines of the ring; per_line: cycles that the transfer of a line takes.
-        begin: cycle in which the first operation may start; load: in which the first line is there.
-    """
-    streaming = sequence.lines.sum(axis=0) > ring
-    out = np.empty(len(ring))
-    load_rows = np.broadcast_to(load, ring.shape)
-    # where all weights fit, the ring makes no difference
-    fitting = np.flatnonzero(~streaming)
-    _, firsts, same = np.unique(shape[fitting], return_index=True, return_inverse=True)
-    for streams, every in ((True, np.flatnonzero(streaming)), (False, fitting[firsts])):
-        for first in range(0, every.size, CHUNK):
-            part = every[first:first + CHUNK]
-            own = sequence.take(part)
-            own = own.pieces(ring[every].min() / 8) if streams else own
-            out[part] = _play(own, ring[part], per_line[part], begin[part], load_rows[part])
-    out[fitting] = out[fitting[firsts]][same]
-    return out
-
-
-def _play(
-    sequence: _Sequence, ring: np.ndarray, per_line: np.ndarray, begin: np.ndarray, load: np.ndarray | float
-) -> np.ndarray:
-    """``_flow`` where the weights of all configurations fit into the ring, or those of none."""
-    count, rows = len(sequence.cycles), np.arange(len(ring))
-    end, loaded = np.broadcast_to(begin, ring.shape), np.broadcast_to(load, ring.shape)
-    used = np.cumsum(sequence.lines, axis=0)
-    transfer = sequence.lines * per_line
-    streams = bool((used[-1] > ring).any())
-    starts, ends = (np.empty((count, len(ring))) if streams else None for _ in range(2))
-    pointer = np.zeros(len(ring), np.int64)  # operation whose end makes room
-    room: np.ndarray | float = 0.0
-    for k in range(count):
-        before = room  # when there was room for all earlier weights, and so for the first of these
-        need = used[k] - ring
-        if starts is not None and ends is not None and k and bool((need > 0).any()):
-            while True:
-                behind = (used[pointer, rows] < need) & (pointer < k - 1)
-                if not behind.any():
-                    break
-                pointer += behind
-            own = np.maximum(sequence.lines[pointer, rows], 1)
-            share = np.clip(1 - (used[pointer, rows] - need) / own, 0, 1)
-            when = starts[pointer, rows] + share * (ends[pointer, rows] - starts[pointer, rows])
-            room = np.where(need > 0, when, 0.0)
-        loaded = np.maximum(np.maximum(loaded, before) + transfer[k], room)
-        arrived = np.where(sequence.lines[k] > 0, loaded + sequence.last[k], 0.0)
-        begin_k, end = end, np.maximum(end + sequence.cycles[k], arrived)
-        if starts is not None and ends is not None:
-            starts[k], ends[k] = begin_k, end
-    return end

@@ -1,8 +1,8 @@
 """Predicted cycles of a compiled program: its units play a frame against each other as in the hardware.
 
 The load unit and its channels, the store unit, the weight fetch with the array, and the window unit are processes
-(``hwgen.cost.play``) that wait for one another's counts and share the memory's bandwidth and the ports of the activation
-memory.
+(``hwgen.cost.play``) that wait for one another's counts and share the memory's bandwidth and the ports of the
+activation memory.
 """
 
 from __future__ import annotations
@@ -12,34 +12,17 @@ from dataclasses import dataclass
 from hwgen.compiler.descriptor import Descriptor
 from hwgen.compiler.result import CompiledNetwork
 from hwgen.config.accelerator import AcceleratorConfig
-from hwgen.config.board import Board
 from hwgen.cost.constants import CYCLES, CycleConstants
+from hwgen.cost.memory import MemoryModel
 from hwgen.cost.play.compute import Array, Span
 from hwgen.cost.play.events import Process
 from hwgen.cost.play.frame import Frame
 from hwgen.cost.play.loads import LoadUnit
 from hwgen.cost.play.stores import StoreUnit
 from hwgen.cost.play.window import WindowUnit
+from hwgen.errors import HwgenError
 
-#: cycles of a write's answer, as simulated
-WRITE_LATENCY = 20
-
-__all__ = ["MemoryModel", "Prediction", "Span", "Timeline", "descriptor_bytes", "predict"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class MemoryModel:
-    """The external memory: bytes per cycle in one pool for everything; cycles to a read's first beat and of a write's
-    answer."""
-
-    bytes_per_cycle: float
-    latency: int
-    write_latency: int = WRITE_LATENCY
-
-    @classmethod
-    def of(cls, board: Board) -> MemoryModel:
-        """The memory of a board."""
-        return cls(bytes_per_cycle=board.bytes_per_cycle, latency=board.latency_cycles)
+__all__ = ["Prediction", "Span", "Timeline", "descriptor_bytes", "predict"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +49,11 @@ class Prediction:
 
 
 def predict(network: CompiledNetwork, memory: MemoryModel, constants: CycleConstants = CYCLES) -> Prediction:
-    """Cycles of a cold frame and of a following one."""
+    """Cycles of a cold frame and of a following one.
+
+    Raises:
+        HwgenError: the program would not come to its end.
+    """
     return Prediction(cold=_play(network, memory, constants, warm=False),
                       steady=_play(network, memory, constants, warm=True))
 
@@ -88,6 +75,11 @@ def _play(network: CompiledNetwork, memory: MemoryModel, constants: CycleConstan
     frame.clock.start(begin())
     frame.clock.start(window.run())
     frame.clock.run()
+    if len(frame.retirements) < len(network.descriptors):
+        stuck = len(frame.retirements)
+        raise HwgenError(
+            f"the program stops: compute descriptor {stuck} ({network.descriptors[stuck].node}) waits for what comes "
+            "behind it", where=network.name, hint="this is a mistake of the compiler: please report it")
     done = max(frame.retirements, default=0.0)
     answered = frame.stored.times[-1] if frame.stored.times else 0.0
     line_bytes = network.config.line_bytes

@@ -70,8 +70,8 @@ def in_array(descriptors: Sequence[Descriptor]) -> tuple[int, ...]:
 
 def layer_usages(network: CompiledNetwork, graph: Graph) -> dict[str, LayerUsage]:
     """Usage of every layer of ``network``, which was compiled from ``graph``, by its node's name."""
-    landing = [load.beats * network.config.axi_bytes * load.planes
-               for load in load_runs(network.program) if load.kind in (LoadKind.INPUT, LoadKind.ACTIVATIONS)]
+    landing = [run.beats * network.config.axi_bytes * run.planes
+               for run in load_runs(network.program) if run.kind in (LoadKind.INPUT, LoadKind.ACTIVATIONS)]
     loads = stores = 0
     new: list[_New] = []
     for d in network.descriptors:

@@ -16,8 +16,8 @@ import numpy as np
 from hwgen.config.accelerator import DspPacking
 from hwgen.cost.arrays import ConfigTable
 from hwgen.cost.cycles import work_cost
+from hwgen.cost.memory import MemoryModel
 from hwgen.cost.network import NetworkCost, network_cost
-from hwgen.cost.timeline import MemoryModel
 from hwgen.cost.work import NetworkWork, Variant
 from hwgen.passes.plan import TTChoice
 

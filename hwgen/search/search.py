@@ -14,9 +14,9 @@ from hwgen.config.board import Board, Resources
 from hwgen.cost.activation import activation_words
 from hwgen.cost.arrays import ConfigTable
 from hwgen.cost.energy import energy_uj
+from hwgen.cost.memory import MemoryModel
 from hwgen.cost.network import NetworkCost, network_cost
 from hwgen.cost.resources import NAMES, ResourceTable, estimate
-from hwgen.cost.timeline import MemoryModel
 from hwgen.cost.work import NetworkWork, network_work
 from hwgen.errors import HwgenError
 from hwgen.ir.nodes import Graph

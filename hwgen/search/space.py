@@ -111,7 +111,8 @@ def _bank_sizes(board: Board, p_i: int, ultra: int, needs: Sequence[int]) -> lis
         low, high = 0, 1 << 8
         while high - low > 1:
             middle = (low + high) // 2
-            low, high = (middle, high) if activation_blocks(p_i, middle * step, ultra) <= share * have else (low, middle)
+            fits = bool(activation_blocks(p_i, middle * step, ultra) <= share * have)
+            low, high = (middle, high) if fits else (low, middle)
         return low * step
 
     sizes = {-(-need // step) * step for need in needs}

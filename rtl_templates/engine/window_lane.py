@@ -54,13 +54,13 @@ class WindowLane(wiring.Component):
 
     def _maximum(self, m: Module) -> Signal:
         """Maximum of the taps that count, -128 without any."""
-        greatest = Const(0, 8)  # value + 128: what does not count is 0
+        greatest = Const(0, 8)  # value + 128: nothing is less than 0
         for e in range(self.config.window_taps):
             tap = self.columns.word_select(e // self.config.window_kernel, 8)
-            candidate = Cat(tap[:7], ~tap[7]) & self.inside[e].replicate(8)
+            candidate = Cat(tap[:7], ~tap[7])
             larger = Signal(8, name=f"greatest_{e}")
             with m.If(self.shift):
-                m.d.sync += larger.eq(Mux(candidate > greatest, candidate, greatest))
+                m.d.sync += larger.eq(Mux(self.inside[e] & (candidate > greatest), candidate, greatest))
             greatest = larger
         return Cat(greatest[:7], ~greatest[7]).as_signed()
 

@@ -75,21 +75,25 @@ def words_between(d: Descriptor) -> int:
         return 0
     parities = tuple(stride % 2 for stride in d.src_strides)
     return d.blocks * _words_between(
-        d.counts[:5], parities, d.src_base % 2, (d.iy_base, *d.iy_strides[:4]), (d.ix_base, *d.ix_strides[:4]),
-        (d.height, d.width), ComputeFlag.PAIR in d.flags)
+        d.counts[:5], (d.src_base % 2, *parities), (d.iy_base, *d.iy_strides[:4], d.height),
+        (d.ix_base, *d.ix_strides[:4], d.width), pair=ComputeFlag.PAIR in d.flags)
 
 
 @cache
-def _words_between(counts: tuple[int, ...], parities: tuple[int, ...], base: int, rows: tuple[int, ...],
-                   columns: tuple[int, ...], size: tuple[int, int], pair: bool) -> int:
-    """``words_between`` of one output block; ``parities``: of the source strides, ``base``: of the first address."""
+def _words_between(counts: tuple[int, ...], address: tuple[int, ...], rows: tuple[int, ...], columns: tuple[int, ...],
+                   *, pair: bool) -> int:
+    """``words_between`` of one output block.
+
+    Args:
+        address: parity of the first address, and of its strides; rows, columns: the first one, strides, size of the map.
+    """
     at = np.indices(counts[3::-1])[::-1]  # of loops l0 .. l3; l0 is the innermost
-    row, column, parity = (first + sum(one * stride for one, stride in zip(at, strides, strict=True))
-                           for first, strides in ((rows[0], rows[1:]), (columns[0], columns[1:]), (base, parities[:4])))
-    inside = (row >= 0) & (row < size[0])
+    row, column, parity = (first + sum(one * stride for one, stride in zip(at, strides[:4], strict=True))
+                           for first, *strides in (rows, columns, address))
+    inside = (row >= 0) & (row < rows[-1])
     used = np.zeros((2, *inside.shape), bool)
     for word in range(2 if pair else 1):
-        hit = inside & (column + word >= 0) & (column + word < size[1])
+        hit = inside & (column + word >= 0) & (column + word < columns[-1])
         for half in range(2):
             used[half] |= hit & ((parity + word) % 2 == half)
     free = (~used[0] + 2 * ~used[1]).reshape(-1)  # bit 0: even words, bit 1: odd ones
@@ -98,7 +102,7 @@ def _words_between(counts: tuple[int, ...], parities: tuple[int, ...], base: int
             zip(free[starts], np.diff(starts, append=free.size), strict=True) if kind]
     got = 0
     for block in range(counts[4]):
-        flip = block * parities[4] % 2
+        flip = block * address[5] % 2
         for kind, length in runs:
             if kind == 3:
                 got += length

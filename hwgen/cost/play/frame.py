@@ -23,7 +23,8 @@ class Frame:
         warm: what the frame before left is used.
 
     Attributes:
-        window_lines, window_taken: lines that the weight fetch has put into the window unit's queue, and that have left it.
+        window_lines, window_taken: lines that the weight fetch has put into the window unit's queue, and that have left
+            it.
         window_handed, window_times: descriptors handed out to the window unit, and when.
         loaded, freed: lines of the weight stream that are there, and that have been used for the last time.
         landed, stored, progress: loads of activations, stores, compute descriptors.

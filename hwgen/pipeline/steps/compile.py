@@ -13,7 +13,8 @@ from hwgen.compiler.options import CompileOptions
 from hwgen.compiler.result import CompiledNetwork
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.config.board import load_board
-from hwgen.cost.timeline import MemoryModel, Timeline, predict
+from hwgen.cost.memory import MemoryModel
+from hwgen.cost.timeline import Timeline, predict
 from hwgen.cost.usage import layer_usages
 from hwgen.errors import HwgenError
 from hwgen.ir.nodes import Graph, QConv2d

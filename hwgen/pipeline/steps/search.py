@@ -9,8 +9,8 @@ from typing import Any
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.config.board import Board, load_board
 from hwgen.cost.arrays import ConfigTable
+from hwgen.cost.memory import MemoryModel
 from hwgen.cost.resources import estimate
-from hwgen.cost.timeline import MemoryModel
 from hwgen.cost.work import network_work
 from hwgen.errors import HwgenError
 from hwgen.ir.nodes import Graph, TTExecution

@@ -9,9 +9,10 @@ from hwgen.cost.play.compute import words_between
 from hwgen.isa.layout import ComputeFlag, Opcode
 
 
-def convolution(width: int, height: int, rows: int, kernel: int, blocks_in: int, *, first: int, pair: bool = True,
-                stride: int = 1) -> Descriptor:
-    """Rows [first, first + rows) of a convolution that keeps the map's size (at stride 1)."""
+def convolution(width: int, height: int, rows: int, kernel: int, *, first: int, pair: bool = True, stride: int = 1,
+                ) -> Descriptor:
+    """Rows [first, first + rows) of a convolution of three input blocks that keeps the map's size (at stride 1)."""
+    blocks_in = 3
     pad = kernel // 2
     step = 2 if pair else stride
     columns = -(-width // (2 if pair else stride))
@@ -50,10 +51,10 @@ def step_by_step(d: Descriptor) -> int:
 @pytest.mark.parametrize("first", [0, 4, 9])
 def test_words_between_pairs(width: int, kernel: int, rows: int, first: int) -> None:
     rows = min(rows, 12 - first)
-    d = convolution(width, 12, rows, kernel, 3, first=first)
+    d = convolution(width, 12, rows, kernel, first=first)
     assert words_between(d) == pytest.approx(step_by_step(d), abs=2)  # the second block begins where the first ended
 
 
 def test_words_between_at_stride_two() -> None:
-    d = convolution(24, 24, 4, 3, 2, first=4, pair=False, stride=2)
+    d = convolution(24, 24, 4, 3, first=4, pair=False, stride=2)
     assert words_between(d) == pytest.approx(step_by_step(d), abs=2)
