@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hwgen.config.accelerator import AcceleratorConfig
+from hwgen.config.accelerator import AcceleratorConfig, WindowUnit
 from hwgen_sim import dram_model_source
 from hwgen_sim.runner import SimulatorSource
-from rtl_templates.engine.tensor_engine import COUNTERS
+from rtl_templates.engine.counters import COUNTERS
 
 TOP = "bench"
 #: signal -> width, driven by the accelerator
@@ -22,7 +22,9 @@ _LITE_IN = {"awaddr": 12, "awvalid": 1, "wdata": 32, "wvalid": 1, "bready": 1, "
 _LITE_OUT = {"awready": 1, "wready": 1, "bresp": 2, "bvalid": 1, "arready": 1, "rdata": 32, "rresp": 2, "rvalid": 1}
 #: input of cycle_monitor.sv -> signal inside the accelerator
 _MONITORED = {"cycles": "frame.cycles", "counters": "engine.counters", "issued": "engine.sequencer.retire",
-              "finished": "engine.sequencer.finished"}
+              "finished": "frame.finished"}
+#: of a configuration that has the unit
+_MONITORED_WINDOW = {"beside": "engine.window.retired"}
 #: smallest memory: 64 MiB
 MINIMUM_LOG2_WORDS = 22
 
@@ -31,9 +33,11 @@ def _is_write(signal: str) -> bool:
     return signal.startswith(_WRITE_CHANNELS)
 
 
-def accelerator_ports(ports: int, module: str) -> str:
+def accelerator_ports(config: AcceleratorConfig, module: str) -> str:
     """Verilog module ``accelerator_ports``: the accelerator with its ports' signals side by side in vectors, and the
     monitor of its counters."""
+    ports = config.axi_ports
+
     def bits(width: int) -> str:
         return f"[{width - 1}:0] "
 
@@ -54,7 +58,9 @@ def accelerator_ports(ports: int, module: str) -> str:
                 connections.append(f".m_axi_{port}_{name}({part})")
             elif name in _FROM_ACCELERATOR:
                 constants.append(f"  assign {part} = 0;")
-    watched = [".clk(clk)", ".rst(rst)", *(f".{name}(accelerator.{path})" for name, path in _MONITORED.items())]
+    paths = _MONITORED | (_MONITORED_WINDOW if config.window is not WindowUnit.NONE else {})
+    watched = [".clk(clk)", ".rst(rst)", *(f".{name}(accelerator.{path})" for name, path in paths.items()),
+               *(f".{name}(1'b0)" for name in _MONITORED_WINDOW if name not in paths)]
     return ("module accelerator_ports (\n    " + ",\n    ".join(declarations) + "\n);\n" + "\n".join(constants)
             + f"\n  {module} accelerator (\n    " + ",\n    ".join(connections) + "\n  );"
             + f"\n  cycle_monitor #(.COUNTERS({len(COUNTERS)}), .BUSY({COUNTERS.index('busy')})) monitor (\n    "
@@ -79,7 +85,7 @@ def simulator_source(
     log2_words = max(MINIMUM_LOG2_WORDS, (max(1, memory_bytes // 16) - 1).bit_length())
     files = {
         "accelerator.v": verilog,
-        "accelerator_ports.sv": accelerator_ports(config.axi_ports, module),
+        "accelerator_ports.sv": accelerator_ports(config, module),
         "dram_model.sv": dram_model_source(),
         **{name: (Path(__file__).parent / name).read_text() for name in ("bench.sv", "cycle_monitor.sv")},
     }
