@@ -33,19 +33,22 @@ def _is_write(signal: str) -> bool:
     return signal.startswith(_WRITE_CHANNELS)
 
 
+def port_declarations(ports: int) -> list[str]:
+    """Ports of module ``accelerator_ports``: the signals of ``ports`` memory ports side by side in vectors."""
+    def bits(width: int) -> str:
+        return f"[{width - 1}:0] "
+
+    return ["input logic clk", "input logic rst", "output logic irq",
+            *(f"output logic {bits(ports * width)}{name}" for name, width in _FROM_ACCELERATOR.items()),
+            *(f"input logic {bits(ports * width)}{name}" for name, width in _FROM_MEMORY.items()),
+            *(f"input logic {bits(width)}{name}_l" for name, width in _LITE_IN.items()),
+            *(f"output logic {bits(width)}{name}_l" for name, width in _LITE_OUT.items())]
+
+
 def accelerator_ports(config: AcceleratorConfig, module: str) -> str:
     """Verilog module ``accelerator_ports``: the accelerator with its ports' signals side by side in vectors, and the
     monitor of its counters."""
     ports = config.axi_ports
-
-    def bits(width: int) -> str:
-        return f"[{width - 1}:0] "
-
-    declarations = ["input logic clk", "input logic rst", "output logic irq"]
-    declarations += [f"output logic {bits(ports * width)}{name}" for name, width in _FROM_ACCELERATOR.items()]
-    declarations += [f"input logic {bits(ports * width)}{name}" for name, width in _FROM_MEMORY.items()]
-    declarations += [f"input logic {bits(width)}{name}_l" for name, width in _LITE_IN.items()]
-    declarations += [f"output logic {bits(width)}{name}_l" for name, width in _LITE_OUT.items()]
     connections = [".clk(clk)", ".rst(rst)", ".irq(irq)", ".s_axil_awprot(3'b0)", ".s_axil_arprot(3'b0)",
                    ".s_axil_wstrb(4'hf)"]
     connections += [f".s_axil_{name}({name}_l)" for name in (*_LITE_IN, *_LITE_OUT)]
@@ -61,7 +64,8 @@ def accelerator_ports(config: AcceleratorConfig, module: str) -> str:
     paths = _MONITORED | (_MONITORED_WINDOW if config.window is not WindowUnit.NONE else {})
     watched = [".clk(clk)", ".rst(rst)", *(f".{name}(accelerator.{path})" for name, path in paths.items()),
                *(f".{name}(1'b0)" for name in _MONITORED_WINDOW if name not in paths)]
-    return ("module accelerator_ports (\n    " + ",\n    ".join(declarations) + "\n);\n" + "\n".join(constants)
+    declarations = ",\n    ".join(port_declarations(ports))
+    return (f"module accelerator_ports (\n    {declarations}\n);\n" + "\n".join(constants)
             + f"\n  {module} accelerator (\n    " + ",\n    ".join(connections) + "\n  );"
             + f"\n  cycle_monitor #(.COUNTERS({len(COUNTERS)}), .BUSY({COUNTERS.index('busy')})) monitor (\n    "
             + ",\n    ".join(watched) + "\n  );\nendmodule\n")
