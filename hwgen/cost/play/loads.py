@@ -52,7 +52,7 @@ class LoadUnit:
         if not frame.warm:
             run = frame.network.runs[0]
             yield from self._issue(LoadRun(
-                kind=LoadKind.PROGRAM, resident=False, beats=run.beats, full=1 << run.segment_log2, planes=1,
+                kind=LoadKind.PROGRAM, resident=False, beats=run.beats, full=1 << run.segment_log2, planes=1, dest=0,
                 wait_progress=0, wait_store=0, words=1))
             if not frame.program.value:
                 yield frame.program.reaches(1)
@@ -78,7 +78,8 @@ class LoadUnit:
         frame, c = self._frame, self._frame.constants
         weights = run.kind is LoadKind.WEIGHTS
         line_beats = frame.config.line_bytes // 16
-        target = {LoadKind.WEIGHTS: frame.lines, LoadKind.PROGRAM: frame.program_words}.get(run.kind, frame.words)
+        words = frame.words[frame.bank(run.dest)]
+        target = {LoadKind.WEIGHTS: frame.lines, LoadKind.PROGRAM: frame.program_words}.get(run.kind, words)
         self._now += c.load_issue
         yield from self._wait(frame.progress, run.wait_progress)
         yield from self._wait(frame.stored, run.wait_store)
