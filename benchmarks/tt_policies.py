@@ -62,11 +62,14 @@ ENGINE = AcceleratorConfig(act_words=16384)
 ORDERS = ("I|HW|O", "I·HW|O", "I·HW·O", "I+HW|O", "I+HW+O")
 SMALL = AcceleratorConfig(p_i=8, p_o=16, acc_depth=128, act_words=16384, weight_lines=1024, axi_ports=1,
                           program_words=1024)
-#: points that are simulated on the small engine, and their orders: with the smaller rank the chain is fastest, with the
-#: larger one it is slowest
-SIMULATED = tuple(Point(channels_in=32, channels_out=32, ranks=ranks, size=32, kernel=4, stride=4, bytes_per_cycle=8)
-                  for ranks in ((8, 16), (16, 16)))
-SIMULATED_ORDERS = ("I|HW|O", "I·HW|O", "I+HW|O")
+#: points that are simulated, and on which engine: of the first two the chain is fastest with the smaller rank and slowest
+#: with the larger one, in the third one (little memory bandwidth, a small map) a kernel made on the chip is fastest
+SIMULATED = (
+    *((Point(channels_in=32, channels_out=32, ranks=ranks, size=32, kernel=4, stride=4, bytes_per_cycle=8), SMALL)
+      for ranks in ((8, 16), (16, 16))),
+    (Point(channels_in=64, channels_out=64, ranks=(32, 32), size=8, stride=2, bytes_per_cycle=2), AcceleratorConfig()),
+)
+SIMULATED_ORDERS = ("I|HW|O", "I·HW|O", "I+HW|O", "I+HW+O")
 
 
 def variant_cycles(variant: Variant, table: ConfigTable, rate: float) -> dict[str, float]:
@@ -123,9 +126,10 @@ def program_cycles(graph: Graph, work: NetworkWork, numbers: dict[str, int], con
 def measure_sweep() -> list[dict[str, Any]]:
     """Cold frames at every point of the sweep, every order."""
     rows = []
-    for channels, share, size, rate in itertools.product(CHANNELS, SHARES, SIZES, MEMORIES):
-        point = Point(channels_in=channels, channels_out=channels, ranks=(max(RANK, int(share * channels)), RANK),
-                      size=size, stride=STRIDE, bytes_per_cycle=rate)
+    ranks = dict.fromkeys((channels, max(RANK, int(share * channels))) for channels in CHANNELS for share in SHARES)
+    for (channels, rank), size, rate in itertools.product(ranks, SIZES, MEMORIES):
+        point = Point(channels_in=channels, channels_out=channels, ranks=(rank, RANK), size=size, stride=STRIDE,
+                      bytes_per_cycle=rate)
         orders = analytic(point, ENGINE)
         rows.append({
             "channels": channels, "rank": point.ranks[0], "map": size, "bytes_per_cycle": rate,
@@ -136,16 +140,16 @@ def measure_sweep() -> list[dict[str, Any]]:
     return rows
 
 
-def simulate_point(point: Point, choice: TTChoice, folder: Path) -> tuple[int, bool]:
-    """Cycles of a cold frame on the simulated small engine, and whether every output bit is right."""
+def simulate_point(point: Point, choice: TTChoice, config: AcceleratorConfig, folder: Path) -> tuple[int, bool]:
+    """Cycles of a cold frame in simulation, and whether every output bit is right."""
     graph = quantised_layer(point, choice)
-    network = compile_network(graph, SMALL)
+    network = compile_network(graph, config)
     pixels = np.random.default_rng(1).normal(size=(1, *graph.input_node().shape)).astype(np.float32)
     inputs = integer_inputs(graph, pixels)
     key = Key(bytes(range(16)))
     image = folder / "model.img"
     image.write_bytes(build_image(network, sealer_for(network, key)))
-    job = Job(config=SMALL, verilog=generate(SMALL), image=image, key=key.reveal(), inputs=inputs, seed=1,
+    job = Job(config=config, verilog=generate(config), image=image, key=key.reveal(), inputs=inputs, seed=1,
               memory=MemoryTiming(bytes_per_cycle=Fraction(point.bytes_per_cycle)), cache=default_cache())
     proof = prove(job, expected_tensors(graph, inputs, []), graph.output)
     return proof.counters[0]["cycles"], proof.comparison.mismatches == 0
@@ -154,14 +158,15 @@ def simulate_point(point: Point, choice: TTChoice, folder: Path) -> tuple[int, b
 def measure_simulated() -> list[dict[str, Any]]:
     """The points of ``SIMULATED``."""
     rows = []
-    for point in SIMULATED:
-        orders = analytic(point, SMALL)
+    for point, config in SIMULATED:
+        orders = analytic(point, config)
         for order in SIMULATED_ORDERS:
             choice, cycles = orders[order]
             with tempfile.TemporaryDirectory() as folder:
-                simulated, exact = simulate_point(point, choice, Path(folder))
-            program = predict(compiled_layer(point, choice, SMALL), point.memory).cold.cycles
-            rows.append({"ranks": list(point.ranks), "bytes_per_cycle": point.bytes_per_cycle, "order": order,
+                simulated, exact = simulate_point(point, choice, config, Path(folder))
+            program = predict(compiled_layer(point, choice, config), point.memory).cold.cycles
+            rows.append({"array": f"{config.p_i} x {config.p_o}", "channels": point.channels_in, "map": point.size,
+                         "kernel": point.kernel, "stride": point.stride, "ranks": list(point.ranks), "bytes_per_cycle": point.bytes_per_cycle, "order": order,
                          "model": round(cycles), "program": program, "simulated": simulated, "bit_exact": exact})
             print("   ", rows[-1], flush=True)
     return rows
@@ -225,9 +230,9 @@ def sweep_tables(rows: list[dict[str, Any]], simulated: list[dict[str, Any]]) ->
     lines = [*rows_of(titles, table), "",
              f"At {sum(share == 0 for share in lost)} of the {len(rows)} points the search's model names the fastest "
              f"program too; at the others its choice loses {max(lost):.1%} at most.", ""]
-    shown = [[", ".join(map(str, r["ranks"])), f"{r['bytes_per_cycle']:g}", cell(r["order"]), f"{r['model']:,}",
+    shown = [[r["array"], str(r["channels"]), f"{r['map']}×{r['map']}", f"{r['kernel']}, {r['stride']}", ", ".join(map(str, r["ranks"])), f"{r['bytes_per_cycle']:g}", cell(r["order"]), f"{r['model']:,}",
               f"{r['program']:,}", f"{r['simulated']:,}", "yes" if r["bit_exact"] else "NO"] for r in simulated]
-    return [*lines, *rows_of(("ranks", "bytes/cycle", "order", "model", "program", "simulated", "bit-exact"), shown)]
+    return [*lines, *rows_of(("array", "channels", "map", "kernel, stride", "ranks", "bytes/cycle", "order", "model", "program", "simulated", "bit-exact"), shown)]
 
 
 def text(found: dict[str, Any]) -> str:
