@@ -62,8 +62,8 @@ ENGINE = AcceleratorConfig(act_words=16384)
 ORDERS = ("I|HW|O", "I·HW|O", "I·HW·O", "I+HW|O", "I+HW+O")
 SMALL = AcceleratorConfig(p_i=8, p_o=16, acc_depth=128, act_words=16384, weight_lines=1024, axi_ports=1,
                           program_words=1024)
-#: points that are simulated, and on which engine: of the first two the chain is fastest with the smaller rank and slowest
-#: with the larger one, in the third one (little memory bandwidth, a small map) a kernel made on the chip is fastest
+#: points that are simulated, and on which engine: of the first two the chain is fastest with the smaller rank and
+#: slowest with the larger one, in the third (slow memory, a small map) a kernel made on the chip is fastest
 SIMULATED = (
     *((Point(channels_in=32, channels_out=32, ranks=ranks, size=32, kernel=4, stride=4, bytes_per_cycle=8), SMALL)
       for ranks in ((8, 16), (16, 16))),
@@ -165,9 +165,11 @@ def measure_simulated() -> list[dict[str, Any]]:
             with tempfile.TemporaryDirectory() as folder:
                 simulated, exact = simulate_point(point, choice, config, Path(folder))
             program = predict(compiled_layer(point, choice, config), point.memory).cold.cycles
-            rows.append({"array": f"{config.p_i} x {config.p_o}", "channels": point.channels_in, "map": point.size,
-                         "kernel": point.kernel, "stride": point.stride, "ranks": list(point.ranks), "bytes_per_cycle": point.bytes_per_cycle, "order": order,
-                         "model": round(cycles), "program": program, "simulated": simulated, "bit_exact": exact})
+            rows.append({
+                "array": f"{config.p_i} x {config.p_o}", "channels": point.channels_in, "map": point.size,
+                "kernel": point.kernel, "stride": point.stride, "ranks": list(point.ranks),
+                "bytes_per_cycle": point.bytes_per_cycle, "order": order, "model": round(cycles), "program": program,
+                "simulated": simulated, "bit_exact": exact})
             print("   ", rows[-1], flush=True)
     return rows
 
@@ -230,9 +232,12 @@ def sweep_tables(rows: list[dict[str, Any]], simulated: list[dict[str, Any]]) ->
     lines = [*rows_of(titles, table), "",
              f"At {sum(share == 0 for share in lost)} of the {len(rows)} points the search's model names the fastest "
              f"program too; at the others its choice loses {max(lost):.1%} at most.", ""]
-    shown = [[r["array"], str(r["channels"]), f"{r['map']}×{r['map']}", f"{r['kernel']}, {r['stride']}", ", ".join(map(str, r["ranks"])), f"{r['bytes_per_cycle']:g}", cell(r["order"]), f"{r['model']:,}",
+    titles = ("array", "channels", "map", "kernel, stride", "ranks", "bytes/cycle", "order", "model", "program",
+              "simulated", "bit-exact")
+    shown = [[r["array"], str(r["channels"]), f"{r['map']}×{r['map']}", f"{r['kernel']}, {r['stride']}",
+              ", ".join(map(str, r["ranks"])), f"{r['bytes_per_cycle']:g}", cell(r["order"]), f"{r['model']:,}",
               f"{r['program']:,}", f"{r['simulated']:,}", "yes" if r["bit_exact"] else "NO"] for r in simulated]
-    return [*lines, *rows_of(("array", "channels", "map", "kernel, stride", "ranks", "bytes/cycle", "order", "model", "program", "simulated", "bit-exact"), shown)]
+    return [*lines, *rows_of(titles, shown)]
 
 
 def text(found: dict[str, Any]) -> str:
