@@ -168,7 +168,10 @@ def _sequence(
     network: NetworkWork, known: _Costs, chosen: dict[str, np.ndarray], packing: DspPacking, *,
     strips: dict[str, StripTable], memory: MemoryModel, constants: CycleConstants,
 ) -> Sequence:
-    """Every operation that any shape uses, with zero cost where another variant is chosen there."""
+    """Every operation that any shape uses, with zero cost where another variant is chosen there.
+
+    Contractions on the chip stand before the producer of their convolution's input, where the compiler puts them.
+    """
     shapes = known.shapes
     columns: tuple[list[np.ndarray], ...] = ([], [], [], [])
     latency = pipeline_latencies(shapes, packing).astype(np.float64)
@@ -177,8 +180,14 @@ def _sequence(
     surroundings = Surroundings(shapes, memory, latency, constants)
     done: set[str] = set()
     before: tuple[Work, WorkCost, np.ndarray] | None = None
+    written: list[str] = []  # by each column
 
-    def add(work: Work, used: np.ndarray | None, own: Beside | None = None) -> None:
+    def place(work: Work, source: str) -> int:
+        if work.contraction is None or source not in written:
+            return len(written)
+        return len(written) - 1 - written[::-1].index(source)
+
+    def add(work: Work, used: np.ndarray | None, at: int, own: Beside | None = None) -> None:
         nonlocal before
         cost = known.of(work)
         cycles, lines, last, descriptors = cost.cycles, cost.lines, cost.last_slots, cost.descriptors
@@ -191,26 +200,29 @@ def _sequence(
         if work.name in strips:
             cycles = strips[work.name].cycles(cycles, cost.steps, surroundings)
             descriptors = np.maximum(descriptors, strips[work.name].count)
-        if before is not None:
+        if before is not None and work.contraction is None:
             wait = np.full(len(shapes), before[0].pool != work.pool)
             if before[0].writes in work.reads:
                 wait = wait | drains(before[1], ceil_div(before[0].channels_out, shapes.p_i), cost, work, latency)
             cycles = cycles + wait * latency * ~(outside | before[2])
         mask = 1.0 if used is None else used.astype(np.float64)
         for column, values in zip(columns, (cycles, lines, last, descriptors), strict=True):
-            column.append(values * mask)
-        before = work, cost, outside
+            column.insert(at, values * mask)
+        written.insert(at, work.writes)
+        if work.contraction is None:
+            before = work, cost, outside
 
     for index, work in enumerate(network.works):
         if work.origin not in network.variants:
-            add(work, None, beside.get(index))
+            add(work, None, len(written), beside.get(index))
         elif work.origin not in done:
             done.add(work.origin)
             for number, variant in enumerate(network.variants[work.origin]):
                 used = chosen[work.origin] == number
                 if used.any():
-                    for own in variant.works:
-                        add(own, used)
+                    for position, own in enumerate(variant.works):
+                        user = next(w for w in variant.works[position:] if w.contraction is None)
+                        add(own, used, place(own, user.reads[0]))
     return Sequence(*(np.stack(column) for column in columns))
 
 

@@ -17,6 +17,23 @@ from hwgen.quantize.lower import lower
 
 
 @dataclass(frozen=True, kw_only=True)
+class Contraction:
+    """What a contraction on the chip is besides a matrix product.
+
+    Args:
+        outputs: output channels of the kernel, which are padded to whole tiles of the convolution that uses it.
+        outer: taps that are there already; a contraction has ``outputs * outer`` rows.
+        wide: tiles of the using convolution have p_o columns, else they may have half as many.
+        loaded: its left operand is the first core, which is loaded into activation memory.
+    """
+
+    outputs: int
+    outer: int
+    wide: bool
+    loaded: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Work:
     """One operation of the array.
 
@@ -29,7 +46,7 @@ class Work:
         raw: int32 result.
         from_input: reads the network's input.
         local: its tiles are built on the chip; ``to_weights``: it builds them.
-        first: of a reconstruction's first contraction, (rows, ranks) of the core that is loaded for it.
+        contraction: where it is a step of a reconstruction.
         macs: logical multiply-accumulates.
         windowed: a depthwise convolution, or a pool, that the window unit can do if it is large enough; ``maximum``: a
             maximum pool.
@@ -54,7 +71,7 @@ class Work:
     macs: int
     reads: tuple[str, ...]
     writes: str
-    first: Pair = (0, 0)
+    contraction: Contraction | None = None
     windowed: bool = False
     maximum: bool = False
 
@@ -222,17 +239,18 @@ def _reconstruct(node: ir.TTConv2d, reads: tuple[str, ...], writes: str, size_in
     """
     out, channels, kernel_h, kernel_w = tt_kernel_shape(node)
     *_, first = node.cores
-    rows = first.size // first.shape[0]  # output channels, times taps if this core holds them
+    outer = first.size // (first.shape[0] * out)
     works = []
     for core in node.cores[-2::-1]:
         to_weights = core is node.cores[0]
         rank = core.shape[-1]
         works.append(Work(
             name=f"{node.name}.contract{len(works)}", origin=node.name, pool=False, channels_in=rank,
-            channels_out=core.size // rank, kernel=(1, 1), stride=(1, 1), groups=1, size_in=(1, rows),
-            size_out=(1, rows), pointwise=True, raw=False, from_input=False, local=False, to_weights=to_weights, macs=0,
-            reads=(), writes="", first=(rows, rank) if not works else (0, 0)))
-        rows *= core.size // (core.shape[0] * rank) if not to_weights else 1
+            channels_out=core.size // rank, kernel=(1, 1), stride=(1, 1), groups=1, size_in=(outer, out),
+            size_out=(outer, out), pointwise=True, raw=False, from_input=False, local=False, to_weights=to_weights,
+            macs=0, reads=(), writes="", contraction=Contraction(
+                outputs=out, outer=outer, wide=node.stride[1] != 1, loaded=not works)))
+        outer *= core.size // (core.shape[0] * rank)
     works.append(Work(
         name=node.name, origin=node.name, pool=False, channels_in=channels, channels_out=out,
         kernel=(kernel_h, kernel_w), stride=node.stride, groups=1, size_in=size_in, size_out=_pair(node.shape),
