@@ -7,7 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl_templates.crypto.aes_round import AesRound
-from rtl_templates.crypto.interfaces import rounds_of, unrolled_rounds
+from rtl_templates.crypto.timing import cipher_slots, rounds_of, unrolled_rounds
 
 
 class AesPipeline(wiring.Component):
@@ -48,8 +48,8 @@ class AesPipeline(wiring.Component):
 
     @property
     def slots(self) -> int:
-        """Blocks that can be inside: the register in front of the rounds, and two per round."""
-        return 1 + 2 * self.unrolled
+        """Blocks that can be inside."""
+        return cipher_slots(self.key_bits, self.cycles)
 
     @property
     def latency(self) -> int:

@@ -8,8 +8,9 @@ from rtl_templates.crypto.aes_pipeline import AesPipeline
 from rtl_templates.crypto.counter_feeder import CounterFeeder, CounterRequest
 from rtl_templates.crypto.gcm_engine import GcmEngine, GcmMessage
 from rtl_templates.crypto.ghash import Ghash
-from rtl_templates.crypto.interfaces import H_POWERS, DataBeat, PlainBeat, SegmentStatus, rounds_of
+from rtl_templates.crypto.interfaces import H_POWERS, DataBeat, PlainBeat, SegmentStatus
 from rtl_templates.crypto.keystream_fifo import KeystreamFifo
+from rtl_templates.crypto.timing import keystream_depth, rounds_of
 
 
 class GcmCore(wiring.Component):
@@ -45,8 +46,7 @@ class GcmCore(wiring.Component):
     def __init__(self, *, key_bits: int = 128, aes_cycles: int = 1) -> None:
         self.key_bits = key_bits
         self.aes = AesPipeline(key_bits=key_bits, cycles=aes_cycles)
-        # room for everything that is in the cipher, so that it always takes what it can; below 32 nothing gets smaller
-        self.depth = max(32, 1 << (self.aes.slots + 3).bit_length())
+        self.depth = keystream_depth(key_bits, aes_cycles)
         super().__init__({
             "round_keys": In(128 * (rounds_of(key_bits) + 1)),
             "h_powers": In(128 * H_POWERS),

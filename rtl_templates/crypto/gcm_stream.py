@@ -6,7 +6,8 @@ from amaranth.lib.wiring import connect, flipped
 
 from rtl_templates.crypto.gcm_core import GcmCore
 from rtl_templates.crypto.header_queue import HeaderQueue
-from rtl_templates.crypto.interfaces import FLAG_ENCRYPTED, SegmentHeader, segment_unit_members, unrolled_rounds
+from rtl_templates.crypto.interfaces import FLAG_ENCRYPTED, SegmentHeader, segment_unit_members
+from rtl_templates.crypto.timing import unrolled_rounds
 
 
 def reversed_bytes(value: Value) -> Value:

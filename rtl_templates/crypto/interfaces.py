@@ -7,7 +7,7 @@ from amaranth.hdl import unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hwgen.config.accelerator import AES_ROUNDS, aes_cycles
+from rtl_templates.crypto.timing import rounds_of
 
 H_POWERS = 4
 """Powers of the hash key on the key bus: H^1 .. H^4, one per interleaved GHASH lane."""
@@ -50,29 +50,6 @@ class KeyWord(data.Struct):
 
     index: unsigned(3)
     data: unsigned(32)
-
-
-def rounds_of(key_bits: int) -> int:
-    """AES rounds for a key of 128 or 256 bits.
-
-    Raises:
-        ValueError: for any other key size.
-    """
-    if key_bits not in AES_ROUNDS:
-        raise ValueError(f"key_bits must be 128 or 256, not {key_bits!r}")
-    return AES_ROUNDS[key_bits]
-
-
-def unrolled_rounds(key_bits: int, cycles: int) -> int:
-    """Rounds that a unit needs which encrypts a block every ``cycles`` cycles.
-
-    Raises:
-        ValueError: for any other key size, or where no number of rounds makes it just as many cycles.
-    """
-    rounds = rounds_of(key_bits)
-    if cycles not in aes_cycles(key_bits):
-        raise ValueError(f"cycles per block must be one of {aes_cycles(key_bits)}, not {cycles!r}")
-    return -(-rounds // cycles)
 
 
 class KeyBus(wiring.Signature):

@@ -9,9 +9,9 @@ import pytest
 from hwgen.config.accelerator import aes_cycles
 from hwgen.seal import FLAG_ENCRYPTED, TAG_BYTES, Key, Segment
 from hwgen_sim.component import Phase, build_component, run_component
-from rtl_templates.crypto.gcm_core import GcmCore
 from rtl_templates.crypto.gcm_stream import GcmStream
 from rtl_templates.crypto.interfaces import DataBeat
+from rtl_templates.crypto.timing import cipher_slots, keystream_depth
 from tests.rtl_templates.crypto.crypto_model import beats, key_bus
 from tests.rtl_templates.crypto.segment_streams import Result, Sealed, random_segments, seal, send_one, set_keys, stream
 from tests.rtl_templates.crypto.waveform import final_values
@@ -199,13 +199,13 @@ def check_rate(bits: int, cycles: int, lengths: list[int], run) -> tuple[int, in
     """Of encrypted segments the cipher's cycles for every block, that for the tag included, less the key stream that
     waited; of plain ones one cycle per beat and one per segment. Cycles of the encrypted ones, and their blocks."""
     rng = random.Random(cycles)
+    depth, slots = keystream_depth(bits, cycles), cipher_slots(bits, cycles)
     blocks, found = sum(n + 1 for n in lengths), []
     for flags in (0, FLAG_ENCRYPTED):
         dut = GcmStream(key_bits=bits, aes_cycles=cycles)
-        core = GcmCore(key_bits=bits, aes_cycles=cycles)
         segments = [dataclasses.replace(s, flags=flags) for s in random_segments(rng, lengths)]
         sealed = seal(Key(bytes(bits // 8)), ID, VERSION, segments)
-        moments = run(dut, sealed, core.depth + 2 + cycles * core.depth + core.aes.latency)
+        moments = run(dut, sealed, 2 * depth + cycles * (depth + slots))
         assert len(moments) == blocks
         found.append(moments[-1] - moments[0] + 1)
     plain, encrypted = found
@@ -213,7 +213,7 @@ def check_rate(bits: int, cycles: int, lengths: list[int], run) -> tuple[int, in
     if cycles == 1:
         assert encrypted == plain
     else:  # blocks leave the ring together, so that the end is known to within its slots
-        assert abs(encrypted - core.depth - cycles * (blocks - core.depth)) <= cycles * core.aes.slots
+        assert abs(encrypted - depth - cycles * (blocks - depth)) <= cycles * slots
     return encrypted, blocks
 
 
