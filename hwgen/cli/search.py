@@ -53,13 +53,15 @@ def command(
     if json:
         print_json(result.to_dict())
         return
-    right = ("array", "tile", "weight KiB", "ports", "cold", "steady", "DSP", "BRAM36", "URAM", "LUT", "uJ")
+    right = ("array", "tile", "weight KiB", "ports", "AES rounds", "cold", "steady", "DSP", "BRAM36", "URAM", "LUT",
+             "uJ")
     rows = []
     for c in result.front[:points]:
         r, f = c.resources, c.config
         rows.append(("*" if f == result.chosen.config else "", f"{f.p_i}x{f.p_o}", f.acc_depth,
-                     f.weight_lines * f.line_bytes // 1024, f.axi_ports, f"{c.cold_cycles:,}", f"{c.steady_cycles:,}",
-                     f"{r.dsp:,.0f}", f"{r.bram36:,.1f}", f"{r.uram:,.0f}", f"{r.lut:,.0f}", f"{c.energy_uj:,.0f}"))
+                     f.weight_lines * f.line_bytes // 1024, f.axi_ports, f.aes_rounds, f"{c.cold_cycles:,}",
+                     f"{c.steady_cycles:,}", f"{r.dsp:,.0f}", f"{r.bram36:,.1f}", f"{r.uram:,.0f}", f"{r.lut:,.0f}",
+                     f"{c.energy_uj:,.0f}"))
     out.print(table(f"{source.name} on {target.name}: {len(result.front)} points of the front, best first",
                     ("", *right), rows, right=right))
     out.print()

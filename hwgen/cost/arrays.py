@@ -22,6 +22,7 @@ class ConfigTable:
     line_columns: np.ndarray
     weight_lines: np.ndarray
     axi_ports: np.ndarray
+    aes_cycles: np.ndarray
     program_words: np.ndarray
     act_ultra: np.ndarray
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from hwgen.cost.activation import activation_words
 from hwgen.cost.arrays import ConfigTable
 from hwgen.cost.constants import CYCLES, CycleConstants
 from hwgen.cost.cycles import WorkCost, ceil_div, drains, folds_input, pipeline_latencies, work_cost
+from hwgen.cost.decryptor import encrypted_rate
 from hwgen.cost.spill import NOTHING, spill
 from hwgen.cost.timeline import MemoryModel
 from hwgen.cost.work import NetworkWork, Variant, Work
@@ -25,7 +27,7 @@ SEGMENT_BYTES = 16384
 #: strips in which a map comes that does not fit on the chip
 STRIPS = 16
 #: fields that decide the cycles of an operation whose weights are there
-_SHAPE = ("p_i", "p_o", "acc_depth", "line_columns", "axi_ports", "act_words")
+_SHAPE = ("p_i", "p_o", "acc_depth", "line_columns", "axi_ports", "aes_cycles", "act_words")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,12 +65,14 @@ class NetworkCost:
 
 @dataclass(frozen=True)
 class _Sequence:
-    """Operations in order: cycles, weight lines, slots of the last step, descriptors; [operations, configurations]."""
+    """Operations in order: cycles, weight lines, slots of the last step, descriptors; [operations, configurations].
+    ``secret`` [operations]: 1 where the weights are encrypted, otherwise 0."""
 
     cycles: np.ndarray
     lines: np.ndarray
     last: np.ndarray
     descriptors: np.ndarray
+    secret: np.ndarray
 
     def pieces(self, lines: float) -> _Sequence:
         """Operations with more than ``lines`` weight lines on some configuration in ``STREAM_PIECES`` equal pieces."""
@@ -78,49 +82,57 @@ class _Sequence:
                                     for a in (self.cycles, self.lines, self.descriptors))
         last = np.zeros_like(cycles)
         last[ends] = self.last
-        return _Sequence(cycles, own, last, descriptors)
+        return _Sequence(cycles, own, last, descriptors, np.repeat(self.secret, parts))
 
     def take(self, row: np.ndarray) -> _Sequence:
         """The columns at ``row``."""
-        return _Sequence(self.cycles[:, row], self.lines[:, row], self.last[:, row], self.descriptors[:, row])
+        return _Sequence(self.cycles[:, row], self.lines[:, row], self.last[:, row], self.descriptors[:, row],
+                         self.secret)
 
 
 def network_cost(network: NetworkWork, table: ConfigTable, memory: MemoryModel, packing: DspPacking,
-                 constants: CycleConstants = CYCLES) -> NetworkCost:
-    """Predicted cost of ``network`` on every row of ``table``."""
+                 constants: CycleConstants = CYCLES, *, encrypted: Collection[str] | None = None) -> NetworkCost:
+    """Predicted cost of ``network`` on every row of ``table``.
+
+    Args:
+        encrypted: names of the nodes or float layers whose weights are stored encrypted; None: all.
+    """
     distinct, back = table.unique((*_SHAPE, "weight_lines"))
-    cost = _distinct_cost(network, distinct, memory, packing, constants)
+    cost = _distinct_cost(network, distinct, memory, packing, constants, encrypted=encrypted)
     columns = {f.name: getattr(cost, f.name)[back] for f in fields(cost) if f.name != "choices"}
     return NetworkCost(**columns, choices={name: number[back] for name, number in cost.choices.items()})
 
 
 def _distinct_cost(network: NetworkWork, table: ConfigTable, memory: MemoryModel, packing: DspPacking,
-                   constants: CycleConstants) -> NetworkCost:
+                   constants: CycleConstants, *, encrypted: Collection[str] | None) -> NetworkCost:
     shapes, row = table.unique(_SHAPE)
     rate = np.minimum(shapes.axi_ports * 16.0, memory.bytes_per_cycle)
+    rates = np.stack([rate, encrypted_rate(shapes, memory.bytes_per_cycle)])
     costs = _Costs(shapes, constants)
     spills = _Spills(network, shapes)
-    chosen = {name: _choose(variants, costs, rate) for name, variants in network.variants.items()}
-    sequence = _sequence(network, costs, chosen, packing, spilled=spills.bytes, rate=rate)
+    chosen = {name: _choose(variants, costs, rates[int(encrypted is None or name in encrypted)])
+              for name, variants in network.variants.items()}
+    sequence = _sequence(network, costs, chosen, packing, spilled=spills.bytes, rate=rate, encrypted=encrypted)
     input_bytes = _input_bytes(network, shapes)
     output_bytes = np.full(len(shapes), network.output_values * 4.0)
 
     sequence = sequence.take(row)
-    rate, input_bytes, output_bytes = rate[row], input_bytes[row], output_bytes[row]
+    rate, rates, input_bytes, output_bytes = rate[row], rates[:, row], input_bytes[row], output_bytes[row]
     total_lines = sequence.lines.sum(axis=0)
     resident = total_lines <= table.weight_lines
     port = min(16.0, memory.bytes_per_cycle)
     finish = pipeline_latencies(table, packing) + output_bytes / port + memory.latency + constants.store
     start = constants.start + memory.latency + constants.load_first
     program_bytes = 16.0 * (8 * len(sequence.cycles) + 40)
-    ready = start + constants.key_setup + program_bytes / port + constants.verify
+    program_rate = port if encrypted is not None and not encrypted else np.minimum(port, rates[1])
+    ready = start + constants.key_setup + program_bytes / program_rate + constants.verify
     lead = memory.latency + constants.load_first
     landed = input_bytes / np.minimum(rate, table.p_i)  # activation memory takes one word a cycle
     landed = np.maximum(landed / INPUT_PIECES, landed - _input_overlap(network, costs)[row])
     landed = np.where(spills.input_in_strips[row], landed / STRIPS, landed)
     spilled = spills.total[row]
 
-    per_line = table.line_bytes * (1 + 1 / 1024) / rate
+    per_line = table.line_bytes * (1 + 1 / 1024) / rates
     ring = table.weight_lines - SEGMENT_BYTES / table.line_bytes
     cold = finish + _flow(sequence, ring, per_line, ready + lead + landed, ready + lead + constants.verify)
     compute = sequence.cycles.sum(axis=0)
@@ -128,7 +140,7 @@ def _distinct_cost(network: NetworkWork, table: ConfigTable, memory: MemoryModel
     again = np.flatnonzero(~resident)
     if again.size:
         from_cycle = (start + landed)[again]
-        refill = _flow(sequence.take(again), ring[again], per_line[again], from_cycle, start + constants.verify)
+        refill = _flow(sequence.take(again), ring[again], per_line[:, again], from_cycle, start + constants.verify)
         steady[again] = finish[again] + refill
     stream = total_lines * table.line_bytes
     return NetworkCost(
@@ -189,11 +201,12 @@ def _choose(variants: tuple[Variant, ...], known: _Costs, rate: np.ndarray) -> n
 
 def _sequence(
     network: NetworkWork, known: _Costs, chosen: dict[str, np.ndarray], packing: DspPacking, *,
-    spilled: dict[str, np.ndarray], rate: np.ndarray,
+    spilled: dict[str, np.ndarray], rate: np.ndarray, encrypted: Collection[str] | None,
 ) -> _Sequence:
     """Every operation that any shape uses, with zero cost where another variant is chosen there."""
     shapes = known.shapes
     columns: tuple[list[np.ndarray], ...] = ([], [], [], [])
+    secret: list[int] = []
     latency = pipeline_latencies(shapes, packing).astype(np.float64)
     done: set[str] = set()
     before: tuple[Work, WorkCost] | None = None
@@ -212,6 +225,7 @@ def _sequence(
         mask = 1.0 if used is None else used.astype(np.float64)
         for column, values in zip(columns, (cycles, cost.lines, cost.last_slots, cost.descriptors), strict=True):
             column.append(values * mask)
+        secret.append(int(encrypted is None or work.name in encrypted or work.origin in encrypted))
         before = work, cost
 
     for work in network.works:
@@ -224,7 +238,8 @@ def _sequence(
                 if used.any():
                     for own in variant.works:
                         add(own, used)
-    return _Sequence(*(np.stack(column) for column in columns))
+    cycles, lines, last, descriptors = (np.stack(column) for column in columns)
+    return _Sequence(cycles, lines, last, descriptors, np.array(secret))
 
 
 def _input_overlap(network: NetworkWork, known: _Costs) -> np.ndarray:
@@ -256,7 +271,7 @@ def _flow(
     n - ring has been used. Within an operation, use is taken as linear in time.
 
     Args:
-        ring: lines of the ring; per_line: cycles that the transfer of a line takes.
+        ring: lines of the ring; per_line: cycles that the transfer of a plain and of an encrypted line takes, [2, N].
         begin: cycle in which the first operation may start; load: in which the first line is there.
     """
     streaming = sequence.lines.sum(axis=0) > ring
@@ -267,7 +282,7 @@ def _flow(
             if part.size:
                 own = sequence.take(part)
                 own = own.pieces(ring[part].min() / 8) if streams else own
-                out[part] = _play(own, ring[part], per_line[part], begin[part], load_rows[part])
+                out[part] = _play(own, ring[part], per_line[:, part], begin[part], load_rows[part])
         return out
     return _play(sequence, ring, per_line, begin, load)
 
@@ -279,7 +294,7 @@ def _play(
     count, rows = len(sequence.cycles), np.arange(len(ring))
     end, loaded = np.broadcast_to(begin, ring.shape), np.broadcast_to(load, ring.shape)
     used = np.cumsum(sequence.lines, axis=0)
-    transfer = sequence.lines * per_line
+    transfer = sequence.lines * per_line[sequence.secret]
     streams = bool((used[-1] > ring).any())
     starts, ends = (np.empty((count, len(ring))) if streams else None for _ in range(2))
     pointer = np.zeros(len(ring), np.int64)  # operation whose end makes room

@@ -15,6 +15,7 @@ from hwgen.compiler.result import CompiledNetwork
 from hwgen.config.accelerator import AcceleratorConfig, Crypto
 from hwgen.config.board import Board
 from hwgen.cost.constants import CYCLES, CycleConstants
+from hwgen.cost.decryptor import keystream_cycles
 from hwgen.isa.layout import (
     LOAD_FIELDS,
     LOAD_STEP_FIELDS,
@@ -139,6 +140,7 @@ class _Segment:
     wait_store: int
     begins: bool
     ends: bool
+    encrypted: bool
 
 
 class _Loader:
@@ -187,7 +189,10 @@ class _Loader:
         rate = min(config.axi_bytes, memory.bytes_per_cycle / active)
         first = self.channels[channel] == self.begin or start > self.channels[channel]
         lead = memory.latency + constants.load_first if first else 0.0
-        end = start + lead + (beats + constants.line_overhead) * config.axi_bytes / rate
+        transfer = (beats + constants.line_overhead) * config.axi_bytes / rate
+        if segment.encrypted:
+            transfer = max(transfer, keystream_cycles(config, beats, start + lead - self.channels[channel]))
+        end = start + lead + transfer
         if kind is not LoadKind.WEIGHTS:
             begin = max(start + lead, self.words_free)
             end = max(end, begin + beats * config.axi_bytes / config.p_i)
@@ -290,7 +295,7 @@ class _Frame:
             kind = LoadKind(load["kind"])
             if self.resident and load["flags"] >> LoadFlag.RESIDENT & 1:
                 if kind is LoadKind.ACTIVATIONS:
-                    out.append(_Segment(0, kind, 0.0, 0, 0, begins=True, ends=True))
+                    out.append(_Segment(0, kind, 0.0, 0, 0, begins=True, ends=True, encrypted=False))
                 continue
             full = 1 << load["segment_log2"]
             for plane in range(load["last_plane"] + 1):
@@ -299,7 +304,8 @@ class _Frame:
                     lines = beats / line_beats if kind is LoadKind.WEIGHTS else 0.0
                     last = at + full >= load["beats"] and plane == load["last_plane"]
                     out.append(_Segment(beats, kind, lines, load["wait_progress"], load["wait_store"],
-                                        begins=at == 0 and plane == 0, ends=last))
+                                        begins=at == 0 and plane == 0, ends=last,
+                                        encrypted=bool(load["flags"] >> LoadFlag.ENCRYPTED & 1)))
         return out
 
     def _program(self) -> float:
@@ -311,6 +317,8 @@ class _Frame:
         run = self.network.runs[0]
         rate = min(config.axi_bytes, self.memory.bytes_per_cycle)
         transfer = run.stored_beats * config.axi_bytes / rate
+        if run.flags >> LoadFlag.ENCRYPTED & 1:
+            transfer = max(transfer, keystream_cycles(config, run.beats / config.axi_ports, self.memory.latency))
         return c.start + keys + self.memory.latency + c.load_first + transfer + c.verify
 
     def run(self) -> Timeline:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import Any
@@ -94,12 +95,16 @@ class Evaluated:
             absorbable=self.resources.absorbable(row), energy_uj=round(float(self.figures.energy[row]), 2))
 
 
-def search(graph: Graph, board: Board, *, goal: str = "latency", base: AcceleratorConfig | None = None) -> SearchResult:
+def search(
+    graph: Graph, board: Board, *, goal: str = "latency", base: AcceleratorConfig | None = None,
+    encrypted: Collection[str] | None = None,
+) -> SearchResult:
     """The best configuration of the tensor engine for a float graph on a board.
 
     Args:
         goal: name of an objective.
         base: fields that are not searched (crypto, key size).
+        encrypted: names of the float layers (or nodes) whose weights are stored encrypted; None: all.
 
     Raises:
         HwgenError: no configuration fits; names the binding resource, what is needed and what the board has.
@@ -110,7 +115,7 @@ def search(graph: Graph, board: Board, *, goal: str = "latency", base: Accelerat
     start = time.perf_counter()
     words = cache(lambda p_i: activation_words(network, p_i))
     table = config_table(board, words)
-    cost = network_cost(network, table, MemoryModel.of(board), board.packing)
+    cost = network_cost(network, table, MemoryModel.of(board), board.packing, encrypted=encrypted)
     table = replace(table, program_words=_program_words(cost))
     resources = estimate(table, board, key_bits=base.aes_key_bits)
     found = Evaluated(table, cost, resources, _figures(cost, resources, board, network.macs),
@@ -148,14 +153,15 @@ def _figures(cost: NetworkCost, resources: ResourceTable, board: Board, macs: in
 def _winner(found: Evaluated, feasible: np.ndarray, aim: Objective) -> int:
     """Best by the objective; within its tolerance the smallest, then the one with most weight memory.
 
-    What is still equal in whole cycles is decided by the sum of all resources' shares.
+    What is still equal is decided by the sum of all resources' shares, so that a decryptor for example is no faster
+    than it must be, and then by the objective.
     """
     values = aim.value(found.figures)[feasible]
     good = feasible[values <= values.min() * (1 + aim.tolerance)]
     memory = found.table.weight_lines[good] * found.table.line_bytes[good]
     have = found.board.resources.to_dict()
     total = np.sum([getattr(found.resources, n)[good] / have[n] for n in NAMES if have[n]], axis=0)
-    order = np.lexsort((total, np.round(values[np.searchsorted(feasible, good)]), -memory,
+    order = np.lexsort((values[np.searchsorted(feasible, good)], np.round(total, 4), -memory,
                         np.round(found.figures.share[good], 4)))
     return int(good[order[0]])
 

@@ -16,6 +16,8 @@ LINE_COLUMNS = (2, 4, 8)
 MAX_LINE_BYTES = 128
 DEPTHS = (128, 256, 512, 1024, 2048)
 ACC_BITS = 27
+#: cycles per block of a port's decryptor, possible for both sizes of keys; with fewer rounds it is hardly smaller
+AES_CYCLES = (1, 2, 3, 5)
 _URAM_DEPTH = 4096
 _BRAM_BYTES, _URAM_BYTES = 4608, 36864
 #: of a board's block or UltraRAM, what activations may take
@@ -29,7 +31,7 @@ def config_table(board: Board, activation_words: Callable[[int], int]) -> Config
         activation_words: words per bank that the network needs, for a word of so many bytes.
     """
     rows: list[tuple[int, ...]] = []
-    ports = range(1, min(board.max_ports, 8) + 1)
+    ports = list(itertools.product(range(1, min(board.max_ports, 8) + 1), AES_CYCLES))
     for p_i, columns in itertools.product(WORDS, LINE_COLUMNS):
         if p_i % board.packing.chain or columns * p_i % 16 or columns * p_i > MAX_LINE_BYTES:
             continue
@@ -40,13 +42,13 @@ def config_table(board: Board, activation_words: Callable[[int], int]) -> Config
             least = 2 * p_o // columns + p_o * 16 // (columns * p_i)
             lines = [n for n in _weight_lines(board, p_i, columns) if n >= least]
             ultra = (0, 1) if board.resources.uram else (0,)
-            rows += [(p_i, p_o, depth, words, columns, n, port, u)
+            rows += [(p_i, p_o, depth, words, columns, n, *port, u)
                      for depth, words, n, port, u in itertools.product(DEPTHS, banks, lines, ports, ultra)]
     table = np.array(rows, np.int64).T
     return ConfigTable(
         p_i=table[0], p_o=table[1], acc_depth=table[2], act_words=table[3], line_columns=table[4],
-        weight_lines=table[5], axi_ports=table[6], act_ultra=table[7], acc_bits=np.full(len(rows), ACC_BITS),
-        program_words=np.full(len(rows), 2048))
+        weight_lines=table[5], axi_ports=table[6], aes_cycles=table[7], act_ultra=table[8],
+        acc_bits=np.full(len(rows), ACC_BITS), program_words=np.full(len(rows), 2048))
 
 
 def _bank_sizes(board: Board, p_i: int, words: int) -> list[int]:
