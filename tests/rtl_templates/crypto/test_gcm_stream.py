@@ -209,7 +209,8 @@ def check_rate(bits: int, cycles: int, lengths: list[int], run) -> tuple[int, in
         assert len(moments) == blocks
         found.append(moments[-1] - moments[0] + 1)
     plain, encrypted = found
-    assert plain == blocks + len(lengths) - 1 + sum(n < 3 for n in lengths[:-1])  # tag beats are five cycles apart
+    # one cycle per segment for its head, and tag beats are five cycles apart
+    assert plain == blocks + len(lengths) - 1 + sum(max(0, 3 - n) for n in lengths[1:])
     if cycles == 1:
         assert encrypted == plain
     else:  # blocks leave the ring together, so that the end is known to within its slots
