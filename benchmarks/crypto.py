@@ -5,8 +5,8 @@
 Simulation: segments of equal size in Verilator, memory and buffers always ready; ``gap`` is the number of cycles
 between the tag beat of a segment and the first beat of the next, in which no beat is taken. Counted from the middle of
 the series on, when the key stream that was made ahead is used up. Synthesis: each module flattened (``synth_xilinx
--family xcup``) except the rounds of AES, which begin and end at registers; equal ones are synthesised once and counted
-as often as they are placed. ``levels`` counts LUTs and carry chains on the longest
+-family xcup``) except the rounds of AES and the hash; equal ones are synthesised once and counted as often as they are
+placed. ``levels`` counts LUTs and carry chains on the longest
 path, ``cells`` also the wide multiplexers that follow a LUT in its slice (this is Yosys's ``ltp``). ``--write`` updates
 docs/security.md.
 """
@@ -47,7 +47,7 @@ from rtl_templates.crypto.timing import unrolled_rounds
 from rtl_templates.verilog import convert
 
 SEGMENT_BYTES = (64, 256, 1024, 2048, 4096, 16384)
-_ROUND = re.compile(r"\.round_\d+$")
+_APART = re.compile(r"\.(round_\d+|ghash)$")
 
 
 def measure_segments(unit: wiring.Component, size: int, encrypted: bool) -> dict[str, Any]:
@@ -80,14 +80,13 @@ def measure_segments(unit: wiring.Component, size: int, encrypted: bool) -> dict
     }
 
 
-def measure_module(name: str, component: wiring.Component) -> dict[str, Any]:
-    """Size and depth of one module."""
+def measure_module(name: str, component: wiring.Component, known: dict[str, ModuleReport]) -> dict[str, Any]:
+    """Size and depth of one module; ``known``: parts that have been synthesised, by their text."""
     verilog = convert(component, "top")
-    rounds = {module: text.replace(module, "") for module, text in split_modules(verilog).items()
-              if _ROUND.search(module)}
-    reports = [_synthesise(verilog, "top", tuple(rounds))]
-    known: dict[str, ModuleReport] = {}
-    for module, text in rounds.items():
+    parts = {module: text.replace(module, "") for module, text in split_modules(verilog).items()
+             if _APART.search(module)}
+    reports = [_synthesise(verilog, "top", tuple(parts))]
+    for module, text in parts.items():
         if text not in known:
             known[text] = _synthesise(verilog, module, ())
         reports.append(known[text])
@@ -197,8 +196,9 @@ def main() -> None:
     if not options.skip_synthesis:
         chosen = {**{k: v for bits in options.bits for k, v in modules(bits).items()}, **common_modules()}
         figures["modules"] = []
+        known: dict[str, ModuleReport] = {}
         for name, component in chosen.items():
-            figures["modules"].append(measure_module(name, component))
+            figures["modules"].append(measure_module(name, component, known))
             print(figures["modules"][-1], flush=True)
         show(f"Synthesis, {figures['yosys']}", figures["modules"])
         print(sizes_table(figures).splitlines()[-1])

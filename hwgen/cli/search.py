@@ -24,13 +24,16 @@ def command(
     board: Annotated[str, typer.Option("--board", "-b", help="Board name or board file (.toml).")],
     objective: Annotated[str, typer.Option(help="latency, throughput, area or energy.")] = "latency",
     weights: Annotated[Path | None, typer.Option(help="Checkpoint instead of the recipe's.")] = None,
+    encrypt: Annotated[str, typer.Option(help="What is encrypted, as for build; default: as the recipe says.")] = "",
     points: Annotated[int, typer.Option(help="Points of the front to print.")] = 12,
     save: Annotated[Path | None, typer.Option(help="Write the chosen configuration for 'build --config'.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
 ) -> None:
     """Search the accelerator configuration. All figures are predicted (cycles) or estimated (resources, energy)."""
     from hwgen.config.board import load_board
+    from hwgen.cost.work import network_work
     from hwgen.pipeline.check import check_file_target
+    from hwgen.pipeline.encryption import expected_layers
     from hwgen.pipeline.request import BuildRequest
     from hwgen.pipeline.source import model_source
     from hwgen.pipeline.steps.frontend import read_model
@@ -44,10 +47,11 @@ def command(
         check_file_target(save, "--save")
     target = load_board(board)
     objective_of(objective)
-    source = model_source(BuildRequest(model=model, board=board, out=Path(), weights=weights))
+    request = BuildRequest(model=model, board=board, out=Path(), weights=weights, encrypt=encrypt)
+    source = model_source(request)
     with err.status("reading the model"):
         graph, _ = read_model(source, weights)
-    result = search(graph, target, goal=objective)
+    result = search(graph, target, goal=objective, encrypted=expected_layers(request, source, network_work(graph)))
     if save is not None:
         write_json(save, result.chosen.config.to_dict())
     if json:
