@@ -71,8 +71,10 @@ def plan_input(
     ends = [min(-(-end // step) * step, place.plane) for end in _needed(op, parts[reader][0], tensor)]
     ends[-1] = -(-tensor.pixels // step) * step
     cuts = sorted(set(ends))
-    if len(cuts) == 1 or len(cuts) * planes > MAX_LOADS or (p_i == 8 and planes > 1):
+    if len(cuts) == 1 or 2 * planes > MAX_LOADS or (p_i == 8 and planes > 1):
         return whole
+    several = -(-len(cuts) * planes // MAX_LOADS)  # tiles that share a piece
+    cuts = cuts[::-1][::several][::-1]
     loads, start = [], 0
     for end in cuts:
         for block in range(planes):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
 from hwgen.compiler.memory_plan import START, MemoryPlan, contraction_inputs, make_requests, plan_memory, roots
-from hwgen.compiler.operations import ContractOp, ConvOp, Lowered
+from hwgen.compiler.operations import ContractOp, ConvOp, Lowered, WindowOp
 from hwgen.compiler.options import Timing
+from hwgen.compiler.overlap import Group
 from hwgen.compiler.shapes import Part
 from hwgen.compiler.strip_choice import Candidate, Staged, StripProblem
 from hwgen.compiler.strips import RingBudget, StripPlan
@@ -28,23 +29,26 @@ class Storage:
         spilled: roots of the tensors in memory.
         strips: operation -> its plan, for operations on tensors in memory.
         problems: operation -> what its plan was made for.
+        groups: operations on the chip that run beside one another, in program order.
     """
 
     plan: MemoryPlan
     spilled: frozenset[str] = frozenset()
     strips: Mapping[int, StripPlan] = field(default_factory=dict)
     problems: Mapping[int, StripProblem] = field(default_factory=dict)
+    groups: tuple[Group, ...] = ()
 
 
 def plan_storage(
     lowered: Lowered, config: AcceleratorConfig, parts: Mapping[int, tuple[Part, ...]], *, stored: Collection[str],
-    budget: RingBudget, timing: Timing, word_price: float = 1.0,
+    budget: RingBudget, timing: Timing, word_price: float = 1.0, groups: tuple[Group, ...] = (),
 ) -> Storage:
     """Everything on the chip if that is possible; first cores come at the start of the frame if there is room.
 
     Args:
         stored: tensors that leave the accelerator.
         word_price: cycles that a word of program memory is worth where strips are chosen.
+        groups: operations that run beside one another if their tensors find a place; those that take most give way.
 
     Raises:
         HwgenError: even the smallest strips do not fit.
@@ -55,11 +59,15 @@ def plan_storage(
     if readers:
         lates += [{name: max(START, at - lead) for name, at in readers.items()} for lead in (8, 3, 1)]
     error: HwgenError | None = None
+    window = any(isinstance(op, WindowOp) for op in lowered.operations)
     for late in lates:
-        try:
-            return Storage(plan_memory(lowered, config, overhang, stored, late))
-        except HwgenError as failed:
-            error = error or failed
+        for kept in _fewer(groups, lowered):
+            for apart in (True, False) if window else (False,):
+                try:
+                    plan = plan_memory(lowered, config, overhang, stored, late, groups=kept, window_apart=apart)
+                    return Storage(plan, groups=kept)
+                except HwgenError as failed:
+                    error = error or failed
     assert error is not None
     spiller = _Spiller(lowered, config, parts, overhang=overhang, stored=stored, budget=budget, timing=timing,
                        word_price=word_price)
@@ -69,6 +77,19 @@ def plan_storage(
             if found is not None:
                 return found
     raise error
+
+
+def _fewer(groups: tuple[Group, ...], lowered: Lowered) -> Iterator[tuple[Group, ...]]:
+    """All groups, then without the one that takes most, and so on down to none."""
+    def words(group: Group) -> int:
+        names = {lowered.operations[i].dst or "" for i in group.together}
+        return sum(lowered.tensors[n].pixels * lowered.tensors[n].layout.blocks for n in names)
+
+    kept = list(groups)
+    yield tuple(kept)
+    for group in sorted(groups, key=words, reverse=True):
+        kept.remove(group)
+        yield tuple(kept)
 
 
 def overhanging(lowered: Lowered, parts: Mapping[int, tuple[Part, ...]]) -> set[str]:

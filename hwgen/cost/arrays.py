@@ -7,12 +7,16 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from hwgen.config.accelerator import AcceleratorConfig, RamStyle
+from hwgen.config.accelerator import AcceleratorConfig, RamStyle, WindowUnit
+
+#: kinds of window units; a table holds their numbers
+UNITS = tuple(WindowUnit)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConfigTable:
-    """int64 [N] per field; names as in ``AcceleratorConfig``, ``act_ultra`` is 1 where activations lie in UltraRAM."""
+    """int64 [N] per field; names as in ``AcceleratorConfig``, ``act_ultra`` is 1 where activations lie in UltraRAM,
+    ``window`` the unit's place in ``UNITS``."""
 
     p_i: np.ndarray
     p_o: np.ndarray
@@ -25,6 +29,9 @@ class ConfigTable:
     aes_cycles: np.ndarray
     program_words: np.ndarray
     act_ultra: np.ndarray
+    window: np.ndarray
+    window_kernel: np.ndarray
+    window_width: np.ndarray
 
     def __len__(self) -> int:
         return len(self.p_i)
@@ -44,6 +51,15 @@ class ConfigTable:
         """Lines of requantisation records for p_o channels."""
         return self.p_o * 16 // self.line_bytes
 
+    @property
+    def window_lines(self) -> np.ndarray:
+        """Lines of a channel block of the window unit: records, then taps."""
+        return -(-self.p_i // (self.line_bytes // 16)) + -(-self.window_kernel ** 2 // self.line_columns)
+
+    def has_unit(self, *units: WindowUnit) -> np.ndarray:
+        """Whether the window unit is one of ``units``."""
+        return np.isin(self.window, [UNITS.index(unit) for unit in units])
+
     def take(self, index: np.ndarray) -> ConfigTable:
         """The rows at ``index`` (integers or mask)."""
         return ConfigTable(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
@@ -57,13 +73,14 @@ class ConfigTable:
     def config(self, row: int, base: AcceleratorConfig) -> AcceleratorConfig:
         """Row as a configuration; what the table lacks is taken from ``base``."""
         values = {f.name: int(getattr(self, f.name)[row]) for f in fields(self)}
-        ultra = bool(values.pop("act_ultra"))
-        return base.replace(**values, act_ram=RamStyle.ULTRA if ultra else RamStyle.BLOCK)
+        ultra, unit = bool(values.pop("act_ultra")), UNITS[values.pop("window")]
+        return base.replace(**values, window=unit, act_ram=RamStyle.ULTRA if ultra else RamStyle.BLOCK)
 
     @classmethod
     def of(cls, configs: Iterable[AcceleratorConfig]) -> ConfigTable:
         """A table of given configurations."""
         rows = list(configs)
         own = {f.name: np.array([getattr(c, f.name) for c in rows], np.int64)
-               for f in fields(cls) if f.name != "act_ultra"}
-        return cls(**own, act_ultra=np.array([c.act_ram is RamStyle.ULTRA for c in rows], np.int64))
+               for f in fields(cls) if f.name not in ("act_ultra", "window")}
+        return cls(**own, act_ultra=np.array([c.act_ram is RamStyle.ULTRA for c in rows], np.int64),
+                   window=np.array([UNITS.index(c.window) for c in rows], np.int64))

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwgen.config.accelerator import AcceleratorConfig, Crypto
+from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.cost.arrays import ConfigTable
 from rtl_templates.crypto.timing import keystream_depth
 
 PORT_BYTES = 16
 
 
-def keystream_cycles(config: AcceleratorConfig, beats: float, idle: float) -> float:
-    """Cycles that the key stream of an encrypted segment takes, its tag's block included.
+def keystream_ahead(config: AcceleratorConfig, idle: float) -> float:
+    """Beats of an encrypted segment that come at the port's rate, the others at that of the cipher.
 
     Args:
-        beats: 16-byte beats of the segment.
-        idle: cycles before its first beat in which the channel had no other data; its key stream is made in them, as
-            far as the queue has room.
+        idle: cycles before the first beat in which the channel had no other data; key stream is made in them, as far as
+            the queue has room. While it is used up, the cipher goes on.
     """
-    if config.crypto is not Crypto.GCM:
-        return 0.0
-    ahead = min(idle / config.aes_cycles, keystream_depth(config.aes_key_bits, config.aes_cycles))
-    return config.aes_cycles * max(0.0, beats + 1 - ahead)
+    waiting = min(idle / config.aes_cycles, keystream_depth(config.aes_key_bits, config.aes_cycles))
+    return waiting * config.aes_cycles / max(1, config.aes_cycles - 1) if config.aes_cycles > 1 else float("inf")
 
 
 def encrypted_rate(table: ConfigTable, bytes_per_cycle: float) -> np.ndarray:

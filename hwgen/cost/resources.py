@@ -11,14 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from hwgen.config.accelerator import AES_ROUNDS, DspPacking
+from hwgen.config.accelerator import AES_ROUNDS, DspPacking, WindowUnit
 from hwgen.config.board import Board, Resources
-from hwgen.cost.arrays import ConfigTable
+from hwgen.cost.arrays import UNITS, ConfigTable
 
 NAMES = ("dsp", "bram36", "uram", "lut", "ff")
 #: (width, depth) shapes of a 36 kbit block with one read and one write port
 _BLOCK_SHAPES = ((72, 512), (36, 1024), (18, 2048), (9, 4096), (4, 8192), (2, 16384), (1, 32768))
 _URAM_WIDTH, _URAM_DEPTH = 72, 4096
+#: lines of the queue in front of the window unit
+WINDOW_QUEUE = 512
 
 
 @dataclass(frozen=True)
@@ -82,15 +84,23 @@ def block_rams(width: np.ndarray, depth: np.ndarray) -> np.ndarray:
     return best
 
 
+def activation_blocks(p_i: np.ndarray | int, act_words: np.ndarray | int, ultra: int) -> np.ndarray:
+    """Blocks (UltraRAM if ``ultra``, else 36 kbit blocks) of activation memory: four sub-banks."""
+    word, depth = np.asarray(p_i) * 8, np.asarray(act_words) // 2
+    if ultra:
+        return 4 * np.ceil(word / _URAM_WIDTH) * np.ceil(depth / _URAM_DEPTH)
+    return 4 * block_rams(word, np.maximum(depth, 512))
+
+
 def estimate(table: ConfigTable, board: Board, *, crypto: bool = True, key_bits: int = 128) -> ResourceTable:
     """Resources of every row on ``board``."""
     packing = board.packing
     macs = table.p_i * table.p_o
     array = macs / (1 if packing is DspPacking.NONE else 2)
     per_lane = _multipliers_per_lane(table.acc_bits, packing)
-    word, line = table.p_i * 8, table.line_bytes * 8
-    activations = np.where(table.act_ultra, 0, 4 * block_rams(word, np.maximum(table.act_words // 2, 512)))
-    bank = 4 * np.ceil(word / _URAM_WIDTH) * np.ceil(table.act_words / 2 / _URAM_DEPTH)
+    line = table.line_bytes * 8
+    activations = np.where(table.act_ultra, 0, activation_blocks(table.p_i, table.act_words, 0))
+    bank = activation_blocks(table.p_i, table.act_words, 1)
     accumulators = block_rams(table.p_o * table.acc_bits, np.maximum(table.acc_depth, 512))
     program = block_rams(np.full(len(table), 128), table.program_words)
     if board.resources.uram:
@@ -102,21 +112,35 @@ def estimate(table: ConfigTable, board: Board, *, crypto: bool = True, key_bits:
         weights = block_rams(line, table.weight_lines)
     logic = {name: _linear(f"{board.family}.{name}", table, packing) for name in
              ("lut", "ff", "absorbable_lut", "absorbable_ff")}
+    window = window_resources(table, packing)
     unit = calibration()["crypto"][str(key_bits) if crypto else "none"]
     rounds = -(-AES_ROUNDS[key_bits] // table.aes_cycles)
     port = {name: unit[name] + unit[f"{name}_round"] * rounds for name in ("lut", "ff")}
     return ResourceTable(
-        dsp=array + per_lane * table.p_o, bram36=activations + accumulators + program + weights, uram=uram,
+        dsp=array + per_lane * table.p_o + window[0],
+        bram36=activations + accumulators + program + weights + window[1], uram=uram,
         lut=logic["lut"] + port["lut"] * table.axi_ports + unit["lut_once"],
         ff=logic["ff"] + port["ff"] * table.axi_ports + unit["ff_once"],
         absorbable_lut=logic["absorbable_lut"], absorbable_ff=logic["absorbable_ff"],
     )
 
 
+def window_resources(table: ConfigTable, packing: DspPacking) -> tuple[np.ndarray, np.ndarray]:
+    """Multipliers and 36 kbit blocks of the window unit.
+
+    A multiplier per tap and lane and those of a lane's requantisation (no residual) for depthwise convolutions; row
+    memories of one row each, and the queue of weight lines.
+    """
+    able, convolves = table.window != UNITS.index(WindowUnit.NONE), table.has_unit(WindowUnit.DEPTHWISE)
+    multipliers = table.p_i * (table.window_kernel ** 2 + _multipliers_per_lane(table.acc_bits, packing) - 1)
+    rows = (table.window_kernel - 1) * block_rams(table.p_i * 8, np.maximum(table.window_width, 512))
+    queue = block_rams(table.line_bytes * 8, np.full(len(table), WINDOW_QUEUE))
+    return np.where(convolves, multipliers, 0), np.where(able, rows + queue, 0)
+
+
 def _multipliers_per_lane(acc_bits: np.ndarray, packing: DspPacking) -> np.ndarray:
     """Multipliers of a post-processor lane: accumulator x unsigned 16 bit, residual x unsigned 16 bit."""
-    wide = {DspPacking.DSP48E2: 27, DspPacking.DSP48E1: 25, DspPacking.NONE: 18}[packing]
-    return np.ceil(acc_bits / wide) + 1
+    return np.ceil(acc_bits / packing.wide_bits) + 1
 
 
 def _linear(name: str, table: ConfigTable, packing: DspPacking) -> np.ndarray:

@@ -12,14 +12,6 @@ from .errors import AcceleratorError, DriverError
 from .image import Image
 from .tensors import dequantise, pack_input, quantise, unpack_output
 
-#: register -> name of a counter in ``FrameResult.counters``
-COUNTERS = {
-    "cycles": reg.CYCLES, "busy": reg.BUSY, "stall_weights": reg.STALL_WEIGHTS, "stall_act": reg.STALL_ACT,
-    "stall_drain": reg.STALL_DRAIN, "stall_other": reg.STALL_OTHER, "read_beats": reg.READ_BEATS,
-    "write_beats": reg.WRITE_BEATS, "key_cycles": reg.KEY_CYCLES, "program_cycles": reg.PROGRAM_CYCLES,
-    "first_busy": reg.FIRST_BUSY, "program_loaded": reg.PROGRAM_LOADED,
-}
-
 
 @dataclass(frozen=True)
 class FrameResult:
@@ -29,7 +21,7 @@ class FrameResult:
         output: the tensor, int32 [C, H, W] for a raw output, else int8.
         real: the same in real numbers, in the author's shape.
         dumps: tensors of the inner layers, of a debug image.
-        counters: of the hardware, see ``COUNTERS``.
+        counters: of the hardware, see ``register_map.COUNTERS``.
         warm: the frame used what the frame before left in the buffers.
     """
 
@@ -198,7 +190,7 @@ class Accelerator:
 
     def counters(self) -> dict[str, int]:
         """The hardware's counters of the last frame."""
-        return {name: self.bus.read32(offset) for name, offset in COUNTERS.items()}
+        return {name: self.bus.read32(offset) for name, offset in reg.COUNTERS.items()}
 
     def _write64(self, low: int, value: int) -> None:
         self.bus.write32(low, value & 0xFFFFFFFF)

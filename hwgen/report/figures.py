@@ -14,9 +14,12 @@ from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.config.board import Board
 from hwgen.cost.limit import limit_cycles
 from hwgen.errors import HwgenError
+from hwgen.report.breakdown import frame_breakdown, predicted_cycles
 
 #: version of report.json
 FORMAT = 1
+#: frames that are broken down by layers: the first one, and the one after it
+STATES = ("cold", "steady")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +73,7 @@ def coefficients_source() -> str:
 def make_report(s: Sources) -> dict[str, Any]:
     """All figures; groups say whether they are simulated, predicted, estimated, measured or recorded."""
     program, config, board = s.program, s.config, s.board
+    breakdown, layers = _breakdown(s)
     cycles = _cycles(s)
     cold = cycles["measured"] or cycles["predicted"]
     steady = cycles["measured_steady"] or cycles["predicted_steady"]
@@ -111,7 +115,8 @@ def make_report(s: Sources) -> dict[str, Any]:
             "scratch_bytes": program["scratch_bytes"], "spilled_bytes": program["spilled_bytes"],
         },
         "search": {k: s.search[k] for k in ("considered", "feasible", "seconds", "explanation", "front")},
-        "layers": _layers(s),
+        "layers": layers,
+        "breakdown": breakdown,
         "timeline": program["predicted"]["cold"],
         "model_error": model_error(),
         "steps": s.steps,
@@ -159,22 +164,38 @@ def _verification(s: Sources) -> dict[str, Any]:
             "simulator_cached": s.proof["simulator_cached"], "build_seconds": s.proof["build_seconds"]}
 
 
+def _breakdown(s: Sources) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
+    """Cycles outside the layers, per frame, and the table of layers; measured only where the proof ran."""
+    rows = _layers(s)
+    if s.proof is None:
+        return None, rows
+    frames = {}
+    for state in STATES:
+        rates = (s.config.array_macs_per_cycle, s.config.macs_per_cycle)
+        frames[state], measured = frame_breakdown(s.proof["rows"][state], s.program["layers"], rates)
+        for row, one in zip(rows, measured, strict=True):
+            row["measured"] = {**(row["measured"] or {}), state: one}
+    return frames, rows
+
+
 def _layers(s: Sources) -> list[dict[str, Any]]:
-    """One row per layer: work, predicted time in the cold frame, ideal time, bytes, noise."""
+    """One row per layer: work, predicted time, ideal time, bytes, noise, what explains its cycles."""
     quality = {q["name"]: q for q in s.layers}
-    spans: dict[str, list[dict[str, Any]]] = {}
-    for span in s.program["predicted"]["cold"]["spans"]:
-        spans.setdefault(span["node"], []).append(span)
+    predicted = {state: predicted_cycles(s.program["predicted"][state]["spans"], s.program["layers"])
+                 for state in STATES}
+    spans = s.program["predicted"]["cold"]["spans"]
     encrypted = set(s.program["encrypted"])
     rows = []
-    for layer in s.program["layers"]:
-        name, own = layer["node"], spans.get(layer["node"], [])
+    for number, layer in enumerate(s.program["layers"]):
+        name = layer["node"]
         rows.append({
             "name": name, "macs": layer["macs"], "shape": layer["shape"], "descriptors": len(layer["descriptors"]),
-            "cycles": sum(p["end"] - p["start"] + p["wait_other"] for p in own),
-            "wait_weights": sum(p["wait_weights"] for p in own), "ideal": layer["macs"] / s.config.macs_per_cycle,
+            "drains": layer["drains"],
+            "cycles": predicted["cold"][number], "cycles_steady": predicted["steady"][number],
+            "wait_weights": sum(spans[n]["wait_weights"] for n in layer["descriptors"]),
+            "ideal": layer["macs"] / s.config.macs_per_cycle,
             "bytes": layer["lines"] * s.config.line_bytes, "encrypted": name in encrypted,
-            "sqnr_db": quality.get(name, {}).get("sqnr_db"),
+            "sqnr_db": quality.get(name, {}).get("sqnr_db"), "usage": layer["usage"], "measured": None,
         })
     return rows
 

@@ -15,17 +15,18 @@ from hwgen.config.board import Board, Resources
 from hwgen.cost.activation import activation_words
 from hwgen.cost.arrays import ConfigTable
 from hwgen.cost.energy import energy_uj
+from hwgen.cost.memory import MemoryModel
 from hwgen.cost.network import NetworkCost, network_cost
 from hwgen.cost.resources import NAMES, ResourceTable, estimate
-from hwgen.cost.timeline import MemoryModel
-from hwgen.cost.work import network_work
+from hwgen.cost.work import NetworkWork, network_work, with_encryption
 from hwgen.errors import HwgenError
 from hwgen.ir.nodes import Graph
 from hwgen.passes.plan import TTChoice
 from hwgen.search.explain import amount, explain
 from hwgen.search.objectives import Figures, Objective, objective
+from hwgen.search.orders import Orders, choose_orders
 from hwgen.search.pareto import pareto
-from hwgen.search.space import config_table
+from hwgen.search.space import accumulator_width, config_table, window_units
 
 #: entries of the front that are kept
 FRONT = 40
@@ -111,11 +112,12 @@ def search(
     """
     aim = objective(goal)
     base = (base or AcceleratorConfig()).replace(packing=board.packing, clock_mhz=board.clock_mhz)
-    network = network_work(graph)
+    network = with_encryption(network_work(graph), encrypted)
+    acc_bits = accumulator_width(graph, board.packing)
     start = time.perf_counter()
-    words = cache(lambda p_i: activation_words(network, p_i))
-    table = config_table(board, words)
-    cost = network_cost(network, table, MemoryModel.of(board), board.packing, encrypted=encrypted)
+    words = cache(lambda p_i, beside: activation_words(network, p_i, beside=beside))
+    table = config_table(board, words, window_units(network), acc_bits=acc_bits)
+    cost = network_cost(network, table, MemoryModel.of(board), board.packing)
     table = replace(table, program_words=_program_words(cost))
     resources = estimate(table, board, key_bits=base.aes_key_bits)
     found = Evaluated(table, cost, resources, _figures(cost, resources, board, network.macs),
@@ -127,12 +129,34 @@ def search(
     values = np.stack([cost.cold, cost.steady, resources.dsp, resources.bram36, resources.lut, found.figures.energy])
     front = feasible[pareto(values[:, feasible].T)]
     front = front[np.argsort(aim.value(found.figures)[front])]
-    front = np.concatenate([[winner], front[front != winner]])[:FRONT]
+    front = front[front != winner][:FRONT - 1]
+    orders = _orders(found, network, winner, aim)
+    chosen = replace(found.candidate(winner), cold_cycles=round(float(orders.cost.cold[0])),
+                     steady_cycles=round(float(orders.cost.steady[0])),
+                     energy_uj=round(float(_one(found, winner, orders.cost, network.macs).energy[0]), 2))
     seconds = time.perf_counter() - start
     return SearchResult(
-        chosen=found.candidate(winner), front=tuple(found.candidate(int(i)) for i in front),
-        choices=cost.choice(network, winner), considered=len(table), feasible=len(feasible), seconds=round(seconds, 4),
+        chosen=chosen, front=(chosen, *(found.candidate(int(i)) for i in front)), choices=orders.choices,
+        considered=len(table), feasible=len(feasible), seconds=round(seconds, 4),
         explanation=explain(found, winner, aim, seconds))
+
+
+def _one(found: Evaluated, row: int, cost: NetworkCost, macs: int) -> Figures:
+    """Figures of configuration ``row`` with another cost of the network (one row)."""
+    energy = energy_uj(macs=macs, dram_bytes=cost.dram_bytes_steady, cycles=cost.steady,
+                       clock_mhz=found.board.clock_mhz, lut=found.resources.lut[[row]])
+    return Figures(cold=cost.cold, steady=cost.steady, energy=energy, share=found.figures.share[[row]])
+
+
+def _orders(found: Evaluated, network: NetworkWork, row: int, aim: Objective) -> Orders:
+    """How the TT layers execute on configuration ``row``: all together by the objective."""
+    one = found.table.take(np.array([row]))
+
+    def value(cost: NetworkCost) -> float:
+        runs = bool(cost.possible[0]) and int(_program_words(cost)[0]) <= int(one.program_words[0])
+        return float(aim.value(_one(found, row, cost, network.macs))[0]) if runs else np.inf
+
+    return choose_orders(network, one, MemoryModel.of(found.board), found.board.packing, value)
 
 
 def _program_words(cost: NetworkCost) -> np.ndarray:

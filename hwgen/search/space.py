@@ -3,62 +3,130 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from hwgen.config.accelerator import MAX_ACC_BITS, WINDOW_MIN_WIDTH, AcceleratorConfig, DspPacking, WindowUnit
 from hwgen.config.board import Board
-from hwgen.cost.arrays import ConfigTable
+from hwgen.cost.arrays import UNITS, ConfigTable
+from hwgen.cost.resources import activation_blocks
+from hwgen.cost.work import NetworkWork
+from hwgen.ir.nodes import Graph
+from hwgen.quantize.width import accumulator_bits
 
 WORDS = (8, 16, 32, 64)
 LINE_COLUMNS = (2, 4, 8)
 #: width of the path from weight memory to the array that has been built and proven
 MAX_LINE_BYTES = 128
 DEPTHS = (128, 256, 512, 1024, 2048)
-ACC_BITS = 27
 #: cycles per block of a port's decryptor, possible for both sizes of keys; with fewer rounds it is hardly smaller
 AES_CYCLES = (1, 2, 3, 5)
-_URAM_DEPTH = 4096
-_BRAM_BYTES, _URAM_BYTES = 4608, 36864
-#: of a board's block or UltraRAM, what activations may take
-SHARE = 0.75
+#: kernels of window units that are considered
+WINDOW_KERNELS = (2, 3, 4, 5)
+_URAM_DEPTH, _BLOCK_DEPTH = 4096, 512
+#: of a board's block or UltraRAM, what activations take where some of the feature maps are spilled
+SHARES = (1.0, 0.75, 0.5, 0.375, 0.25, 0.1875, 0.125)
+#: ... and, where all of them fit but take more than half of it, what is tried besides
+FEWER = (0.5, 0.25)
 
 
-def config_table(board: Board, activation_words: Callable[[int], int]) -> ConfigTable:
+@dataclass(frozen=True)
+class Unit:
+    """A window unit, for rows of up to ``width`` words; kind NONE: none."""
+
+    kind: WindowUnit = WindowUnit.NONE
+    kernel: int = 3
+    width: int = 256
+
+
+def window_units(network: NetworkWork) -> tuple[Unit, ...]:
+    """The window units that are of use to a network, and none."""
+    out = [Unit()]
+    for kind, works in (
+            (WindowUnit.POOL, [w for w in network.works if w.windowed and w.maximum]),
+            (WindowUnit.DEPTHWISE, [w for w in network.works if w.windowed and not w.pool])):
+        kernels = {max(w.kernel) for w in works} & set(WINDOW_KERNELS)
+        for kernel in sorted(kernels):
+            widest = max(w.size_in[1] for w in network.works if w.windowed and max(w.kernel) <= kernel)
+            if widest >= WINDOW_MIN_WIDTH:
+                out.append(Unit(kind, kernel, _power(widest)))
+    return tuple(out)
+
+
+def accumulator_width(graph: Graph, packing: DspPacking) -> int:
+    """The width of the accumulators: one multiplier's operand if that is sure to suffice for ``graph``, else the
+    default, and more only where sums can be larger (32 at most; the compiler proves whether that is enough)."""
+    default = AcceleratorConfig().acc_bits
+    needed = accumulator_bits(graph, at_least=min(packing.wide_bits, default))
+    return needed if needed <= packing.wide_bits else min(max(needed, default), MAX_ACC_BITS)
+
+
+def config_table(
+    board: Board, activation_words: Callable[[int, bool], int], units: Sequence[Unit] = (Unit(),), *,
+    acc_bits: int = AcceleratorConfig().acc_bits,
+) -> ConfigTable:
     """All valid combinations; whether they fit the board is another question.
 
     Args:
-        activation_words: words per bank that the network needs, for a word of so many bytes.
+        activation_words: words per bank that the network needs, for a word of so many bytes; with or without the
+            overlap of layers that a window unit makes possible.
+        units: window units.
+        acc_bits: of an accumulator, see ``accumulator_width``.
     """
     rows: list[tuple[int, ...]] = []
     ports = list(itertools.product(range(1, min(board.max_ports, 8) + 1), AES_CYCLES))
     for p_i, columns in itertools.product(WORDS, LINE_COLUMNS):
         if p_i % board.packing.chain or columns * p_i % 16 or columns * p_i > MAX_LINE_BYTES:
             continue
-        banks = _bank_sizes(board, p_i, max(512, _power(activation_words(p_i))))
+        memories = [(unit, ultra, words) for unit in units for ultra in ((0, 1) if board.resources.uram else (0,))
+                    for words in _bank_sizes(board, p_i, ultra, _needs(activation_words, p_i, unit))]
         for p_o in (p_i, 2 * p_i):
             if p_o % columns or p_o * 16 % (columns * p_i):
                 continue
             least = 2 * p_o // columns + p_o * 16 // (columns * p_i)
             lines = [n for n in _weight_lines(board, p_i, columns) if n >= least]
-            ultra = (0, 1) if board.resources.uram else (0,)
-            rows += [(p_i, p_o, depth, words, columns, n, *port, u)
-                     for depth, words, n, port, u in itertools.product(DEPTHS, banks, lines, ports, ultra)]
+            rows += [(p_i, p_o, depth, words, columns, n, *port, ultra, UNITS.index(unit.kind), unit.kernel, unit.width)
+                     for depth, (unit, ultra, words), n, port in itertools.product(DEPTHS, memories, lines, ports)]
     table = np.array(rows, np.int64).T
     return ConfigTable(
         p_i=table[0], p_o=table[1], acc_depth=table[2], act_words=table[3], line_columns=table[4],
-        weight_lines=table[5], axi_ports=table[6], aes_cycles=table[7], act_ultra=table[8],
-        acc_bits=np.full(len(rows), ACC_BITS), program_words=np.full(len(rows), 2048))
+        weight_lines=table[5], axi_ports=table[6], aes_cycles=table[7], act_ultra=table[8], window=table[9],
+        window_kernel=table[10], window_width=table[11], acc_bits=np.full(len(rows), acc_bits),
+        program_words=np.full(len(rows), 2048))
 
 
-def _bank_sizes(board: Board, p_i: int, words: int) -> list[int]:
-    """Words of a bank: all that the network needs, or, where the board has no room for that, any smaller power of two
-    (the rest of the feature maps is spilled)."""
-    room = SHARE * max(board.resources.bram36 * _BRAM_BYTES, board.resources.uram * _URAM_BYTES)
-    if 2 * words * p_i <= room:
-        return [words]
-    most = 1 << (int(room) // (2 * p_i)).bit_length() - 1
-    return [size for size in (most >> k for k in range(4)) if size >= 512]
+def _needs(activation_words: Callable[[int, bool], int], p_i: int, unit: Unit) -> list[int]:
+    """Words of a bank that the network needs, without and, where a window unit makes that of use, with overlap."""
+    beside = (False,) if unit.kind is WindowUnit.NONE else (False, True)
+    return [activation_words(p_i, one) for one in beside]
+
+
+def _bank_sizes(board: Board, p_i: int, ultra: int, needs: Sequence[int]) -> list[int]:
+    """Words of a bank, in whole rows of its memory: all that the network needs, and, where the board has little room or
+    none for that, less (the rest of the feature maps is spilled)."""
+    step = 2 * (_URAM_DEPTH if ultra else _BLOCK_DEPTH)
+    have = board.resources.uram if ultra else board.resources.bram36
+
+    def most(share: float) -> int:
+        """Largest bank that takes so much of the memory, found by bisection."""
+        low, high = 0, 1 << 8
+        while high - low > 1:
+            middle = (low + high) // 2
+            fits = bool(activation_blocks(p_i, middle * step, ultra) <= share * have)
+            low, high = (middle, high) if fits else (low, middle)
+        return low * step
+
+    sizes = {-(-need // step) * step for need in needs}
+    largest = most(1.0)
+    fitting = {size for size in sizes if size <= largest}
+    least = min(sizes)
+    if not fitting:
+        fitting = {most(share) for share in SHARES}
+    elif least > most(0.5):
+        fitting |= {most(share) for share in FEWER}
+    return sorted(size for size in fitting if size)
 
 
 def _power(words: int) -> int:

@@ -15,6 +15,7 @@ from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.config.board import Board
 from hwgen.errors import HwgenError
 from hwgen.verify.compare import Comparison, compare
+from hwgen_sim.cycle_rows import CycleRows
 from hwgen_sim.simulate import MemoryTiming, SimulationResult, run_job
 from rtl_templates.shell.error_codes import ErrorCode
 
@@ -51,13 +52,14 @@ class Job:
 class Proof:
     """Args:
         comparison: of all elements; frames: that ran.
-        counters: of the hardware, per frame.
+        counters: of the hardware, per frame; rows: the same per compute descriptor.
         simulator: name and version; seconds: of everything, building the simulator included; cached: it was not built.
     """
 
     comparison: Comparison
     frames: int
     counters: tuple[dict[str, int], ...]
+    rows: tuple[CycleRows, ...]
     simulator: str
     seconds: float
     build_seconds: float
@@ -119,11 +121,12 @@ def prove(job: Job, expected: Sequence[dict[str, np.ndarray]], output: str,
     """
     began = time.perf_counter()
     result = simulate(job)
-    actual = []
+    actual, rows = [], []
     for frame in result.frames:
-        assert frame.output is not None
+        assert frame.output is not None and frame.rows is not None
         actual.append({**frame.dumps, output: spoil(frame.output)})
+        rows.append(frame.rows)
     return Proof(
         comparison=compare(expected, actual), frames=len(result.frames), simulator=result.simulator.split(" rev ")[0],
-        counters=tuple(f.counters for f in result.frames), seconds=time.perf_counter() - began,
+        counters=tuple(f.counters for f in result.frames), rows=tuple(rows), seconds=time.perf_counter() - began,
         build_seconds=result.build_seconds, cached=result.cached)

@@ -7,6 +7,7 @@ from pathlib import Path
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen_sim import dram_model_source
 from hwgen_sim.runner import SimulatorSource
+from rtl_templates.engine.tensor_engine import COUNTERS
 
 TOP = "bench"
 #: signal -> width, driven by the accelerator
@@ -19,6 +20,9 @@ _FROM_MEMORY = {"arready": 1, "rdata": 128, "rresp": 2, "rlast": 1, "rvalid": 1,
 _WRITE_CHANNELS = ("aw", "w", "b")
 _LITE_IN = {"awaddr": 12, "awvalid": 1, "wdata": 32, "wvalid": 1, "bready": 1, "araddr": 12, "arvalid": 1, "rready": 1}
 _LITE_OUT = {"awready": 1, "wready": 1, "bresp": 2, "bvalid": 1, "arready": 1, "rdata": 32, "rresp": 2, "rvalid": 1}
+#: input of cycle_monitor.sv -> signal inside the accelerator
+_MONITORED = {"cycles": "frame.cycles", "counters": "engine.counters", "issued": "engine.sequencer.retire",
+              "finished": "engine.sequencer.finished"}
 #: smallest memory: 64 MiB
 MINIMUM_LOG2_WORDS = 22
 
@@ -28,7 +32,8 @@ def _is_write(signal: str) -> bool:
 
 
 def accelerator_ports(ports: int, module: str) -> str:
-    """Verilog module ``accelerator_ports``: the accelerator with its ports' signals side by side in vectors."""
+    """Verilog module ``accelerator_ports``: the accelerator with its ports' signals side by side in vectors, and the
+    monitor of its counters."""
     def bits(width: int) -> str:
         return f"[{width - 1}:0] "
 
@@ -49,8 +54,11 @@ def accelerator_ports(ports: int, module: str) -> str:
                 connections.append(f".m_axi_{port}_{name}({part})")
             elif name in _FROM_ACCELERATOR:
                 constants.append(f"  assign {part} = 0;")
+    watched = [".clk(clk)", ".rst(rst)", *(f".{name}(accelerator.{path})" for name, path in _MONITORED.items())]
     return ("module accelerator_ports (\n    " + ",\n    ".join(declarations) + "\n);\n" + "\n".join(constants)
-            + f"\n  {module} accelerator (\n    " + ",\n    ".join(connections) + "\n  );\nendmodule\n")
+            + f"\n  {module} accelerator (\n    " + ",\n    ".join(connections) + "\n  );"
+            + f"\n  cycle_monitor #(.COUNTERS({len(COUNTERS)}), .BUSY({COUNTERS.index('busy')})) monitor (\n    "
+            + ",\n    ".join(watched) + "\n  );\nendmodule\n")
 
 
 def simulator_source(
@@ -73,7 +81,7 @@ def simulator_source(
         "accelerator.v": verilog,
         "accelerator_ports.sv": accelerator_ports(config.axi_ports, module),
         "dram_model.sv": dram_model_source(),
-        "bench.sv": (Path(__file__).parent / "bench.sv").read_text(),
+        **{name: (Path(__file__).parent / name).read_text() for name in ("bench.sv", "cycle_monitor.sv")},
     }
     return SimulatorSource(top=TOP, files=files, parameters={"PORTS": config.axi_ports, "LOG2_WORDS": log2_words},
                            waves=waves, threads=threads)

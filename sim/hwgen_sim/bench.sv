@@ -42,7 +42,11 @@ module bench #(
   bit [63:0] wait_until  /*verilator public_flat_rw*/ = 0;
   bit waited  /*verilator public_flat_rd*/ = 0;
 
+  // logic behind a signal that can be written from outside is evaluated at every edge, whether it changes or not: none of
+  // the accelerator's may be
+  bit reset = 1;
   always @(posedge clk) begin
+    reset <= rst;
     now <= now + 1;
     waited <= now >= wait_until;
   end
@@ -54,13 +58,13 @@ module bench #(
   logic [31:0] wdata_l, rdata_l;
   logic [1:0] bresp_l, rresp_l;
   bit reg_running = 0;
-  assign awaddr_l = reg_addr;
-  assign araddr_l = reg_addr;
-  assign wdata_l = reg_wdata;
   always @(posedge clk) begin
     if (!reg_running) begin
       if (reg_toggle != reg_done) begin
         reg_running <= 1;
+        awaddr_l <= reg_addr;
+        araddr_l <= reg_addr;
+        wdata_l <= reg_wdata;
         awvalid_l <= reg_write;
         wvalid_l <= reg_write;
         bready_l <= reg_write;
@@ -95,7 +99,7 @@ module bench #(
       .ADDR_BITS(ADDR_BITS),
       .LOG2_WORDS(LOG2_WORDS),
       .BASE(BASE)
-  ) dram (.*);
+  ) dram (.rst(reset), .*);
 
-  accelerator_ports accelerator (.*);
+  accelerator_ports accelerator (.rst(reset), .*);
 endmodule

@@ -22,6 +22,8 @@ from hwgen_sim.bus import SimulatedBus
 
 #: what the output buffer holds before a frame
 UNTOUCHED = 0xA5
+#: in the exchange folder; see cycle_monitor.sv
+EVENTS = "counters.txt"
 
 
 def _drive(dut: Any, job: dict[str, Any], key: bytes) -> list[dict[str, Any]]:
@@ -39,7 +41,9 @@ def _drive(dut: Any, job: dict[str, Any], key: bytes) -> list[dict[str, Any]]:
         dut.error_addr.value = accelerator.buffers[buffer].address + job["fault"]["offset"]
         dut.error_enable.value = 1
     results = []
+    events = Path(job["exchange"]) / EVENTS
     for number, frame in enumerate(job["frames"]):
+        seen = events.stat().st_size
         output = accelerator.buffers[2]
         blank = bytes([UNTOUCHED]) * output.size
         output.write(blank)
@@ -61,6 +65,7 @@ def _drive(dut: Any, job: dict[str, Any], key: bytes) -> list[dict[str, Any]]:
                 else:
                     result["dumps"][name.removeprefix("dump_")] = str(path)
             result |= {"counters": done.counters, "warm": done.warm}
+        result["events"] = events.read_bytes()[seen:].decode("ascii")
         result["output_touched"] = output.read(output.size) != blank
         results.append(result)
         if result["error"] == -1:

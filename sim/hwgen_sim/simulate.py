@@ -19,8 +19,10 @@ from hwgen.errors import HwgenError
 from hwgen.image.reseal import reseal
 from hwgen.seal import Key
 from hwgen_sim.bench import simulator_source
+from hwgen_sim.cycle_rows import CycleRows, cycle_rows
 from hwgen_sim.runner import build_simulator, run_cocotb
 from hwgen_sim.toolchain import find_toolchain
+from rtl_templates.engine.tensor_engine import COUNTERS
 from rtl_templates.verilog import generate
 
 
@@ -65,7 +67,8 @@ class Frame:
     Args:
         output: int32 or int8 [C, H, W]; None after an error.
         dumps: inner tensors, of a debug image.
-        counters: the hardware's, names as in ``hwgen.driver.accelerator.COUNTERS``.
+        counters: the hardware's, names as in ``hwgen.driver.register_map.COUNTERS``.
+        rows: the same per compute descriptor; None after an error.
         warm: the frame used what the one before left in the buffers.
         error: the hardware's error code; 0: none, -1: the hardware did not answer (``message`` says more).
         segment: for a wrong tag, its segment.
@@ -75,6 +78,7 @@ class Frame:
     output: np.ndarray | None
     dumps: dict[str, np.ndarray]
     counters: dict[str, int]
+    rows: CycleRows | None
     warm: bool
     error: int
     segment: int
@@ -130,7 +134,8 @@ def run_job(
         work_dir: keeps the log and the exchanged files; by default they are removed.
 
     Raises:
-        HwgenError: the simulation itself failed, or the accelerator broke the AXI protocol.
+        HwgenError: the simulation itself failed, the accelerator broke the AXI protocol, or its counters do not add up
+            (see ``cycle_rows``).
         ToolMissingError: see ``find_toolchain``.
     """
     began = time.perf_counter()
@@ -165,6 +170,7 @@ def run_job(
         outcomes = tuple(
             Frame(output=None if frame["output"] is None else np.load(frame["output"]),
                   dumps={name: np.load(path) for name, path in frame["dumps"].items()}, counters=frame["counters"],
+                  rows=None if frame["error"] else cycle_rows(frame["events"], frame["counters"], COUNTERS),
                   warm=frame["warm"], error=frame["error"], segment=frame["segment"], message=frame["message"],
                   output_touched=frame["output_touched"])
             for frame in values["frames"])

@@ -7,12 +7,13 @@ import pytest
 
 from hwgen.compiler.compile import compile_network
 from hwgen.compiler.options import CompileOptions
-from hwgen.config.accelerator import AcceleratorConfig, Crypto
+from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.cost.arrays import ConfigTable
-from hwgen.cost.decryptor import encrypted_rate, keystream_cycles
+from hwgen.cost.decryptor import encrypted_rate, keystream_ahead
+from hwgen.cost.memory import MemoryModel
 from hwgen.cost.network import network_cost
-from hwgen.cost.timeline import MemoryModel, predict
-from hwgen.cost.work import network_work
+from hwgen.cost.timeline import predict
+from hwgen.cost.work import network_work, with_encryption
 from hwgen.ir.nodes import Graph
 from tests.helpers.networks import quantised, residual_network
 
@@ -26,12 +27,12 @@ def network() -> Graph:
 
 
 def test_keystream() -> None:
-    half = AcceleratorConfig(aes_cycles=2)
-    assert keystream_cycles(half, 1024, idle=0) == 2050  # the tag takes a block, too
-    assert keystream_cycles(half, 1024, idle=20) == 2 * (1025 - 10)
-    assert keystream_cycles(half, 1024, idle=1e6) == 2 * (1025 - 32)
-    assert keystream_cycles(half, 10, idle=1e6) == 0
-    assert keystream_cycles(half.replace(crypto=Crypto.BYPASS), 1024, idle=0) == 0
+    """What waits is used up at the port's rate, while the cipher goes on."""
+    assert keystream_ahead(AcceleratorConfig(aes_cycles=2), idle=0) == 0
+    assert keystream_ahead(AcceleratorConfig(aes_cycles=2), idle=20) == 20
+    assert keystream_ahead(AcceleratorConfig(aes_cycles=2), idle=1e6) == 64
+    assert keystream_ahead(AcceleratorConfig(aes_cycles=5), idle=1e6) == 40
+    assert keystream_ahead(AcceleratorConfig(aes_cycles=1), idle=0) == float("inf")
 
 
 def test_rate_of_all_ports() -> None:
@@ -52,11 +53,12 @@ def test_analytic_cycles_follow_the_timeline(network: Graph) -> None:
 
 def test_plain_layers_are_not_slowed(network: Graph) -> None:
     work, table = network_work(network), ConfigTable.of(CONFIGS)
-    nothing, everything = (network_cost(work, table, MEMORY, CONFIGS[0].packing, encrypted=e) for e in ((), None))
+    nothing, everything = (network_cost(with_encryption(work, e), table, MEMORY, CONFIGS[0].packing)
+                           for e in ((), None))
     assert len(np.unique(nothing.cold)) == len(np.unique(nothing.steady)) == 1
     assert everything.steady[0] == nothing.steady[0]
     names = [w.name for w in work.works if not w.pool]
-    some = network_cost(work, table, MEMORY, CONFIGS[0].packing, encrypted=frozenset(names[-2:]))
+    some = network_cost(with_encryption(work, names[-2:]), table, MEMORY, CONFIGS[0].packing)
     assert nothing.steady[2] < some.steady[2] < everything.steady[2]
     graph = quantised(network)
     frames = [predict(compile_network(graph, c, CompileOptions(encrypt=frozenset(), encrypt_program=False)), MEMORY)

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from hwgen.cli.summary import summary_rows
@@ -69,8 +70,45 @@ def test_html_is_the_same_every_time(report: dict) -> None:
     assert render(report) == render(report)
 
 
-def test_html_of_a_proven_build(report: dict) -> None:
+def measured(report: dict) -> dict:
+    """The report with a made-up breakdown."""
     proven = json.loads(json.dumps(report))
+    rng = np.random.default_rng(0)
+    names = ("busy", "stall_weights", "stall_act", "stall_new")
+    outside = {"cycles": 800, **dict.fromkeys(names, 9)}
+    for row in proven["layers"]:
+        counts = {name: int(rng.integers(1000, 2000)) for name in names}
+        lost = {"idle_inputs": counts["busy"] - row["ideal"], "memory": counts["stall_weights"],
+                "stall_act": counts["stall_act"], "stall_new": counts["stall_new"]}
+        row["bytes"] = 12345
+        one = {"cycles": sum(counts.values()), **counts, "efficiency": 0.5, "lost": lost,
+               "stall_other": 0}
+        row["measured"] = {"cold": one, "steady": one}
+    total = 1600 + sum(row["measured"]["cold"]["cycles"] for row in proven["layers"])
+    frame = {"counters": list(names), "cycles": total, "start": outside, "end": outside}
+    proven["breakdown"] = {"cold": frame, "steady": frame}
+    return proven
+
+
+def test_html_shows_where_the_cycles_went(report: dict) -> None:
+    assert "Where the cycles went" not in render(report)
+    proven = measured(report)
+    text = render(proven)
+    part = text[text.index("Where the cycles went"):]
+    assert text.count("<svg") == 7
+    for word in ("First frame, cold", "Following frame", "(start)", "(end)", "stall new"):
+        assert word in part, word
+    for row in proven["layers"]:
+        assert f"{row['measured']['cold']['stall_weights']:,}" in part
+    lost = sum(row["measured"]["cold"]["lost"]["memory"] for row in proven["layers"])
+    assert f"weights not yet there {lost:,}" in part
+    assert part.count("12,345 bytes") == 2 * len(proven["layers"])  # explained, in both frames
+    for svg in re.findall(r"<svg.*?</svg>", text, flags=re.S):
+        ElementTree.fromstring(svg)
+
+
+def test_html_of_a_proven_build(report: dict) -> None:
+    proven = measured(report)
     proven["source"] = "simulated"
     proven["cycles"] |= {"measured": 1234567, "measured_steady": 1200000, "prediction_error": 0.01,
                          "prediction_error_steady": -0.02}

@@ -11,10 +11,13 @@ from hwgen.compiler.compile import compile_network
 from hwgen.config.board import Board, board_names, load_board
 from hwgen.cost.activation import activation_words
 from hwgen.cost.arrays import ConfigTable
+from hwgen.cost.memory import MemoryModel
 from hwgen.cost.network import network_cost
-from hwgen.cost.timeline import MemoryModel, predict
+from hwgen.cost.timeline import predict
 from hwgen.cost.work import network_work
 from hwgen.errors import HwgenError
+from hwgen.ir import nodes as ir
+from hwgen.ir.nodes import Graph
 from hwgen.search import search
 from hwgen.search.explain import amount
 from hwgen.search.pareto import pareto
@@ -87,7 +90,7 @@ def test_infeasible_board_names_the_binding_resource() -> None:
     assert error.value.exit_code == 2
 
 
-@pytest.mark.parametrize(("name", "blocks"), [("pynq-z2", 24), ("pynq-z2", 40), ("zcu104", 60)])
+@pytest.mark.parametrize(("name", "blocks"), [("pynq-z2", 24), ("pynq-z2", 40), ("zcu104", 36)])
 def test_feature_maps_need_not_fit(name: str, blocks: int) -> None:
     board = _smaller(load_board(name), bram36=blocks, uram=0)
     graph = residual_network((16, 32), 48)
@@ -96,6 +99,23 @@ def test_feature_maps_need_not_fit(name: str, blocks: int) -> None:
     assert network.strips
     predicted = predict(network, MemoryModel.of(board)).steady.cycles
     assert abs(chosen.steady_cycles - predicted) < 0.25 * predicted
+
+
+@pytest.mark.parametrize(("name", "inputs", "bits"), [
+    ("zcu104", 1024, 27), ("zcu104", 8256, 28), ("pynq-z2", 512, 25), ("pynq-z2", 4096, 27), ("pynq-z2", 8256, 28)])
+def test_accumulators_are_as_wide_as_the_network_needs(name: str, inputs: int, bits: int) -> None:
+    """One operand of the board's multiplier, else the default, else whatever the sums can reach."""
+    board = load_board(name)
+    weight = np.random.default_rng(0).choice([-1.0, 1.0], (10, inputs)).astype(np.float32)
+    graph = Graph(name="wide", output="fc", nodes=(
+        ir.Input(name="x", inputs=(), shape=(inputs, 1, 1)), ir.Flatten(name="flat", inputs=("x",), shape=(inputs,)),
+        ir.Linear(name="fc", inputs=("flat",), shape=(10,), weight=weight, bias=np.zeros(10, np.float32))))
+    chosen = search(graph, board).chosen.config
+    assert chosen.acc_bits == bits
+    network = compile_network(quantised(graph), chosen)
+    assert network.acc_bits == (128 * 127 * inputs).bit_length() + 1 <= bits
+    with pytest.raises(HwgenError, match=f"need {network.acc_bits} bits, the engine has {network.acc_bits - 1}"):
+        compile_network(quantised(graph), chosen.replace(acc_bits=network.acc_bits - 1))
 
 
 def test_explanation_states_objective_and_alternatives() -> None:

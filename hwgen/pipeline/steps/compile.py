@@ -13,7 +13,9 @@ from hwgen.compiler.options import CompileOptions
 from hwgen.compiler.result import CompiledNetwork
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.config.board import load_board
-from hwgen.cost.timeline import MemoryModel, Timeline, predict
+from hwgen.cost.memory import MemoryModel
+from hwgen.cost.timeline import Timeline, predict
+from hwgen.cost.usage import layer_usages
 from hwgen.ir.nodes import Graph
 from hwgen.pipeline.encryption import choice_inputs, chosen_nodes
 from hwgen.pipeline.graphfile import load_graph
@@ -32,7 +34,8 @@ def run(context: StepContext) -> dict[str, Any]:
     """Write the program's figures, layer by layer, and the predicted timeline."""
     network, encrypted = compiled(context.results, context.request)
     prediction = predict(network, MemoryModel.of(load_board(context.request.board)))
-    layers = [asdict(layer) for layer in network.layers]
+    usages = layer_usages(network, load_graph(context.results["quantise"] / QUANTISED))
+    layers = [{**asdict(layer), "usage": asdict(usages[layer.node])} for layer in network.layers]
     write_json(context.out / PROGRAM, {
         "descriptors": len(network.descriptors), "issue_cycles": network.issue_cycles, "macs": network.macs,
         "stream_lines": network.stream_lines, "ring_lines": network.ring_lines, "resident": network.resident,

@@ -10,10 +10,9 @@ from typing import Any
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.config.board import Board, load_board
 from hwgen.cost.arrays import ConfigTable
-from hwgen.cost.network import network_cost
+from hwgen.cost.memory import MemoryModel
 from hwgen.cost.resources import estimate
-from hwgen.cost.timeline import MemoryModel
-from hwgen.cost.work import network_work
+from hwgen.cost.work import network_work, with_encryption
 from hwgen.errors import HwgenError
 from hwgen.ir.nodes import Graph, TTExecution
 from hwgen.passes.plan import TTChoice
@@ -28,6 +27,7 @@ from hwgen.pipeline.store import write_json
 from hwgen.seal import load_key
 from hwgen.search import SearchResult, search
 from hwgen.search.explain import amount
+from hwgen.search.orders import choose_orders
 
 CONFIG, RESULT, BOARD = "config.json", "search.json", "board.json"
 
@@ -87,13 +87,15 @@ def fixed(
         raise HwgenError(f"needs {amount(needed)} {name.upper()}, {board.name} has {amount(available)} (short by "
                          f"{amount(needed - available)})", where=f"board {board.name}",
                          hint="a smaller configuration, or let the search choose (leave --config out)")
-    network = network_work(graph)
-    cost = network_cost(network, table, MemoryModel.of(board), config.packing, encrypted=encrypted)
+    network = with_encryption(network_work(graph), encrypted)
+    orders = choose_orders(network, table, MemoryModel.of(board), config.packing,
+                           lambda cost: float(cost.cold[0] + cost.steady[0]) if cost.possible[0] else float("inf"))
+    cost = orders.cost
     chosen = {"config": config.to_dict(), "cold_cycles": round(float(cost.cold[0])),
               "steady_cycles": round(float(cost.steady[0])), "resources": resources.row(0).to_dict(),
               "absorbable": resources.absorbable(0).to_dict(), "energy_uj": None}
     choices = {n: {"execution": c.execution.value, "grouping": list(c.grouping or ())}
-               for n, c in cost.choice(network, 0).items()}
+               for n, c in orders.choices.items()}
     return {"chosen": chosen, "front": [chosen], "choices": choices, "considered": 1, "feasible": 1, "seconds": 0.0,
             "explanation": "The configuration was given by the user."}
 
@@ -132,6 +134,7 @@ def inputs(request: BuildRequest) -> dict[str, Any]:
 
 STEP = Step(
     name="search", title="searching the accelerator", needs=("compress",), inputs=inputs, run=run,
-    code=("hwgen.search", "hwgen.cost", "hwgen.config", "hwgen.passes", "hwgen.seal.select", "hwgen.seal.selection",
-          "rtl_templates.crypto.timing", "hwgen.pipeline.encryption", "hwgen.pipeline.steps.search"),
+    code=("hwgen.search", "hwgen.cost", "hwgen.config", "hwgen.passes", "hwgen.quantize", "hwgen.seal.select",
+          "hwgen.seal.selection", "rtl_templates.crypto.timing", "hwgen.pipeline.encryption",
+          "hwgen.pipeline.steps.search"),
 )

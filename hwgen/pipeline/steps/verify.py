@@ -25,11 +25,14 @@ if TYPE_CHECKING:
     from hwgen.verify.proof import Proof
 
 PROOF, WAVES = "proof.json", "waves.fst"
+#: the first frame, and the one after it
+STATES = ("cold", "steady")
 
 
 def run(context: StepContext) -> dict[str, Any]:
     """Write the proof; VerificationError (exit code 3) if a single element differs."""
     from hwgen.verify.proof import Job, memory_timing, prove
+    from hwgen.verify.rows import rows_of
     from rtl_templates.verilog import generate
 
     request = context.request
@@ -58,11 +61,13 @@ def run(context: StepContext) -> dict[str, Any]:
             bypass = [c["cycles"] for c in without.counters]
     cycles = [c["cycles"] for c in proof.counters]
     values |= {"cycles": cycles, "bypass_cycles": bypass, "cycles_added": cycles[0] - bypass[0] if bypass else None,
-               "images": described["origin"]}
+               "images": described["origin"],
+               "rows": {state: rows_of(rows, network) for state, rows in zip(STATES, proof.rows, strict=False)}}
     write_json(context.out / PROOF, values)
     added = f", crypto adds {cycles[0] - bypass[0]:+,}" if bypass else ""
+    summary = {k: v for k, v in values.items() if k not in ("counters", "rows")}
     return {"text": f"{proof.comparison.elements:,} values of {proof.frames} frames equal; {cycles[0]:,} cycles cold, "
-                    f"{cycles[-1]:,} steady{added}", **{k: v for k, v in values.items() if k != "counters"}}
+                    f"{cycles[-1]:,} steady{added}", **summary}
 
 
 def _equal(proof: Proof, where: str) -> Proof:
