@@ -12,6 +12,7 @@ from hwgen.cost.arrays import ConfigTable
 from hwgen.cost.beside import Beside, window_work
 from hwgen.cost.constants import CYCLES, CycleConstants
 from hwgen.cost.cycles import WorkCost, ceil_div, drains, folds_input, pipeline_latencies, work_cost
+from hwgen.cost.decryptor import encrypted_rate
 from hwgen.cost.flow import Sequence, WeightStream, flow
 from hwgen.cost.memory import MemoryModel
 from hwgen.cost.spill import NOTHING, spill
@@ -25,7 +26,7 @@ SEGMENT_BYTES = 16384
 #: strips in which a map comes that does not fit on the chip
 STRIPS = 16
 #: fields that decide the cycles of an operation whose weights are there
-_SHAPE = ("p_i", "p_o", "acc_depth", "line_columns", "axi_ports", "act_words", "window", "window_kernel",
+_SHAPE = ("p_i", "p_o", "acc_depth", "line_columns", "axi_ports", "aes_cycles", "act_words", "window", "window_kernel",
           "window_width")
 
 
@@ -71,15 +72,17 @@ def _distinct_cost(network: NetworkWork, table: ConfigTable, memory: MemoryModel
                    constants: CycleConstants) -> NetworkCost:
     shapes, row = table.unique(_SHAPE)
     rate = np.minimum(shapes.axi_ports * 16.0, memory.bytes_per_cycle)
+    secret_rate = encrypted_rate(shapes, memory.bytes_per_cycle)
     costs = _Costs(shapes, constants)
     spills = _Spills(network, shapes)
-    chosen = {name: _choose(variants, costs, rate) for name, variants in network.variants.items()}
+    chosen = {name: _choose(variants, costs, secret_rate if variants[0].works[0].encrypted else rate)
+              for name, variants in network.variants.items()}
     sequence = _sequence(network, costs, chosen, packing, strips=spills.strips, memory=memory, constants=constants)
     input_bytes = _input_bytes(network, shapes)
     output_bytes = np.full(len(shapes), network.output_values * 4.0)
 
     sequence = sequence.take(row)
-    rate, input_bytes, output_bytes = rate[row], input_bytes[row], output_bytes[row]
+    rate, secret_rate, input_bytes, output_bytes = rate[row], secret_rate[row], input_bytes[row], output_bytes[row]
     total_lines = sequence.lines.sum(axis=0)
     resident = total_lines <= table.weight_lines
     port = min(16.0, memory.bytes_per_cycle)
@@ -88,15 +91,17 @@ def _distinct_cost(network: NetworkWork, table: ConfigTable, memory: MemoryModel
     lead = memory.latency + constants.request + constants.landed
     start = constants.start + constants.fetch + lead
     program_bytes = 16.0 * (8 * len(sequence.cycles) + 40)
-    ready = start + constants.key_setup + program_bytes / port + constants.verify
+    program_rate = np.minimum(port, secret_rate) if any(w.encrypted for w in network.works) else port
+    ready = start + constants.key_setup + program_bytes / program_rate + constants.verify
     landed = input_bytes / np.minimum(rate, table.p_i)  # activation memory takes one word a cycle
     landed = np.maximum(landed / INPUT_PIECES, landed - _input_overlap(network, costs)[row])
     landed = np.where(spills.input_in_strips[row], landed / STRIPS, landed)
     spilled = spills.total[row]
 
-    per_line = table.line_bytes * (1 + 1 / 1024) / rate
+    stored_line = table.line_bytes * (1 + 1 / 1024)
     ring = table.weight_lines - SEGMENT_BYTES / table.line_bytes
-    stream = WeightStream(shape=row, ring=ring, per_line=per_line, begin=ready + lead + landed,
+    stream = WeightStream(shape=row, ring=ring, per_line=stored_line / rate, per_secret_line=stored_line / secret_rate,
+                          begin=ready + lead + landed,
                           load=np.broadcast_to(ready + lead + constants.verify, ring.shape))
     cold = finish + flow(sequence, stream)
     compute = sequence.cycles.sum(axis=0)
@@ -141,7 +146,7 @@ class _Costs:
 
     def of(self, work: Work) -> WorkCost:
         """Cost of ``work``."""
-        sizes = replace(work, name="", origin="", reads=(), writes="", macs=0)
+        sizes = replace(work, name="", origin="", reads=(), writes="", macs=0, encrypted=True)
         if sizes not in self._known:
             self._known[sizes] = work_cost(sizes, self.shapes, self._constants)
         return self._known[sizes]
@@ -174,6 +179,7 @@ def _sequence(
     """
     shapes = known.shapes
     columns: tuple[list[np.ndarray], ...] = ([], [], [], [])
+    encrypted: list[bool] = []
     latency = pipeline_latencies(shapes, packing).astype(np.float64)
     beside = window_work(network, shapes, known.of, latency=latency, constants=constants,
                          spilled={name: one.used for name, one in strips.items()})
@@ -209,6 +215,7 @@ def _sequence(
         for column, values in zip(columns, (cycles, lines, last, descriptors), strict=True):
             column.insert(at, values * mask)
         written.insert(at, work.writes)
+        encrypted.insert(at, work.encrypted)
         if work.contraction is None:
             before = work, cost, outside
 
@@ -223,7 +230,8 @@ def _sequence(
                     for position, own in enumerate(variant.works):
                         user = next(w for w in variant.works[position:] if w.contraction is None)
                         add(own, used, place(own, user.reads[0]))
-    return Sequence(*(np.stack(column) for column in columns))
+    cycles, lines, last, descriptors = (np.stack(column) for column in columns)
+    return Sequence(cycles, lines, last, descriptors, np.array(encrypted))
 
 
 def _input_overlap(network: NetworkWork, known: _Costs) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from math import prod
 
@@ -50,6 +50,7 @@ class Work:
         macs: logical multiply-accumulates.
         windowed: a depthwise convolution, or a pool, that the window unit can do if it is large enough; ``maximum``: a
             maximum pool.
+        encrypted: its weights are stored encrypted.
         reads: tensors it reads, and ``writes`` the tensor it makes ("" when it goes to weight memory).
     """
 
@@ -74,6 +75,7 @@ class Work:
     contraction: Contraction | None = None
     windowed: bool = False
     maximum: bool = False
+    encrypted: bool = True
 
     @property
     def pixels(self) -> int:
@@ -108,6 +110,17 @@ class NetworkWork:
     input_shape: Shape
     output_values: int
     macs: int
+
+
+def with_encryption(network: NetworkWork, names: Collection[str] | None) -> NetworkWork:
+    """The network with the weights of the named nodes or float layers stored encrypted, the others plain; None: all."""
+    def changed(works: tuple[Work, ...]) -> tuple[Work, ...]:
+        return tuple(dataclasses.replace(w, encrypted=names is None or w.name in names or w.origin in names)
+                     for w in works)
+
+    return dataclasses.replace(network, works=changed(network.works), variants={
+        name: tuple(dataclasses.replace(v, works=changed(v.works)) for v in variants)
+        for name, variants in network.variants.items()})
 
 
 def network_work(graph: Graph) -> NetworkWork:
