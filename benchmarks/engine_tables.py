@@ -8,9 +8,10 @@ from typing import Any
 
 Record = Mapping[str, Any]
 
-_FIGURES = ("network", "input", "board", "array", "MACs", "predicted", "cold", "steady", "MAC eff. cold",
-            "MAC eff. steady", "roofline eff. cold", "roofline eff. steady", "error cold", "latency", "frames/s", "crypto adds", "weights",
-            "bit-exact")
+_FIGURES = (
+    "network", "input", "board", "array", "MACs", "predicted", "cold", "steady", "MAC eff. cold", "MAC eff. steady",
+    "roofline eff. cold", "roofline eff. steady", "error cold", "latency", "frames/s", "crypto adds", "weights",
+    "bit-exact")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +48,8 @@ BARS = (
 RATIO_MUST = 0.9
 _SOURCE = (
     "Published: AMD DPUCZDX8G B4096 (2,048 MACs a cycle at 300 MHz) on ZCU104, frames a second of one thread in the "
-    "Vitis AI model zoo × MACs ÷ peak of one core; in brackets the best case on KV260. Those were measured on boards, ours are "
-    "cycles of a simulation.")
+    "Vitis AI model zoo × MACs ÷ peak of one core; in brackets the best case on KV260. Those were measured on boards, "
+    "ours are cycles of a simulation.")
 
 
 def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -63,7 +64,8 @@ def figures(records: Sequence[Record]) -> str:
         added, hertz = r["crypto_cycles_added"], r["config"]["clock_mhz"] * 1e6
         rows.append((
             r["network"], r["input"], r["board"], f"{r['config']['p_i']}x{r['config']['p_o']}",
-            f"{r['macs'] / 1e6:,.1f} M", f"{r['predicted_cycles']:,.0f}", f"{r['cycles_cold']:,}", f"{r['cycles_steady']:,}",
+            f"{r['macs'] / 1e6:,.1f} M", f"{r['predicted_cycles']:,.0f}", f"{r['cycles_cold']:,}",
+            f"{r['cycles_steady']:,}",
             *(f"{r[f'{name}_efficiency_{state}']:.1%}" for name in ("mac", "roofline") for state in ("cold", "steady")),
             f"{r['prediction_error_cold']:+.2%}", f"{r['cycles_cold'] / hertz * 1e3:.3f} ms",
             f"{hertz / r['cycles_steady']:,.1f}",

@@ -53,6 +53,16 @@ class Crypto(StrEnum):
     BYPASS = "bypass"  #: same engine and schedule without the crypto unit; only to measure what the unit costs
 
 
+#: rounds of AES by key size (FIPS 197)
+AES_ROUNDS = {128: 10, 256: 14}
+
+
+def aes_cycles(key_bits: int) -> tuple[int, ...]:
+    """Cycles that a block may take: those for which no fewer rounds would do."""
+    rounds = AES_ROUNDS[key_bits]
+    return tuple(sorted({-(-rounds // built) for built in range(1, rounds + 1)}))
+
+
 class WindowUnit(StrEnum):
     """What the sliding-window unit beside the array can do."""
 
@@ -80,6 +90,7 @@ class AcceleratorConfig:
         program_words: 16-byte words of program memory, a power of two.
         crypto: see ``Crypto``.
         aes_key_bits: 128 or 256.
+        aes_cycles: cycles per 16-byte block of a port's decryptor: of the 10 or 14 rounds, ``aes_rounds`` are built.
         clock_mhz: clock of the engine.
         window: see ``WindowUnit``; it takes p_i channels of one input pixel per cycle.
         window_kernel: rows and columns of its window.
@@ -101,6 +112,7 @@ class AcceleratorConfig:
     program_words: int = 2048
     crypto: Crypto = Crypto.GCM
     aes_key_bits: int = 128
+    aes_cycles: int = 1
     clock_mhz: float = 300.0
     window: WindowUnit = WindowUnit.NONE
     window_kernel: int = 3
@@ -128,7 +140,9 @@ class AcceleratorConfig:
                 "even, at least two tiles")
         require(1 <= self.axi_ports <= 8, "axi_ports", "1..8")
         require(self.axi_bytes == 16, "axi_bytes", "16")
-        require(self.aes_key_bits in (128, 256), "aes_key_bits", "128 or 256")
+        require(self.aes_key_bits in AES_ROUNDS, "aes_key_bits", "128 or 256")
+        possible = aes_cycles(self.aes_key_bits)
+        require(self.aes_cycles in possible, "aes_cycles", ", ".join(map(str, possible)))
 
     @property
     def pair_mode(self) -> bool:
@@ -154,6 +168,11 @@ class AcceleratorConfig:
     def param_lines(self) -> int:
         """Lines of requantisation records for p_o channels."""
         return self.p_o // self.params_per_line
+
+    @property
+    def aes_rounds(self) -> int:
+        """Rounds of AES that every port's decryptor has."""
+        return -(-AES_ROUNDS[self.aes_key_bits] // self.aes_cycles)
 
     @property
     def act_stride(self) -> int:

@@ -26,6 +26,7 @@ class ConfigTable:
     line_columns: np.ndarray
     weight_lines: np.ndarray
     axi_ports: np.ndarray
+    aes_cycles: np.ndarray
     program_words: np.ndarray
     act_ultra: np.ndarray
     window: np.ndarray

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from hwgen.config.accelerator import WINDOW_MIN_WIDTH, AcceleratorConfig, DspPacking, WindowUnit
 from hwgen.cost.arrays import ConfigTable
 from hwgen.cost.constants import CYCLES, CycleConstants
-from hwgen.cost.work import Work
+from hwgen.cost.work import Contraction, Work
 from rtl_templates.engine.timing import ACCUMULATOR_REVISIT, pipeline_latency
 
 RAW_INTERVAL = 4
@@ -53,10 +53,6 @@ def work_cost(work: Work, table: ConfigTable, constants: CycleConstants = CYCLES
     """Cost of ``work`` on every configuration of ``table``."""
     if work.pool:
         return _pool_cost(work, table, constants)
-    if work.first[0]:
-        plain = work_cost(replace(work, first=(0, 0)), table, constants)
-        core = work.first[0] * ceil_div(work.first[1], table.p_i) * table.p_i
-        return replace(plain, lines=plain.lines + ceil_div(core, table.line_bytes))
     words_in, words_out, taps = _words(work, table)
     per_block = table.p_o // table.p_i
     steps = pair_steps = words_in * taps
@@ -69,9 +65,10 @@ def work_cost(work: Work, table: ConfigTable, constants: CycleConstants = CYCLES
     pair_ok = (per_block == 2) & (work.stride[1] == 1) & (not work.raw) & (table.p_o // 2 % table.line_columns == 0)
     pair_ok &= (table.p_o // 2) % np.maximum(table.line_bytes // 16, 1) == 0
     normal = _part(work, table, constants, words_out, steps, pair=False)
-    if not bool(pair_ok.any()) or work.to_weights:
-        chosen = normal if not work.to_weights else _part(work, table, constants, words_out, pair_steps, pair=True)
-        return _finish(table, chosen)
+    if work.contraction is not None:
+        return _finish(table, _part(work, table, constants, words_out, pair_steps, pair=True))
+    if not bool(pair_ok.any()):
+        return _finish(table, normal)
     pair = _part(work, table, constants, words_out, pair_steps, pair=True)
     even = words_out - words_out % per_block
     mixed = [a + b for a, b in zip(_part(work, table, constants, even, steps, pair=False),
@@ -116,6 +113,8 @@ def _part(
     joined = work.pointwise or work.to_weights
     if joined:
         height, width = 1, height * width
+    if work.contraction is not None:
+        width = _rows(work.contraction, table)
     slots_row = -(-width // per_slot)
     longest = np.minimum(table.acc_depth, MAX_COORDINATE // per_slot)
     cut = slots_row > longest  # rows are cut into pieces
@@ -137,7 +136,16 @@ def _part(
     cycles = repeat * (many * tile_cycles(large) + (pieces - many) * tile_cycles(small))
     cycles = np.where(blocks > 0, cycles, 0.0)
     lines = blocks * (records + (0 if work.local else steps * tile))
+    if work.contraction is not None and work.contraction.loaded:  # counted like the stream: it comes the same way
+        core = _rows(work.contraction, table) * ceil_div(work.channels_in, table.p_i) * table.p_i
+        lines = lines + ceil_div(core, table.line_bytes)
     return cycles, lines, large * unit * interval, blocks, large * unit, steps, np.where(blocks > 0, repeat * pieces, 0)
+
+
+def _rows(contraction: Contraction, table: ConfigTable) -> np.ndarray:
+    """Rows of a contraction: whole tiles of the convolution that uses the kernel."""
+    unit = table.p_o if contraction.wide else table.p_i
+    return ceil_div(contraction.outputs, unit) * unit * contraction.outer
 
 
 def _finish(table: ConfigTable, parts: tuple[np.ndarray, ...]) -> WorkCost:

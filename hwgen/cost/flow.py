@@ -14,12 +14,14 @@ CHUNK = 2048
 
 @dataclass(frozen=True)
 class Sequence:
-    """Operations in order: cycles, weight lines, slots of the last step, descriptors; [operations, configurations]."""
+    """Operations in order: cycles, weight lines, slots of the last step, descriptors; [operations, configurations].
+    ``encrypted`` [operations]: their weights are stored encrypted."""
 
     cycles: np.ndarray
     lines: np.ndarray
     last: np.ndarray
     descriptors: np.ndarray
+    encrypted: np.ndarray
 
     def pieces(self, lines: float) -> Sequence:
         """Operations with more than ``lines`` weight lines on some configuration in ``STREAM_PIECES`` equal pieces."""
@@ -29,11 +31,12 @@ class Sequence:
                                     for a in (self.cycles, self.lines, self.descriptors))
         last = np.zeros_like(cycles)
         last[ends] = self.last
-        return Sequence(cycles, own, last, descriptors)
+        return Sequence(cycles, own, last, descriptors, np.repeat(self.encrypted, parts))
 
     def take(self, row: np.ndarray) -> Sequence:
         """The columns at ``row``."""
-        return Sequence(self.cycles[:, row], self.lines[:, row], self.last[:, row], self.descriptors[:, row])
+        return Sequence(self.cycles[:, row], self.lines[:, row], self.last[:, row], self.descriptors[:, row],
+                        self.encrypted)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,13 +45,15 @@ class WeightStream:
 
     Args:
         shape: number of each configuration's shape: those of one shape differ in their weight memory alone.
-        ring: lines of the ring; per_line: cycles that the transfer of a line takes.
+        ring: lines of the ring; per_line, per_secret_line: cycles that the transfer of a plain and of an encrypted line
+            takes.
         begin: cycle in which the first operation may start; load: in which the first line is there.
     """
 
     shape: np.ndarray
     ring: np.ndarray
     per_line: np.ndarray
+    per_secret_line: np.ndarray
     begin: np.ndarray
     load: np.ndarray
 
@@ -84,7 +89,7 @@ def _play(sequence: Sequence, stream: WeightStream) -> np.ndarray:
     count, rows = len(sequence.cycles), np.arange(len(ring))
     end, loaded = stream.begin, stream.load
     used = np.cumsum(sequence.lines, axis=0)
-    transfer = sequence.lines * stream.per_line
+    transfer = sequence.lines * np.where(sequence.encrypted[:, None], stream.per_secret_line, stream.per_line)
     streams = bool((used[-1] > ring).any())
     starts, ends = (np.empty((count, len(ring))) if streams else None for _ in range(2))
     pointer = np.zeros(len(ring), np.int64)  # operation whose end makes room

@@ -12,6 +12,7 @@ from hwgen.cost.arrays import ConfigTable
 from hwgen.cost.beside import Beside, window_work
 from hwgen.cost.constants import CYCLES, CycleConstants
 from hwgen.cost.cycles import WorkCost, ceil_div, drains, folds_input, pipeline_latencies, work_cost
+from hwgen.cost.decryptor import encrypted_rate
 from hwgen.cost.flow import Sequence, WeightStream, flow
 from hwgen.cost.memory import MemoryModel
 from hwgen.cost.spill import NOTHING, spill
@@ -25,7 +26,7 @@ SEGMENT_BYTES = 16384
 #: strips in which a map comes that does not fit on the chip
 STRIPS = 16
 #: fields that decide the cycles of an operation whose weights are there
-_SHAPE = ("p_i", "p_o", "acc_depth", "line_columns", "axi_ports", "act_words", "window", "window_kernel",
+_SHAPE = ("p_i", "p_o", "acc_depth", "line_columns", "axi_ports", "aes_cycles", "act_words", "window", "window_kernel",
           "window_width")
 
 
@@ -71,15 +72,17 @@ def _distinct_cost(network: NetworkWork, table: ConfigTable, memory: MemoryModel
                    constants: CycleConstants) -> NetworkCost:
     shapes, row = table.unique(_SHAPE)
     rate = np.minimum(shapes.axi_ports * 16.0, memory.bytes_per_cycle)
+    secret_rate = encrypted_rate(shapes, memory.bytes_per_cycle)
     costs = _Costs(shapes, constants)
     spills = _Spills(network, shapes)
-    chosen = {name: _choose(variants, costs, rate) for name, variants in network.variants.items()}
+    chosen = {name: _choose(variants, costs, secret_rate if variants[0].works[0].encrypted else rate)
+              for name, variants in network.variants.items()}
     sequence = _sequence(network, costs, chosen, packing, strips=spills.strips, memory=memory, constants=constants)
     input_bytes = _input_bytes(network, shapes)
     output_bytes = np.full(len(shapes), network.output_values * 4.0)
 
     sequence = sequence.take(row)
-    rate, input_bytes, output_bytes = rate[row], input_bytes[row], output_bytes[row]
+    rate, secret_rate, input_bytes, output_bytes = rate[row], secret_rate[row], input_bytes[row], output_bytes[row]
     total_lines = sequence.lines.sum(axis=0)
     resident = total_lines <= table.weight_lines
     port = min(16.0, memory.bytes_per_cycle)
@@ -88,15 +91,17 @@ def _distinct_cost(network: NetworkWork, table: ConfigTable, memory: MemoryModel
     lead = memory.latency + constants.request + constants.landed
     start = constants.start + constants.fetch + lead
     program_bytes = 16.0 * (8 * len(sequence.cycles) + 40)
-    ready = start + constants.key_setup + program_bytes / port + constants.verify
+    program_rate = np.minimum(port, secret_rate) if any(w.encrypted for w in network.works) else port
+    ready = start + constants.key_setup + program_bytes / program_rate + constants.verify
     landed = input_bytes / np.minimum(rate, table.p_i)  # activation memory takes one word a cycle
     landed = np.maximum(landed / INPUT_PIECES, landed - _input_overlap(network, costs)[row])
     landed = np.where(spills.input_in_strips[row], landed / STRIPS, landed)
     spilled = spills.total[row]
 
-    per_line = table.line_bytes * (1 + 1 / 1024) / rate
+    stored_line = table.line_bytes * (1 + 1 / 1024)
     ring = table.weight_lines - SEGMENT_BYTES / table.line_bytes
-    stream = WeightStream(shape=row, ring=ring, per_line=per_line, begin=ready + lead + landed,
+    stream = WeightStream(shape=row, ring=ring, per_line=stored_line / rate, per_secret_line=stored_line / secret_rate,
+                          begin=ready + lead + landed,
                           load=np.broadcast_to(ready + lead + constants.verify, ring.shape))
     cold = finish + flow(sequence, stream)
     compute = sequence.cycles.sum(axis=0)
@@ -141,7 +146,7 @@ class _Costs:
 
     def of(self, work: Work) -> WorkCost:
         """Cost of ``work``."""
-        sizes = replace(work, name="", origin="", reads=(), writes="", macs=0)
+        sizes = replace(work, name="", origin="", reads=(), writes="", macs=0, encrypted=True)
         if sizes not in self._known:
             self._known[sizes] = work_cost(sizes, self.shapes, self._constants)
         return self._known[sizes]
@@ -168,17 +173,27 @@ def _sequence(
     network: NetworkWork, known: _Costs, chosen: dict[str, np.ndarray], packing: DspPacking, *,
     strips: dict[str, StripTable], memory: MemoryModel, constants: CycleConstants,
 ) -> Sequence:
-    """Every operation that any shape uses, with zero cost where another variant is chosen there."""
+    """Every operation that any shape uses, with zero cost where another variant is chosen there.
+
+    Contractions on the chip stand before the producer of their convolution's input, where the compiler puts them.
+    """
     shapes = known.shapes
     columns: tuple[list[np.ndarray], ...] = ([], [], [], [])
+    encrypted: list[bool] = []
     latency = pipeline_latencies(shapes, packing).astype(np.float64)
     beside = window_work(network, shapes, known.of, latency=latency, constants=constants,
                          spilled={name: one.used for name, one in strips.items()})
     surroundings = Surroundings(shapes, memory, latency, constants)
     done: set[str] = set()
     before: tuple[Work, WorkCost, np.ndarray] | None = None
+    written: list[str] = []  # by each column
 
-    def add(work: Work, used: np.ndarray | None, own: Beside | None = None) -> None:
+    def place(work: Work, source: str) -> int:
+        if work.contraction is None or source not in written:
+            return len(written)
+        return len(written) - 1 - written[::-1].index(source)
+
+    def add(work: Work, used: np.ndarray | None, at: int, own: Beside | None = None) -> None:
         nonlocal before
         cost = known.of(work)
         cycles, lines, last, descriptors = cost.cycles, cost.lines, cost.last_slots, cost.descriptors
@@ -191,27 +206,32 @@ def _sequence(
         if work.name in strips:
             cycles = strips[work.name].cycles(cycles, cost.steps, surroundings)
             descriptors = np.maximum(descriptors, strips[work.name].count)
-        if before is not None:
+        if before is not None and work.contraction is None:
             wait = np.full(len(shapes), before[0].pool != work.pool)
             if before[0].writes in work.reads:
                 wait = wait | drains(before[1], ceil_div(before[0].channels_out, shapes.p_i), cost, work, latency)
             cycles = cycles + wait * latency * ~(outside | before[2])
         mask = 1.0 if used is None else used.astype(np.float64)
         for column, values in zip(columns, (cycles, lines, last, descriptors), strict=True):
-            column.append(values * mask)
-        before = work, cost, outside
+            column.insert(at, values * mask)
+        written.insert(at, work.writes)
+        encrypted.insert(at, work.encrypted)
+        if work.contraction is None:
+            before = work, cost, outside
 
     for index, work in enumerate(network.works):
         if work.origin not in network.variants:
-            add(work, None, beside.get(index))
+            add(work, None, len(written), beside.get(index))
         elif work.origin not in done:
             done.add(work.origin)
             for number, variant in enumerate(network.variants[work.origin]):
                 used = chosen[work.origin] == number
                 if used.any():
-                    for own in variant.works:
-                        add(own, used)
-    return Sequence(*(np.stack(column) for column in columns))
+                    for position, own in enumerate(variant.works):
+                        user = next(w for w in variant.works[position:] if w.contraction is None)
+                        add(own, used, place(own, user.reads[0]))
+    cycles, lines, last, descriptors = (np.stack(column) for column in columns)
+    return Sequence(cycles, lines, last, descriptors, np.array(encrypted))
 
 
 def _input_overlap(network: NetworkWork, known: _Costs) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from hwgen.config.accelerator import DspPacking, WindowUnit
+from hwgen.config.accelerator import AES_ROUNDS, DspPacking, WindowUnit
 from hwgen.config.board import Board, Resources
 from hwgen.cost.arrays import UNITS, ConfigTable
 
@@ -114,11 +114,13 @@ def estimate(table: ConfigTable, board: Board, *, crypto: bool = True, key_bits:
              ("lut", "ff", "absorbable_lut", "absorbable_ff")}
     window = window_resources(table, packing)
     unit = calibration()["crypto"][str(key_bits) if crypto else "none"]
+    rounds = -(-AES_ROUNDS[key_bits] // table.aes_cycles)
+    port = {name: unit[name] + unit[f"{name}_round"] * rounds for name in ("lut", "ff")}
     return ResourceTable(
         dsp=array + per_lane * table.p_o + window[0],
         bram36=activations + accumulators + program + weights + window[1], uram=uram,
-        lut=logic["lut"] + unit["lut"] * table.axi_ports + unit["lut_once"],
-        ff=logic["ff"] + unit["ff"] * table.axi_ports + unit["ff_once"],
+        lut=logic["lut"] + port["lut"] * table.axi_ports + unit["lut_once"],
+        ff=logic["ff"] + port["ff"] * table.axi_ports + unit["ff_once"],
         absorbable_lut=logic["absorbable_lut"], absorbable_ff=logic["absorbable_ff"],
     )
 

@@ -13,10 +13,7 @@ from hwgen.compiler.result import CompiledNetwork, LayerInfo
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.cost.play.programs import load_runs
 from hwgen.ir.nodes import Graph, Node, QAvgPool, QConv2d, QMaxPool
-from hwgen.isa.layout import ComputeFlag, LoadKind, Opcode
-
-#: opcodes of the unit beside the array
-WINDOW_OPCODES = (Opcode.WINDOW_CONV, Opcode.WINDOW_MAX)
+from hwgen.isa.layout import ComputeFlag, LoadKind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +65,7 @@ class LayerUsage:
 
 def in_array(descriptors: Sequence[Descriptor]) -> tuple[int, ...]:
     """Positions of the descriptors that the array's sequencer runs, in program order."""
-    return tuple(n for n, d in enumerate(descriptors) if d.opcode not in WINDOW_OPCODES)
+    return tuple(n for n, d in enumerate(descriptors) if not d.window)
 
 
 def layer_usages(network: CompiledNetwork, graph: Graph) -> dict[str, LayerUsage]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from math import prod
 
@@ -14,6 +14,23 @@ from hwgen.ir.tt_chain import chain_nodes
 from hwgen.passes.plan import TTChoice, apply_choice, candidates, plan
 from hwgen.quantize.fuse import Fused, fuse
 from hwgen.quantize.lower import lower
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contraction:
+    """What a contraction on the chip is besides a matrix product.
+
+    Args:
+        outputs: output channels of the kernel, which are padded to whole tiles of the convolution that uses it.
+        outer: taps that are there already; a contraction has ``outputs * outer`` rows.
+        wide: tiles of the using convolution have p_o columns, else they may have half as many.
+        loaded: its left operand is the first core, which is loaded into activation memory.
+    """
+
+    outputs: int
+    outer: int
+    wide: bool
+    loaded: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,10 +46,11 @@ class Work:
         raw: int32 result.
         from_input: reads the network's input.
         local: its tiles are built on the chip; ``to_weights``: it builds them.
-        first: of a reconstruction's first contraction, (rows, ranks) of the core that is loaded for it.
+        contraction: where it is a step of a reconstruction.
         macs: logical multiply-accumulates.
         windowed: a depthwise convolution, or a pool, that the window unit can do if it is large enough; ``maximum``: a
             maximum pool.
+        encrypted: its weights are stored encrypted.
         reads: tensors it reads, and ``writes`` the tensor it makes ("" when it goes to weight memory).
     """
 
@@ -54,9 +72,10 @@ class Work:
     macs: int
     reads: tuple[str, ...]
     writes: str
-    first: Pair = (0, 0)
+    contraction: Contraction | None = None
     windowed: bool = False
     maximum: bool = False
+    encrypted: bool = True
 
     @property
     def pixels(self) -> int:
@@ -91,6 +110,17 @@ class NetworkWork:
     input_shape: Shape
     output_values: int
     macs: int
+
+
+def with_encryption(network: NetworkWork, names: Collection[str] | None) -> NetworkWork:
+    """The network with the weights of the named nodes or float layers stored encrypted, the others plain; None: all."""
+    def changed(works: tuple[Work, ...]) -> tuple[Work, ...]:
+        return tuple(dataclasses.replace(w, encrypted=names is None or w.name in names or w.origin in names)
+                     for w in works)
+
+    return dataclasses.replace(network, works=changed(network.works), variants={
+        name: tuple(dataclasses.replace(v, works=changed(v.works)) for v in variants)
+        for name, variants in network.variants.items()})
 
 
 def network_work(graph: Graph) -> NetworkWork:
@@ -222,17 +252,18 @@ def _reconstruct(node: ir.TTConv2d, reads: tuple[str, ...], writes: str, size_in
     """
     out, channels, kernel_h, kernel_w = tt_kernel_shape(node)
     *_, first = node.cores
-    rows = first.size // first.shape[0]  # output channels, times taps if this core holds them
+    outer = first.size // (first.shape[0] * out)
     works = []
     for core in node.cores[-2::-1]:
         to_weights = core is node.cores[0]
         rank = core.shape[-1]
         works.append(Work(
             name=f"{node.name}.contract{len(works)}", origin=node.name, pool=False, channels_in=rank,
-            channels_out=core.size // rank, kernel=(1, 1), stride=(1, 1), groups=1, size_in=(1, rows),
-            size_out=(1, rows), pointwise=True, raw=False, from_input=False, local=False, to_weights=to_weights, macs=0,
-            reads=(), writes="", first=(rows, rank) if not works else (0, 0)))
-        rows *= core.size // (core.shape[0] * rank) if not to_weights else 1
+            channels_out=core.size // rank, kernel=(1, 1), stride=(1, 1), groups=1, size_in=(outer, out),
+            size_out=(outer, out), pointwise=True, raw=False, from_input=False, local=False, to_weights=to_weights,
+            macs=0, reads=(), writes="", contraction=Contraction(
+                outputs=out, outer=outer, wide=node.stride[1] != 1, loaded=not works)))
+        outer *= core.size // (core.shape[0] * rank)
     works.append(Work(
         name=node.name, origin=node.name, pool=False, channels_in=channels, channels_out=out,
         kernel=(kernel_h, kernel_w), stride=node.stride, groups=1, size_in=size_in, size_out=_pair(node.shape),

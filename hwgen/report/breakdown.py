@@ -56,8 +56,9 @@ def frame_breakdown(rows: Mapping[str, Any], layers: Sequence[Mapping[str, Any]]
 
     Returns:
         what belongs to no layer: ``counters``, ``cycles``, ``start`` and ``end``, each cycles and counters; and one
-        entry per layer: ``cycles``, every counter, ``efficiency`` (None without MACs or cycles) and ``lost``, whose
-        parts add up to cycles - ideal.
+        entry per layer: ``cycles``, every counter, ``beside`` (cycles in which the unit beside the array worked on it;
+        they are hidden behind other layers, or waited for by them), ``efficiency`` (None without MACs or cycles) and
+        ``lost``, whose parts add up to cycles - ideal.
     """
     names = tuple(rows["counters"])
     cycles, counts = np.array(rows["cycles"], np.int64), np.array(rows["counts"], np.int64)
@@ -66,7 +67,8 @@ def frame_breakdown(rows: Mapping[str, Any], layers: Sequence[Mapping[str, Any]]
     for layer in layers:
         mine = [row_of[n] for n in layer["descriptors"] if n in row_of]
         counters = dict(zip(names, counts[mine].sum(axis=0).tolist(), strict=True))
-        out.append(_layer(layer, int(cycles[mine].sum()), counters, rates))
+        beside = sum(rows["beside"].get(str(n), 0) for n in layer["descriptors"])
+        out.append({**_layer(layer, int(cycles[mine].sum()), counters, rates), "beside": beside})
 
     def outside(row: int) -> dict[str, int]:
         return {"cycles": int(cycles[row]), **dict(zip(names, counts[row].tolist(), strict=True))}

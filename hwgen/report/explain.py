@@ -119,6 +119,10 @@ def _drain(layer: Mapping[str, Any], state: str, report: Mapping[str, Any]) -> s
             "until it has left the pipeline")
 
 
+def _window(layer: Mapping[str, Any], state: str, report: Mapping[str, Any]) -> str:
+    return "it reads what the window unit makes, or writes where that still reads"
+
+
 def _other(layer: Mapping[str, Any], state: str, report: Mapping[str, Any]) -> str:
     if layer["usage"]["raw"]:
         return "raw results leave in several words a pixel"
@@ -128,5 +132,6 @@ def _other(layer: Mapping[str, Any], state: str, report: Mapping[str, Any]) -> s
 
 _WHY: dict[str, Callable[[Mapping[str, Any], str, Mapping[str, Any]], str]] = {
     "idle_inputs": _inputs, "idle_outputs": _outputs, "idle_pixels": _pixels, "without_macs": _without_macs,
-    "swap": _swap, "memory": _memory, "stall_act": _activations, "stall_drain": _drain, "stall_other": _other,
+    "swap": _swap, "memory": _memory, "stall_act": _activations, "stall_drain": _drain, "stall_window": _window,
+    "stall_other": _other,
 }

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 _LABELS = {
     "p_i": "input channels per cycle", "p_o": "output channels per cycle", "acc_depth": "pixels per tile",
-    "axi_ports": "memory ports", "weight_lines": "lines of weight memory", "line_columns": "columns per line",
+    "axi_ports": "memory ports", "aes_cycles": "cycles per block of a decryptor",
+    "weight_lines": "lines of weight memory", "line_columns": "columns per line",
 }
 
 
@@ -33,10 +34,12 @@ def explain(found: Evaluated, winner: int, aim: Objective, seconds: float) -> st
     lines = [
         f"{len(table):,} configurations in {seconds:.2f} s, {int(found.fits.sum()):,} fit {board.name}.",
         f"Chosen: {table.p_i[winner]} x {table.p_o[winner]} = {table.p_i[winner] * table.p_o[winner]:,} MACs a cycle, "
-        f"{table.axi_ports[winner]} ports, {table.acc_depth[winner]} pixels per tile, "
+        f"{table.axi_ports[winner]} ports whose decryptors take a block in {table.aes_cycles[winner]} cycles, "
+        f"{table.acc_depth[winner]} pixels per tile, "
         f"{table.weight_lines[winner]:,} weight lines of {table.line_bytes[winner]} bytes.",
         f"It minimises {aim.text}; among candidates within {aim.tolerance:.1%} the one with the smallest share of DSP, "
-        "BRAM, LUT and FF was taken, then the one with most weight memory (UltraRAM serves nothing else).",
+        "BRAM, LUT and FF was taken, then the one with most weight memory (UltraRAM serves nothing else), then the one "
+        "with the smallest sum of shares.",
         "Takes " + ", ".join(
             f"{getattr(chosen, n):,.0f} of {v:,.0f} {n}" for n, v in board.resources.to_dict().items() if v) + ".",
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import Any
@@ -17,7 +18,7 @@ from hwgen.cost.energy import energy_uj
 from hwgen.cost.memory import MemoryModel
 from hwgen.cost.network import NetworkCost, network_cost
 from hwgen.cost.resources import NAMES, ResourceTable, estimate
-from hwgen.cost.work import NetworkWork, network_work
+from hwgen.cost.work import NetworkWork, network_work, with_encryption
 from hwgen.errors import HwgenError
 from hwgen.ir.nodes import Graph
 from hwgen.passes.plan import TTChoice
@@ -95,19 +96,24 @@ class Evaluated:
             absorbable=self.resources.absorbable(row), energy_uj=round(float(self.figures.energy[row]), 2))
 
 
-def search(graph: Graph, board: Board, *, goal: str = "latency", base: AcceleratorConfig | None = None) -> SearchResult:
+def search(
+    graph: Graph, board: Board, *, goal: str = "latency", base: AcceleratorConfig | None = None,
+    encrypted: Collection[str] | None = None,
+) -> SearchResult:
     """The best configuration of the tensor engine for a float graph on a board.
 
     Args:
         goal: name of an objective.
         base: fields that are not searched (crypto, key size).
+        encrypted: names of the float layers (or nodes) whose weights are stored encrypted; None: all.
 
     Raises:
         HwgenError: no configuration fits; names the binding resource, what is needed and what the board has.
     """
     aim = objective(goal)
     base = (base or AcceleratorConfig()).replace(packing=board.packing, clock_mhz=board.clock_mhz)
-    network, acc_bits = network_work(graph), accumulator_width(graph, board.packing)
+    network = with_encryption(network_work(graph), encrypted)
+    acc_bits = accumulator_width(graph, board.packing)
     start = time.perf_counter()
     words = cache(lambda p_i, beside: activation_words(network, p_i, beside=beside))
     table = config_table(board, words, window_units(network), acc_bits=acc_bits)
@@ -171,14 +177,15 @@ def _figures(cost: NetworkCost, resources: ResourceTable, board: Board, macs: in
 def _winner(found: Evaluated, feasible: np.ndarray, aim: Objective) -> int:
     """Best by the objective; within its tolerance the smallest, then the one with most weight memory.
 
-    What is still equal in whole cycles is decided by the sum of all resources' shares.
+    What is still equal is decided by the sum of all resources' shares, so that a decryptor for example is no faster
+    than it must be, and then by the objective.
     """
     values = aim.value(found.figures)[feasible]
     good = feasible[values <= values.min() * (1 + aim.tolerance)]
     memory = found.table.weight_lines[good] * found.table.line_bytes[good]
     have = found.board.resources.to_dict()
     total = np.sum([getattr(found.resources, n)[good] / have[n] for n in NAMES if have[n]], axis=0)
-    order = np.lexsort((total, np.round(values[np.searchsorted(feasible, good)]), -memory,
+    order = np.lexsort((values[np.searchsorted(feasible, good)], np.round(total, 4), -memory,
                         np.round(found.figures.share[good], 4)))
     return int(good[order[0]])
 

@@ -21,6 +21,8 @@ LINE_COLUMNS = (2, 4, 8)
 #: width of the path from weight memory to the array that has been built and proven
 MAX_LINE_BYTES = 128
 DEPTHS = (128, 256, 512, 1024, 2048)
+#: cycles per block of a port's decryptor, possible for both sizes of keys; with fewer rounds it is hardly smaller
+AES_CYCLES = (1, 2, 3, 5)
 #: kernels of window units that are considered
 WINDOW_KERNELS = (2, 3, 4, 5)
 _URAM_DEPTH, _BLOCK_DEPTH = 4096, 512
@@ -74,7 +76,7 @@ def config_table(
         acc_bits: of an accumulator, see ``accumulator_width``.
     """
     rows: list[tuple[int, ...]] = []
-    ports = range(1, min(board.max_ports, 8) + 1)
+    ports = list(itertools.product(range(1, min(board.max_ports, 8) + 1), AES_CYCLES))
     for p_i, columns in itertools.product(WORDS, LINE_COLUMNS):
         if p_i % board.packing.chain or columns * p_i % 16 or columns * p_i > MAX_LINE_BYTES:
             continue
@@ -85,13 +87,14 @@ def config_table(
                 continue
             least = 2 * p_o // columns + p_o * 16 // (columns * p_i)
             lines = [n for n in _weight_lines(board, p_i, columns) if n >= least]
-            rows += [(p_i, p_o, depth, words, columns, n, port, ultra, UNITS.index(unit.kind), unit.kernel, unit.width)
+            rows += [(p_i, p_o, depth, words, columns, n, *port, ultra, UNITS.index(unit.kind), unit.kernel, unit.width)
                      for depth, (unit, ultra, words), n, port in itertools.product(DEPTHS, memories, lines, ports)]
     table = np.array(rows, np.int64).T
     return ConfigTable(
         p_i=table[0], p_o=table[1], acc_depth=table[2], act_words=table[3], line_columns=table[4],
-        weight_lines=table[5], axi_ports=table[6], act_ultra=table[7], window=table[8], window_kernel=table[9],
-        window_width=table[10], acc_bits=np.full(len(rows), acc_bits), program_words=np.full(len(rows), 2048))
+        weight_lines=table[5], axi_ports=table[6], aes_cycles=table[7], act_ultra=table[8], window=table[9],
+        window_kernel=table[10], window_width=table[11], acc_bits=np.full(len(rows), acc_bits),
+        program_words=np.full(len(rows), 2048))
 
 
 def _needs(activation_words: Callable[[int, bool], int], p_i: int, unit: Unit) -> list[int]:

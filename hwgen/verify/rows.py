@@ -16,7 +16,8 @@ _WHERE = "cycles per descriptor"
 
 def rows_of(rows: CycleRows, network: CompiledNetwork) -> dict[str, Any]:
     """JSON-ready: ``descriptors`` (positions in the program of those that the array runs), ``counters`` (names),
-    ``cycles`` [descriptors + 2] and ``counts`` [descriptors + 2][counters] as in ``CycleRows``.
+    ``cycles`` [descriptors + 2] and ``counts`` [descriptors + 2][counters] as in ``CycleRows``; ``beside``: position of
+    a descriptor of the unit beside the array (as text) -> cycles in which it worked on it.
 
     Raises:
         HwgenError: the array ran another number of descriptors than the program has for it, or issued another number of
@@ -26,10 +27,14 @@ def rows_of(rows: CycleRows, network: CompiledNetwork) -> dict[str, Any]:
     if len(positions) != rows.descriptors:
         raise HwgenError(f"the array ran {rows.descriptors} descriptors, the program has {len(positions)} for it",
                          where=_WHERE)
+    others = [n for n, d in enumerate(network.descriptors) if d.window]
+    if len(others) != len(rows.beside):
+        raise HwgenError(f"the unit beside the array ran {len(rows.beside)} descriptors, the program has {len(others)} "
+                         "for it", where=_WHERE)
     planned = np.array([network.descriptors[n].slots for n in positions])
     issued = rows.counts[1:-1, rows.counters.index("busy")]
     for row in np.flatnonzero(planned != issued):
         which = f"descriptor {positions[row]} ({network.descriptors[positions[row]].node})"
         raise HwgenError(f"{which} issued {issued[row]} pixels, planned are {planned[row]}", where=_WHERE)
     return {"descriptors": list(positions), "counters": list(rows.counters), "cycles": rows.cycles.tolist(),
-            "counts": rows.counts.tolist()}
+            "counts": rows.counts.tolist(), "beside": dict(zip(map(str, others), rows.beside.tolist(), strict=True))}

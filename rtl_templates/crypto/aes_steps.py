@@ -18,8 +18,9 @@ def sub_byte(byte: Value) -> Value:
     """
     bits = []
     for bit in range(8):
-        quarters = [Const(sum((SBOX[64 * part + low] >> bit & 1) << low for low in range(64)), 64).bit_select(byte[:6], 1)
-                    for part in range(4)]
+        tables = [sum((value >> bit & 1) << low for low, value in enumerate(SBOX[first:first + 64]))
+                  for first in range(0, 256, 64)]
+        quarters = [Const(table, 64).bit_select(byte[:6], 1) for table in tables]
         bits.append(Mux(byte[7], Mux(byte[6], quarters[3], quarters[2]), Mux(byte[6], quarters[1], quarters[0])))
     return Cat(bits)
 

@@ -112,7 +112,7 @@ class ActivationMemory(wiring.Component):
             m.d.sync += [rows.read_addr.eq(addr[1:bank_bit]), output.eq(rows.read_data)]
             outputs.append(output)
 
-        dma_write_ready = ~self.write_valid.any()
+        dma_write_ready = Array(write_free)[place(self.dma_write.payload.addr)]
         by_place = Array(outputs)
         if window:
             read, write = self.window_read, self.window_write

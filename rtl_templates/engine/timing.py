@@ -77,6 +77,12 @@ def window_latency(config: AcceleratorConfig) -> int:
     return (1 + WINDOW_WORD + WINDOW_ROWS + window_flush(config) + 1 + window_result(config)) + 4
 
 
+def window_block_cycles(config: AcceleratorConfig) -> int:
+    """Smallest distance in cycles of the first outputs of two blocks of a descriptor: the first one passes the last
+    tap, then the lines of the block after the next are loaded."""
+    return (1 + WINDOW_WORD + WINDOW_ROWS + window_flush(config) + 1) + config.window_lines + 3
+
+
 def window_results(config: AcceleratorConfig) -> int:
     """Results on their way or waiting at most, a power of two: enough for one in every cycle."""
     return 1 << (window_latency(config) - 1).bit_length()

@@ -10,6 +10,11 @@ from rtl_templates.engine.timing import WINDOW_ROWS
 from rtl_templates.memory.ram import Ram
 
 
+def rows_depth(config: AcceleratorConfig) -> int:
+    """Words of the row memory."""
+    return config.window_width + config.window_kernel
+
+
 class WindowRows(wiring.Component):
     """K - 1 delays of ``row + K`` positions each, in one circular memory.
 
@@ -26,8 +31,7 @@ class WindowRows(wiring.Component):
     def __init__(self, *, config: AcceleratorConfig) -> None:
         self.config = config
         word, kernel = config.p_i * 8, config.window_kernel
-        self.depth = config.window_width + kernel
-        self.addr_bits = (self.depth - 1).bit_length()
+        self.depth = rows_depth(config)
         super().__init__({
             "start": In(1), "delay_last": In(range(self.depth)),
             "move": In(1), "word": In(word),

@@ -14,7 +14,7 @@ from rtl_templates.engine.window_lane import WindowLane, total_bits
 from rtl_templates.engine.window_parameters import WindowParameters
 from rtl_templates.engine.window_records import WINDOW_RECORD_BITS, WindowRecords
 from rtl_templates.engine.window_results import WindowResults
-from rtl_templates.engine.window_rows import WindowRows
+from rtl_templates.engine.window_rows import WindowRows, rows_depth
 from rtl_templates.engine.window_sequencer import WindowSequencer
 from rtl_templates.engine.window_tags import WindowTags
 from rtl_templates.shell.stream_register import StreamRegister
@@ -27,7 +27,7 @@ DESCRIPTORS = 4
 
 def window_entries(config: AcceleratorConfig) -> int:
     """Cycles that ``scrub`` takes."""
-    return max(WINDOW_QUEUE, 1 << WindowRows(config=config).addr_bits)
+    return max(WINDOW_QUEUE, 1 << (rows_depth(config) - 1).bit_length())
 
 
 class SlidingWindow(wiring.Component):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hwgen.config.accelerator import AcceleratorConfig
+from hwgen.config.accelerator import AcceleratorConfig, WindowUnit
 from hwgen_sim import dram_model_source
 from hwgen_sim.runner import SimulatorSource
-from rtl_templates.engine.tensor_engine import COUNTERS
+from rtl_templates.engine.counters import COUNTERS
 
 TOP = "bench"
 #: signal -> width, driven by the accelerator
@@ -22,7 +22,9 @@ _LITE_IN = {"awaddr": 12, "awvalid": 1, "wdata": 32, "wvalid": 1, "bready": 1, "
 _LITE_OUT = {"awready": 1, "wready": 1, "bresp": 2, "bvalid": 1, "arready": 1, "rdata": 32, "rresp": 2, "rvalid": 1}
 #: input of cycle_monitor.sv -> signal inside the accelerator
 _MONITORED = {"cycles": "frame.cycles", "counters": "engine.counters", "issued": "engine.sequencer.retire",
-              "finished": "engine.sequencer.finished"}
+              "finished": "frame.finished"}
+#: of a configuration that has the unit
+_MONITORED_WINDOW = {"beside": "engine.window.retired"}
 #: smallest memory: 64 MiB
 MINIMUM_LOG2_WORDS = 22
 
@@ -31,17 +33,22 @@ def _is_write(signal: str) -> bool:
     return signal.startswith(_WRITE_CHANNELS)
 
 
-def accelerator_ports(ports: int, module: str) -> str:
-    """Verilog module ``accelerator_ports``: the accelerator with its ports' signals side by side in vectors, and the
-    monitor of its counters."""
+def port_declarations(ports: int) -> list[str]:
+    """Ports of module ``accelerator_ports``: the signals of ``ports`` memory ports side by side in vectors."""
     def bits(width: int) -> str:
         return f"[{width - 1}:0] "
 
-    declarations = ["input logic clk", "input logic rst", "output logic irq"]
-    declarations += [f"output logic {bits(ports * width)}{name}" for name, width in _FROM_ACCELERATOR.items()]
-    declarations += [f"input logic {bits(ports * width)}{name}" for name, width in _FROM_MEMORY.items()]
-    declarations += [f"input logic {bits(width)}{name}_l" for name, width in _LITE_IN.items()]
-    declarations += [f"output logic {bits(width)}{name}_l" for name, width in _LITE_OUT.items()]
+    return ["input logic clk", "input logic rst", "output logic irq",
+            *(f"output logic {bits(ports * width)}{name}" for name, width in _FROM_ACCELERATOR.items()),
+            *(f"input logic {bits(ports * width)}{name}" for name, width in _FROM_MEMORY.items()),
+            *(f"input logic {bits(width)}{name}_l" for name, width in _LITE_IN.items()),
+            *(f"output logic {bits(width)}{name}_l" for name, width in _LITE_OUT.items())]
+
+
+def accelerator_ports(config: AcceleratorConfig, module: str) -> str:
+    """Verilog module ``accelerator_ports``: the accelerator with its ports' signals side by side in vectors, and the
+    monitor of its counters."""
+    ports = config.axi_ports
     connections = [".clk(clk)", ".rst(rst)", ".irq(irq)", ".s_axil_awprot(3'b0)", ".s_axil_arprot(3'b0)",
                    ".s_axil_wstrb(4'hf)"]
     connections += [f".s_axil_{name}({name}_l)" for name in (*_LITE_IN, *_LITE_OUT)]
@@ -54,8 +61,11 @@ def accelerator_ports(ports: int, module: str) -> str:
                 connections.append(f".m_axi_{port}_{name}({part})")
             elif name in _FROM_ACCELERATOR:
                 constants.append(f"  assign {part} = 0;")
-    watched = [".clk(clk)", ".rst(rst)", *(f".{name}(accelerator.{path})" for name, path in _MONITORED.items())]
-    return ("module accelerator_ports (\n    " + ",\n    ".join(declarations) + "\n);\n" + "\n".join(constants)
+    paths = _MONITORED | (_MONITORED_WINDOW if config.window is not WindowUnit.NONE else {})
+    watched = [".clk(clk)", ".rst(rst)", *(f".{name}(accelerator.{path})" for name, path in paths.items()),
+               *(f".{name}(1'b0)" for name in _MONITORED_WINDOW if name not in paths)]
+    declarations = ",\n    ".join(port_declarations(ports))
+    return (f"module accelerator_ports (\n    {declarations}\n);\n" + "\n".join(constants)
             + f"\n  {module} accelerator (\n    " + ",\n    ".join(connections) + "\n  );"
             + f"\n  cycle_monitor #(.COUNTERS({len(COUNTERS)}), .BUSY({COUNTERS.index('busy')})) monitor (\n    "
             + ",\n    ".join(watched) + "\n  );\nendmodule\n")
@@ -79,7 +89,7 @@ def simulator_source(
     log2_words = max(MINIMUM_LOG2_WORDS, (max(1, memory_bytes // 16) - 1).bit_length())
     files = {
         "accelerator.v": verilog,
-        "accelerator_ports.sv": accelerator_ports(config.axi_ports, module),
+        "accelerator_ports.sv": accelerator_ports(config, module),
         "dram_model.sv": dram_model_source(),
         **{name: (Path(__file__).parent / name).read_text() for name in ("bench.sv", "cycle_monitor.sv")},
     }

@@ -22,7 +22,7 @@ from hwgen_sim.bench import simulator_source
 from hwgen_sim.cycle_rows import CycleRows, cycle_rows
 from hwgen_sim.runner import build_simulator, run_cocotb
 from hwgen_sim.toolchain import find_toolchain
-from rtl_templates.engine.tensor_engine import COUNTERS
+from rtl_templates.engine.counters import COUNTERS
 from rtl_templates.verilog import generate
 
 

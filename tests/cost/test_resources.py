@@ -46,6 +46,16 @@ def test_crypto_costs_logic_per_port() -> None:
     assert added[1] > added[0] > 1000
 
 
+@pytest.mark.parametrize("bits", [128, 256])
+def test_logic_of_a_decryptor_by_its_rounds(bits: int) -> None:
+    configs = [AcceleratorConfig(axi_ports=2, aes_key_bits=bits, aes_cycles=n) for n in (1, 2, 5)]
+    found = estimate(ConfigTable.of(configs), load_board("zcu104"), key_bits=bits)
+    rounds = np.array([c.aes_rounds for c in configs])
+    per_round = calibration()["crypto"][str(bits)]["lut_round"]
+    assert found.lut[0] - found.lut == pytest.approx(2 * per_round * (rounds[0] - rounds))
+    assert found.ff[0] > found.ff[1] > found.ff[2]
+
+
 def test_activations_in_ultraram() -> None:
     table = ConfigTable.of([AcceleratorConfig()])
     moved = estimate(ConfigTable(**{**vars(table), "act_ultra": np.array([1])}), load_board("zcu104")).row(0)

@@ -8,7 +8,7 @@ import pytest
 from hwgen.compiler.compile import compile_network
 from hwgen.compiler.options import CompileOptions, Timing
 from hwgen.compiler.result import CompiledNetwork
-from hwgen.config.accelerator import AcceleratorConfig
+from hwgen.config.accelerator import AcceleratorConfig, WindowUnit
 from hwgen.cost.usage import LayerUsage, in_array, layer_usages
 from hwgen.ir.nodes import Graph, QConv2d, TTExecution
 from hwgen.isa.layout import ComputeFlag
@@ -103,3 +103,15 @@ def test_loads_are_those_nobody_waited_for_before() -> None:
     assert sum(u.stores for u in usages.values()) > 0
     # what is spilled is written once and read at least once; the input comes on top
     assert sum(u.loaded for u in usages.values()) >= network.spilled_bytes / 2 + network.input.bytes
+
+
+def test_layers_beside_the_array_take_none_of_its_slots() -> None:
+    builder = GraphBuilder(np.random.default_rng(4), (8, 12, 12))
+    wide = builder.conv("input", 32, (1, 1))
+    deep = builder.conv(wide, 32, (3, 3), groups=32)
+    builder.conv(deep, 16, (1, 1))
+    network, usages = usage_of(builder.graph("beside"), config_for(8, 16, window=WindowUnit.DEPTHWISE, window_width=32))
+    assert usages[deep].array == usages[deep].without_macs == usages[deep].swap == 0
+    assert usages[wide].array > 0 and usages[wide].idle_inputs == 0
+    array = in_array(network.descriptors)
+    assert [n for n, d in enumerate(network.descriptors) if d.node != deep] == list(array)

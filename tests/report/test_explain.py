@@ -39,6 +39,7 @@ def layer(lost: dict[str, float], ideal: float = 100.0, name: str = "conv", **us
      "bytes a cycle, beside 90 of the array, 1 wait for stores"),
     ("stall_act", {}, "cores of its kernel"),
     ("stall_drain", {}, "1 of 3 descriptors read what has just been written"),
+    ("stall_window", {}, "the window unit"),
     ("stall_other", {}, "3 descriptors, 333 cycles each"),
     ("stall_other", {"raw": True}, "raw results"),
 ])

@@ -82,7 +82,7 @@ def measured(report: dict) -> dict:
                 "stall_act": counts["stall_act"], "stall_new": counts["stall_new"]}
         row["bytes"] = 12345
         one = {"cycles": sum(counts.values()), **counts, "efficiency": 0.5, "lost": lost,
-               "stall_other": 0}
+               "stall_other": 0, "beside": 0}
         row["measured"] = {"cold": one, "steady": one}
     total = 1600 + sum(row["measured"]["cold"]["cycles"] for row in proven["layers"])
     frame = {"counters": list(names), "cycles": total, "start": outside, "end": outside}

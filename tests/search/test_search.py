@@ -10,7 +10,9 @@ import pytest
 from hwgen.compiler.compile import compile_network
 from hwgen.config.board import Board, board_names, load_board
 from hwgen.cost.activation import activation_words
+from hwgen.cost.arrays import ConfigTable
 from hwgen.cost.memory import MemoryModel
+from hwgen.cost.network import network_cost
 from hwgen.cost.timeline import predict
 from hwgen.cost.work import network_work
 from hwgen.errors import HwgenError
@@ -19,6 +21,7 @@ from hwgen.ir.nodes import Graph
 from hwgen.search import search
 from hwgen.search.explain import amount
 from hwgen.search.pareto import pareto
+from hwgen.search.space import AES_CYCLES
 from tests.helpers.networks import quantised, residual_network
 
 
@@ -52,6 +55,19 @@ def test_objectives_pull_in_their_direction() -> None:
     assert found["area"].resources.lut <= found["latency"].resources.lut
     assert found["latency"].steady_cycles <= found["area"].steady_cycles
     assert found["energy"].energy_uj <= found["latency"].energy_uj
+
+
+def test_decryptors_are_as_small_as_they_may_be() -> None:
+    """All of AES where every byte is encrypted and waited for; hardly any of it where nothing is."""
+    graph, board = residual_network((64, 128), 8), load_board("zcu104")
+    everything, nothing = (search(graph, board, encrypted=e).chosen for e in (None, ()))
+    assert nothing.config.aes_cycles == max(AES_CYCLES)
+    assert nothing.resources.lut < everything.resources.lut
+    assert nothing.cold_cycles <= 1.001 * everything.cold_cycles
+    full = everything.config.replace(aes_cycles=1)
+    cost = network_cost(network_work(graph), ConfigTable.of([everything.config, full]), MemoryModel.of(board),
+                        full.packing)
+    assert cost.cold[0] <= 1.01 * cost.cold[1]
 
 
 def test_unknown_objective() -> None:

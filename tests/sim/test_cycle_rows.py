@@ -10,24 +10,28 @@ import pytest
 
 from hwgen.compiler.compile import compile_network
 from hwgen.compiler.result import CompiledNetwork
-from hwgen.config.accelerator import AcceleratorConfig
+from hwgen.config.accelerator import AcceleratorConfig, WindowUnit
 from hwgen.errors import HwgenError
+from hwgen.golden.execute import run_all
 from hwgen.image.sealing import sealer_for
 from hwgen.image.writer import build_image
+from hwgen.ir.nodes import Graph
 from hwgen.isa.layout import ComputeFlag
 from hwgen.seal import Key
 from hwgen.verify.expected import integer_inputs
 from hwgen.verify.rows import rows_of
-from hwgen_sim.cycle_rows import CycleRows, cycle_rows, exclusive
+from hwgen_sim.cycle_rows import CycleRows, cycle_rows
 from hwgen_sim.simulate import MemoryTiming, run_job
-from rtl_templates.engine.tensor_engine import COUNTERS
+from rtl_templates.engine.counters import COUNTERS
 from rtl_templates.engine.timing import pipeline_latency
 from tests.helpers.measured import UNCOUNTED, events_of, made_rows
 from tests.helpers.networks import quantised, residual_network
+from tests.helpers.random_graphs import GraphBuilder, random_image
 
 #: the same hardware as in tests/verify/test_simulated.py, so that one simulator serves both
 CONFIG = AcceleratorConfig(p_i=8, p_o=16, acc_depth=128, act_words=1024, weight_lines=1024, axi_ports=1,
                            program_words=512)
+WINDOW = CONFIG.replace(window=WindowUnit.DEPTHWISE, window_width=32)
 KEY = Key(bytes(range(16)))
 
 
@@ -44,11 +48,6 @@ def test_rows_are_differences_of_events(network: CompiledNetwork) -> None:
     assert np.array_equal(found.cycles, wanted.cycles) and np.array_equal(found.counts, wanted.counts)
     assert found.cycles.sum() == registers["cycles"]
     assert found.counts.sum(axis=0).tolist() == [registers[name] for name in COUNTERS]
-
-
-def test_classes_are_busy_and_the_stalls() -> None:
-    assert exclusive(("busy", "stall_x", "unit_busy", "beats")) == ("busy", "stall_x")
-    assert set(exclusive(COUNTERS)) >= {"busy", "stall_weights", "stall_act", "stall_drain", "stall_other"}
 
 
 def test_an_incomplete_frame_is_refused(network: CompiledNetwork) -> None:
@@ -108,6 +107,52 @@ def test_wrong_attribution_is_refused(network: CompiledNetwork) -> None:
     short = dataclasses.replace(rows, cycles=rows.cycles[1:], counts=rows.counts[1:])
     with pytest.raises(HwgenError, match="descriptors, the program has"):
         rows_of(short, network)
+
+
+def test_a_unit_beside_the_array_adds_up() -> None:
+    network = compile_network(beside_network(), WINDOW)
+    rows = made_rows(network)
+    assert len(rows.beside) >= 2
+    text, registers = events_of(rows)
+    found = cycle_rows(text, registers, COUNTERS)
+    assert np.array_equal(found.beside, rows.beside)
+    positions = [n for n, d in enumerate(network.descriptors) if d.window]
+    assert rows_of(found, network)["beside"] == dict(zip(map(str, positions), rows.beside.tolist(), strict=True))
+    lines = text.splitlines(keepends=True)
+    last = max(n for n, line in enumerate(lines) if line.startswith("beside"))
+    with pytest.raises(HwgenError, match="descriptors beside the array took"):
+        cycle_rows("".join(lines[:last] + lines[last + 1:]), registers, COUNTERS)
+    with pytest.raises(HwgenError, match="the unit beside the array ran"):
+        rows_of(dataclasses.replace(found, beside=found.beside[1:]), network)
+
+
+def beside_network() -> Graph:
+    """Expand, depthwise, project, pool, classifier."""
+    builder = GraphBuilder(np.random.default_rng(4), (8, 12, 12))
+    wide = builder.conv("input", 32, (1, 1))
+    deep = builder.conv(wide, 32, (3, 3), groups=32)
+    narrow = builder.conv(deep, 16, (1, 1))
+    pooled = builder.max_pool(narrow, (2, 2), (2, 2))
+    builder.conv(builder.avg_pool(pooled), 10, (1, 1), raw=True)
+    return builder.graph("beside")
+
+
+@pytest.mark.slow
+def test_simulated_rows_with_a_unit_beside_the_array(tmp_path: Path) -> None:
+    graph = beside_network()
+    network = compile_network(graph, WINDOW)
+    path = tmp_path / "model.img"
+    path.write_bytes(build_image(network, sealer_for(network, KEY)))
+    inputs = random_image(np.random.default_rng(5), graph, 2)
+    result = run_job(WINDOW, path, list(inputs), key=KEY.reveal(), memory=MemoryTiming(bytes_per_cycle=16), seed=3)
+    words = [d.window_words for d in network.descriptors if d.window]
+    for frame, wanted in zip(result.frames, run_all(graph, inputs)[graph.output], strict=True):
+        assert frame.error == 0 and frame.rows is not None and frame.output is not None
+        assert np.array_equal(frame.output.reshape(wanted.shape), wanted)
+        rows_of(frame.rows, network)
+        assert frame.rows.beside.sum() == frame.counters["window_busy"] > 0
+        assert all(0 < busy <= most for busy, most in zip(frame.rows.beside, words, strict=True))
+        assert frame.rows.counts[:, COUNTERS.index("stall_window")].sum() == frame.counters["stall_window"]
 
 
 @pytest.mark.slow

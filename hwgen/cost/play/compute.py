@@ -118,7 +118,7 @@ class Array:
         self._frame = frame
         self.spans: dict[int, Span] = {}
         self.end = 0.0
-        self._writing = _Use(frame, frame.words)
+        self._writing = [_Use(frame, words) for words in frame.words]
         gap, per_word = frame.constants.descriptor - 1, frame.config.p_i / BEAT
         self._reading = [_Use(frame, bank, gap * max(0.0, per_word - 1), window)
                          for bank, window in zip(frame.banks, frame.window_banks, strict=True)]
@@ -222,7 +222,9 @@ class Array:
                     if release and self._fetched > 0 and not local:
                         self._free(sequence)
                 written = (issue - begin) / (1 if d.steps else d.counts[0] * d.counts[1])
-                self._writing.add(issue - written + frame.latency, issue + frame.latency)
+                if d.writes:
+                    writing = self._writing[frame.bank(d.writes[0].start)]
+                    writing.add(issue - written + frame.latency, issue + frame.latency)
                 for use in residuals:
                     use.spare = use.store_spare = 0.0
                     use.add(begin + residual_read, issue + residual_read)
@@ -279,6 +281,5 @@ class Array:
         return sources, boxes[1:2] if config.pair_mode and ComputeFlag.RESIDUAL in d.flags else []
 
     def _flush(self) -> None:
-        self._writing.flush()
-        for use in self._reading:
+        for use in (*self._writing, *self._reading):
             use.flush()

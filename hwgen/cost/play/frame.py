@@ -29,7 +29,7 @@ class Frame:
         loaded, freed: lines of the weight stream that are there, and that have been used for the last time.
         landed, stored, progress: loads of activations, stores, compute descriptors.
         program: words of program memory that are there.
-        lines, words, memory_words: where loads go (weight, activation and program memory).
+        lines, words, program_words: where loads go (weight memory, banks of activation memory, program memory).
         banks, window_banks: activation memory as the store unit and the window unit read it.
     """
 
@@ -48,7 +48,7 @@ class Frame:
         per_word = config.p_i / BEAT
         self.lines = Target(self.memory, config.line_bytes / BEAT)
         ports = config.axi_ports
-        self.words = Target(self.memory, per_word, queue=CREDIT + ports + CHANNEL_QUEUE * ports)
+        self.words = [Target(self.memory, per_word, queue=CREDIT + ports + CHANNEL_QUEUE * ports) for _ in range(2)]
         self.program_words = Target(self.memory, 1.0)
         self.banks = [Target(self.memory, per_word, queue=STORE_QUEUE * per_word) for _ in range(2)]
         #: words that the window unit reads, one a cycle where the array leaves a bank to it

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from hwgen.config.accelerator import Crypto
+from hwgen.cost.decryptor import keystream_ahead
 from hwgen.cost.play.events import Count, Process
 from hwgen.cost.play.frame import Frame
 from hwgen.cost.play.memory import Target
 from hwgen.cost.play.programs import LoadRun, load_runs
-from hwgen.isa.layout import LoadKind
+from hwgen.isa.layout import LoadFlag, LoadKind
 
 #: segments that a channel holds: one flowing, the others requested
 HELD = 5
@@ -20,11 +21,13 @@ HELD = 5
 
 @dataclass
 class _Segment:
-    """``number``: in load order; ``plain``: it bypasses the segment unit; ``offered``: when the channel got it."""
+    """``number``: in load order; ``plain``: it bypasses the segment unit; ``encrypted``: it needs key
+    stream; ``offered``: when the channel got it."""
 
     number: int
     beats: int
     plain: bool
+    encrypted: bool
     target: Target
     offered: float
 
@@ -52,7 +55,8 @@ class LoadUnit:
         if not frame.warm:
             run = frame.network.runs[0]
             yield from self._issue(LoadRun(
-                kind=LoadKind.PROGRAM, resident=False, beats=run.beats, full=1 << run.segment_log2, planes=1,
+                kind=LoadKind.PROGRAM, resident=False, encrypted=bool(run.flags >> LoadFlag.ENCRYPTED & 1),
+                beats=run.beats, full=1 << run.segment_log2, dest=0, planes=1,
                 wait_progress=0, wait_store=0, words=1))
             if not frame.program.value:
                 yield frame.program.reaches(1)
@@ -78,7 +82,8 @@ class LoadUnit:
         frame, c = self._frame, self._frame.constants
         weights = run.kind is LoadKind.WEIGHTS
         line_beats = frame.config.line_bytes // 16
-        target = {LoadKind.WEIGHTS: frame.lines, LoadKind.PROGRAM: frame.program_words}.get(run.kind, frame.words)
+        words = frame.words[frame.bank(run.dest)]
+        target = {LoadKind.WEIGHTS: frame.lines, LoadKind.PROGRAM: frame.program_words}.get(run.kind, words)
         self._now += c.load_issue
         yield from self._wait(frame.progress, run.wait_progress)
         yield from self._wait(frame.stored, run.wait_store)
@@ -102,7 +107,8 @@ class LoadUnit:
                 if channel.ended.value < channel.given - HELD + 1:
                     yield channel.ended.reaches(channel.given - HELD + 1)
                     self._now = max(self._now, frame.clock.now + 1)
-                channel.give(_Segment(self._number(effect), beats, run.kind is LoadKind.INPUT, target, self._now))
+                channel.give(_Segment(self._number(effect), beats, run.kind is LoadKind.INPUT, run.encrypted, target,
+                                      self._now))
                 self._now += 1
             self._now += c.plane_issue
 
@@ -151,7 +157,7 @@ class _Channel:
         frame, c = self._frame, self._frame.constants
         crypto = frame.config.crypto is Crypto.GCM
         keys = c.key_setup if crypto and not frame.warm else 0.0
-        checked, number = 0.0, 0
+        checked, ended, number = 0.0, 0.0, 0
         while True:
             number += 1
             yield self._offered.reaches(number)
@@ -160,8 +166,16 @@ class _Channel:
             begin = max(begin, checked if segment.plain else keys)
             if begin > frame.clock.now:
                 yield frame.clock.until(begin)
-            yield frame.memory.transfer(segment.beats + (not segment.plain), segment.target)
-            now = frame.clock.now
+            beats = segment.beats + (not segment.plain)
+            ahead = beats
+            if segment.encrypted and crypto:
+                idle = frame.clock.now - max(ended, segment.offered, keys)
+                ahead = min(beats, keystream_ahead(frame.config, idle))
+            if ahead:
+                yield frame.memory.transfer(ahead, segment.target)
+            if ahead < beats:  # the rest comes as the cipher makes key stream, which has gone on in the meantime
+                yield frame.memory.transfer(beats - ahead, segment.target, 1 / frame.config.aes_cycles)
+            now = ended = frame.clock.now
             self.ended.add()
             done = now + (c.verify if crypto and not segment.plain else c.landed)
             if not segment.plain:

@@ -47,10 +47,10 @@ class Target:
 
 
 class _Transfer:
-    __slots__ = ("left", "rate", "resume", "target")
+    __slots__ = ("left", "limit", "rate", "resume", "target")
 
-    def __init__(self, beats: float, target: Target, resume: Action) -> None:
-        self.left, self.target, self.resume = beats, target, resume
+    def __init__(self, beats: float, target: Target, limit: float, resume: Action) -> None:
+        self.left, self.target, self.limit, self.resume = beats, target, limit, resume
         self.rate = 0.0
 
 
@@ -64,12 +64,12 @@ class Memory:
         self._since = 0.0
         self._version = 0
 
-    def transfer(self, beats: float, target: Target) -> Wait:
-        """For a process to wait until ``beats`` have moved over its port."""
+    def transfer(self, beats: float, target: Target, limit: float = 1.0) -> Wait:
+        """For a process to wait until ``beats`` have moved over its port, at most ``limit`` a cycle."""
         def wait(resume: Action) -> None:
             self.settle()
             target.active += 1
-            self._transfers.append(_Transfer(beats, target, resume))
+            self._transfers.append(_Transfer(beats, target, limit, resume))
             self.distribute()
 
         return wait
@@ -91,7 +91,7 @@ class Memory:
         self._version += 1
         if not self._transfers:
             return
-        wanted = sorted(((min(1.0, one.target.share / one.target.active), number)
+        wanted = sorted(((min(one.limit, one.target.share / one.target.active), number)
                          for number, one in enumerate(self._transfers)))
         left, count = self._rate, len(wanted)
         soonest = float("inf")

@@ -23,14 +23,17 @@ class LoadRun:
     """A load descriptor with the step descriptor before it.
 
     Args:
-        beats: of a plane; full: of a full segment.
+        encrypted: its segments are.
+        beats: of a plane; full: of a full segment; dest: first activation word.
         words: program words of its descriptors.
     """
 
     kind: LoadKind
     resident: bool
+    encrypted: bool
     beats: int
     full: int
+    dest: int
     planes: int
     wait_progress: int
     wait_store: int
@@ -84,9 +87,10 @@ def load_runs(program: bytes) -> list[LoadRun]:
             steps, words = decode(LOAD_STEP_FIELDS, data), 2
             continue
         out.append(LoadRun(
-            kind=LoadKind(load["kind"]), resident=bool(flags >> LoadFlag.RESIDENT & 1), beats=load["beats"],
-            full=1 << load["segment_log2"], planes=steps["last_plane"] + 1, wait_progress=load["wait_progress"],
-            wait_store=steps["wait_store"], words=words))
+            kind=LoadKind(load["kind"]), resident=bool(flags >> LoadFlag.RESIDENT & 1),
+            encrypted=bool(flags >> LoadFlag.ENCRYPTED & 1), beats=load["beats"],
+            full=1 << load["segment_log2"], dest=load["dest"], planes=steps["last_plane"] + 1,
+            wait_progress=load["wait_progress"], wait_store=steps["wait_store"], words=words))
         steps, words = {"wait_store": 0, "last_plane": 0}, 1
 
 

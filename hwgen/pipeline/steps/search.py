@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,15 @@ from hwgen.config.board import Board, load_board
 from hwgen.cost.arrays import ConfigTable
 from hwgen.cost.memory import MemoryModel
 from hwgen.cost.resources import estimate
-from hwgen.cost.work import network_work
+from hwgen.cost.work import network_work, with_encryption
 from hwgen.errors import HwgenError
 from hwgen.ir.nodes import Graph, TTExecution
 from hwgen.passes.plan import TTChoice
+from hwgen.pipeline.encryption import choice_inputs, expected_layers
 from hwgen.pipeline.fingerprint import hash_file
 from hwgen.pipeline.graphfile import load_graph
 from hwgen.pipeline.request import BuildRequest
+from hwgen.pipeline.source import model_source
 from hwgen.pipeline.step import Step, StepContext
 from hwgen.pipeline.steps.frontend import GRAPH
 from hwgen.pipeline.store import write_json
@@ -33,16 +36,17 @@ def run(context: StepContext) -> dict[str, Any]:
     """Write configuration, choices, front and explanation."""
     request = context.request
     graph, board = load_graph(context.results["compress"] / GRAPH), load_board(request.board)
+    encrypted = expected_layers(request, model_source(request), network_work(graph))
     if request.config is None:
-        result = search(graph, board, goal=request.objective,
+        result = search(graph, board, goal=request.objective, encrypted=encrypted,
                         base=AcceleratorConfig().replace(aes_key_bits=key_bits(request)))
         config, values = result.chosen.config, result.to_dict()
-        text = f"{config.p_i} x {config.p_o} array, {config.axi_ports} ports, {config.weight_lines:,} weight lines; " \
-               f"best of {result.considered:,} in {result.seconds:.2f} s"
+        text = f"{config.p_i} x {config.p_o} array, {config.axi_ports} ports, {config.aes_rounds} AES rounds each, " \
+               f"{config.weight_lines:,} weight lines; best of {result.considered:,} in {result.seconds:.2f} s"
         (context.out / "explanation.txt").write_text(_story(result) + "\n", encoding="utf-8")
     else:
         config = read_config(request.config)
-        values = fixed(graph, board, config)
+        values = fixed(graph, board, config, encrypted)
         text = f"{config.p_i} x {config.p_o} array, as given in {request.config.name}"
     write_json(context.out / CONFIG, config.to_dict())
     write_json(context.out / RESULT, values)
@@ -71,7 +75,9 @@ def key_bits(request: BuildRequest) -> int:
     return load_key(request.key_file).bits if request.key_file is not None else AcceleratorConfig().aes_key_bits
 
 
-def fixed(graph: Graph, board: Board, config: AcceleratorConfig) -> dict[str, Any]:
+def fixed(
+    graph: Graph, board: Board, config: AcceleratorConfig, encrypted: Collection[str] | None = None
+) -> dict[str, Any]:
     """The result of a search with one candidate; HwgenError if the board is too small for it."""
     table = ConfigTable.of([config])
     resources = estimate(table, board, key_bits=config.aes_key_bits)
@@ -81,7 +87,8 @@ def fixed(graph: Graph, board: Board, config: AcceleratorConfig) -> dict[str, An
         raise HwgenError(f"needs {amount(needed)} {name.upper()}, {board.name} has {amount(available)} (short by "
                          f"{amount(needed - available)})", where=f"board {board.name}",
                          hint="a smaller configuration, or let the search choose (leave --config out)")
-    orders = choose_orders(network_work(graph), table, MemoryModel.of(board), config.packing,
+    network = with_encryption(network_work(graph), encrypted)
+    orders = choose_orders(network, table, MemoryModel.of(board), config.packing,
                            lambda cost: float(cost.cold[0] + cost.steady[0]) if cost.possible[0] else float("inf"))
     cost = orders.cost
     chosen = {"config": config.to_dict(), "cold_cycles": round(float(cost.cold[0])),
@@ -121,11 +128,13 @@ def inputs(request: BuildRequest) -> dict[str, Any]:
     """Everything that decides the result besides the graph."""
     board = load_board(request.board)
     return {"board": board.to_dict(), "objective": request.objective,
-            "config": hash_file(request.config) if request.config else "", "key_bits": key_bits(request)}
+            "config": hash_file(request.config) if request.config else "", "key_bits": key_bits(request),
+            **choice_inputs(request)}
 
 
 STEP = Step(
     name="search", title="searching the accelerator", needs=("compress",), inputs=inputs, run=run,
-    code=("hwgen.search", "hwgen.cost", "hwgen.config", "hwgen.passes", "hwgen.quantize",
+    code=("hwgen.search", "hwgen.cost", "hwgen.config", "hwgen.passes", "hwgen.quantize", "hwgen.seal.select",
+          "hwgen.seal.selection", "rtl_templates.crypto.timing", "hwgen.pipeline.encryption",
           "hwgen.pipeline.steps.search"),
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import deque
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,13 @@ import rtl_templates.engine.window_rows
 import rtl_templates.engine.window_unit as template
 from hwgen.config.accelerator import WINDOW_MIN_WIDTH, AcceleratorConfig, WindowUnit
 from rtl_templates.engine.descriptor import WINDOW_FIELDS
-from rtl_templates.engine.timing import WINDOW_QUEUE, WINDOW_START, WINDOW_WORD, window_latency
+from rtl_templates.engine.timing import (
+    WINDOW_QUEUE,
+    WINDOW_START,
+    WINDOW_WORD,
+    window_block_cycles,
+    window_latency,
+)
 from tests.helpers.bare_engine import odd
 from tests.helpers.window_layers import WindowLayer, random_layer
 from tests.rtl_templates.engine.cycles import PlacedHere, PlainRam
@@ -74,11 +82,13 @@ class Bench:
             found = int.from_bytes((word >> 8 * lane & 255).to_bytes(1), signed=True)
             assert found == expected[c, y, x], (number, c, y, x)
 
-    def run(self, dut: Any, cycles: int = 60_000) -> None:
-        """Run all descriptors."""
-        rng = self.rng
+    def run(self, dut: Any, cycles: int = 60_000, before: Callable[[Any], Awaitable[None]] | None = None) -> None:
+        """Run all descriptors, after ``before``."""
+        rng, begin = self.rng, [before is None]
 
         async def feed(ctx: Any) -> None:
+            while not begin[0]:
+                await ctx.tick()
             for fields in self.programs:
                 ctx.set(dut.descriptors.payload, fields)
                 ctx.set(dut.descriptors.valid, 1)
@@ -86,6 +96,9 @@ class Bench:
                 ctx.set(dut.descriptors.valid, 0)
 
         async def surround(ctx: Any) -> None:
+            if before:
+                await before(ctx)
+                begin[0] = True
             pending: deque[int] = deque([0] * (WINDOW_WORD - 1))
             credit, granted, room, now = WINDOW_QUEUE, False, False, 0
             while len(self.retired) < len(self.layers):
@@ -166,3 +179,54 @@ def test_cycles(config: AcceleratorConfig, monkeypatch: pytest.MonkeyPatch) -> N
     expected = WINDOW_START + layer.last_position(config) + window_latency(config)
     assert np.diff(bench.retired).tolist() == [expected] * 2
     assert bench.reads == 3 * 2 * 7 * 9
+
+
+@pytest.mark.parametrize("config", [SMALL, LARGE, POOL], ids=["3x3", "5x5", "pool"])
+def test_cycles_of_short_blocks(config: AcceleratorConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks whose words take less time than their weights."""
+    rng = np.random.default_rng(6)
+    side = config.window_kernel + 1
+    words = max(side * side, config.window_block_words)
+    x = rng.integers(-128, 128, (4 * config.p_i, -(-words // side), side)).astype(np.int8)
+    layer = random_layer(rng, config, maximum=config.window is WindowUnit.POOL, kernel=(config.window_kernel,) * 2,
+                         stride=(1, 1), x=x)
+    layer = dataclasses.replace(layer, padding=(0, 0, 0, 0))
+    bench = Bench(config, [layer] * 2, rng, gap=0.0)
+    for program in bench.programs:
+        program.update(wait_act=0, wait_store=0)
+    bench.run(place_here(config, monkeypatch))
+    late = window_block_cycles(config) - x.shape[1] * x.shape[2]
+    assert late > 0
+    expected = WINDOW_START + layer.last_position(config) + 3 * late + window_latency(config)
+    assert np.diff(bench.retired).tolist() == [expected]
+
+
+def test_scrub(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scrubbed for as long as it says, no memory holds anything; then the unit works."""
+    rams: list[PlainRam] = []
+
+    def make(**parameters: Any) -> PlainRam:
+        rams.append(PlainRam(**parameters))
+        return rams[-1]
+
+    rng = np.random.default_rng(1)
+    dut = place_here(SMALL, monkeypatch)
+    for module in (rtl_templates.engine.window_rows, rtl_templates.engine.window_parameters):
+        monkeypatch.setattr(module, "Ram", make)
+    bench = Bench(SMALL, layers_of(rng, SMALL, 1), rng, gap=0.0)
+
+    async def scrub(ctx: Any) -> None:
+        def left() -> int:
+            return sum(ctx.get(ram.rows.data[n]) != 0 for ram in rams for n in range(ram.depth))
+
+        assert len(rams) == 2 and left() > 500
+        ctx.set(dut.scrub, 1)
+        await ctx.tick().repeat(template.window_entries(SMALL))
+        ctx.set(dut.scrub, 0)
+        await ctx.tick()
+        assert left() == 0
+        ctx.set(dut.clear, 1)
+        await ctx.tick()
+        ctx.set(dut.clear, 0)
+
+    bench.run(dut, before=scrub)
