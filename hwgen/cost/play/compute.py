@@ -222,7 +222,7 @@ class Array:
                     if release and self._fetched > 0 and not local:
                         self._free(sequence)
                 written = (issue - begin) / (1 if d.steps else d.counts[0] * d.counts[1])
-                if d.writes:
+                if d.writes and config.pair_mode:  # two words at once; single ones leave the other half of the bank
                     writing = self._writing[frame.bank(d.writes[0].start)]
                     writing.add(issue - written + frame.latency, issue + frame.latency)
                 for use in residuals:

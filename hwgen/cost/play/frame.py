@@ -48,7 +48,8 @@ class Frame:
         per_word = config.p_i / BEAT
         self.lines = Target(self.memory, config.line_bytes / BEAT)
         ports = config.axi_ports
-        self.words = [Target(self.memory, per_word, queue=CREDIT + ports + CHANNEL_QUEUE * ports) for _ in range(2)]
+        lane: list[Target] = []
+        self.words = [Target(self.memory, per_word, CREDIT + ports + CHANNEL_QUEUE * ports, lane) for _ in range(2)]
         self.program_words = Target(self.memory, 1.0)
         self.banks = [Target(self.memory, per_word, queue=STORE_QUEUE * per_word) for _ in range(2)]
         #: words that the window unit reads, one a cycle where the array leaves a bank to it

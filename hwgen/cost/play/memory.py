@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hwgen.cost.play.events import Action, Clock, Wait
 
 _END = 1e-6
@@ -9,10 +11,17 @@ _END = 1e-6
 
 class Target:
     """What some transfers end in (or begin at); together they move ``rate`` beats a cycle at most, and none while it
-    is ``held``, beyond what ``queue`` beats of room on the way take up if it had kept up so far."""
+    is ``held``, beyond what ``queue`` beats of room on the way take up if it had kept up so far.
 
-    def __init__(self, memory: Memory, rate: float, queue: float = 0.0) -> None:
+    Args:
+        lane: targets that are reached on one way, of the same rate; the new one joins them. Together they move no more
+            than one alone, and what stops at one of them keeps what is behind it from the others.
+    """
+
+    def __init__(self, memory: Memory, rate: float, queue: float = 0.0, lane: list[Target] | None = None) -> None:
         self.rate, self.queue, self.active = rate, queue, 0
+        self.lane = [] if lane is None else lane
+        self.lane.append(self)
         self.share = rate  # of what it could move, in this moment
         self._memory, self._holders = memory, 0
         self._turn = 0  # number of holds and releases so far
@@ -23,7 +32,7 @@ class Target:
         if self._holders > 1:
             return
         self._turn += 1
-        used = self._memory.rate_of(self) if self.active else 0.0
+        used = self._memory.rate_of(self.lane) if self.active else 0.0
         if self.queue and 0 < used < 0.99 * self.rate:
             turn, clock = self._turn, self._memory.clock
             clock.at(clock.now + self.queue / used, lambda: self._set(0.0) if turn == self._turn else None)
@@ -36,6 +45,11 @@ class Target:
         if self._holders == 0:
             self._turn += 1
             self._set(self.rate)
+
+    def each(self) -> float:
+        """What one transfer to it gets at most in this moment."""
+        busy = [target for target in self.lane if target.active]
+        return min(target.share for target in busy) / sum(target.active for target in busy)
 
     def _set(self, share: float) -> None:
         if self.active and share != self.share:
@@ -74,9 +88,9 @@ class Memory:
 
         return wait
 
-    def rate_of(self, target: Target) -> float:
-        """Beats a cycle that move to (or from) ``target`` now."""
-        return sum(one.rate for one in self._transfers if one.target is target)
+    def rate_of(self, targets: Sequence[Target]) -> float:
+        """Beats a cycle that move to (or from) ``targets`` now."""
+        return sum(one.rate for one in self._transfers if one.target in targets)
 
     def settle(self) -> None:
         """Account for what has moved until now."""
@@ -91,8 +105,7 @@ class Memory:
         self._version += 1
         if not self._transfers:
             return
-        wanted = sorted(((min(one.limit, one.target.share / one.target.active), number)
-                         for number, one in enumerate(self._transfers)))
+        wanted = sorted((min(one.limit, one.target.each()), number) for number, one in enumerate(self._transfers))
         left, count = self._rate, len(wanted)
         soonest = float("inf")
         for want, number in wanted:

@@ -57,6 +57,24 @@ def test_a_queue_takes_up_what_comes_meanwhile() -> None:
     assert _play(1, [(0, 50, "a")], {"a": (1, 5)}, ("a", 20, 30)) == pytest.approx([60])
 
 
+def test_one_way_to_two_targets() -> None:
+    clock = Clock()
+    memory, lane = Memory(clock, 4), list[Target]()
+    near, far = Target(memory, 1, 0, lane), Target(memory, 1, 0, lane)
+    ends: list[float] = []
+
+    def move(target: Target) -> Process:
+        yield memory.transfer(50, target)
+        ends.append(clock.now)
+
+    clock.start(move(near))
+    clock.start(move(far))
+    clock.at(20, near.hold)
+    clock.at(60, near.release)
+    clock.run()
+    assert ends == pytest.approx([140, 140])  # half each, and nothing at all while one of them is held
+
+
 def test_a_count_remembers_when() -> None:
     clock = Clock()
     count = Count(clock)
