@@ -62,14 +62,15 @@ ENGINE = AcceleratorConfig(act_words=16384)
 ORDERS = ("I|HW|O", "I·HW|O", "I·HW·O", "I+HW|O", "I+HW+O")
 SMALL = AcceleratorConfig(p_i=8, p_o=16, acc_depth=128, act_words=16384, weight_lines=1024, axi_ports=1,
                           program_words=1024)
+LARGE = AcceleratorConfig(act_words=4096, program_words=1024)
 #: points that are simulated, and on which engine: of the first two the chain is fastest with the smaller rank and
 #: slowest with the larger one, in the third (slow memory, a small map) a kernel made on the chip is fastest
 SIMULATED = (
     *((Point(channels_in=32, channels_out=32, ranks=ranks, size=32, kernel=4, stride=4, bytes_per_cycle=8), SMALL)
       for ranks in ((8, 16), (16, 16))),
-    (Point(channels_in=64, channels_out=64, ranks=(32, 32), size=8, stride=2, bytes_per_cycle=2), AcceleratorConfig()),
+    (Point(channels_in=64, channels_out=64, ranks=(32, 32), size=8, stride=2, bytes_per_cycle=2), LARGE),
 )
-SIMULATED_ORDERS = ("I|HW|O", "I·HW|O", "I+HW|O", "I+HW+O")
+SIMULATED_ORDERS = (("I|HW|O", "I·HW|O", "I+HW|O"),) * 2 + (("I|HW|O", "I·HW·O", "I+HW+O"),)
 
 
 def variant_cycles(variant: Variant, table: ConfigTable, rate: float) -> dict[str, float]:
@@ -158,9 +159,9 @@ def simulate_point(point: Point, choice: TTChoice, config: AcceleratorConfig, fo
 def measure_simulated() -> list[dict[str, Any]]:
     """The points of ``SIMULATED``."""
     rows = []
-    for point, config in SIMULATED:
+    for (point, config), tried in zip(SIMULATED, SIMULATED_ORDERS, strict=True):
         orders = analytic(point, config)
-        for order in SIMULATED_ORDERS:
+        for order in tried:
             choice, cycles = orders[order]
             with tempfile.TemporaryDirectory() as folder:
                 simulated, exact = simulate_point(point, choice, config, Path(folder))
