@@ -19,8 +19,6 @@ from hwgen.cost.work import NetworkWork, Work
 #: numbers of strips and of ranges of channels that are tried
 STRIPS = (2, 3, 4, 6, 8, 14, 28)
 RANGES = (2, 3, 4, 6, 8, 16)
-#: how often the convolution before a window operation reads the bank that the unit reads, which then waits for it
-CONFLICTS = 0.5
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ def window_work(
         best, strips = array + alone, np.ones(len(shapes))
         height = work.size_out[0]
         halo = max(0, work.kernel[0] - work.stride[0]) * work.size_in[1] * own.blocks
-        pairs = CONFLICTS * (shapes.p_o > shapes.p_i)
+        pairs = _starved(before, after, shapes)
         for count in (n for n in STRIPS if n <= height):
             parts = [None if w is None else cost(_strip(w, count)).cycles for w in (before, after)]
             unit = own.cycles / count + halo + constants.window + (0.0 if parts[0] is None else pairs * parts[0])
@@ -90,6 +88,16 @@ def window_work(
                 best = np.where(on_chip & (blocks >= count) & (cycles < best), cycles, best)
         out[index] = Beside(usable=usable, more=best - array, cost=own, descriptors=(strips - 1) * len(members))
     return out
+
+
+def _starved(before: Work | None, after: Work | None, shapes: ConfigTable) -> np.ndarray:
+    """Share of the cycles of the convolution before in which it takes both halves of the bank that the unit reads: where
+    both read one bank (an inverted residual block), and in the pair shape, which makes its last word of an odd number.
+    """
+    if before is None or after is None or before.reads[0] not in after.reads[1:]:
+        return np.zeros(len(shapes))
+    words = -(-before.channels_out // shapes.p_i)
+    return np.where(shapes.p_o > shapes.p_i, words % 2 / words, 0.0)
 
 
 def _strip(work: Work, count: int) -> Work:
@@ -123,9 +131,9 @@ def _play(before: np.ndarray | None, window: np.ndarray, after: np.ndarray | Non
 def _rooms(
     network: NetworkWork, shapes: ConfigTable, groups: list[tuple[int, ...]]
 ) -> dict[tuple[int, ...], np.ndarray]:
-    """Whether all tensors that are alive while a group runs have room together."""
+    """Whether all tensors that are alive while a group runs have room together, with buffers for strips if need be."""
     out = {}
-    lives = {int(p_i): tensor_lives(network, int(p_i), groups) for p_i in np.unique(shapes.p_i)}
+    lives = {int(p_i): tensor_lives(network, int(p_i), groups, buffered=True) for p_i in np.unique(shapes.p_i)}
     for group in groups:
         words = {p_i: max(sum(size for name, size in one.words.items()
                               if one.first[name] <= index <= one.last.get(name, 1 << 30)) for index in group)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.cost.arrays import ConfigTable
 from hwgen.cost.cycles import folds_input
 from hwgen.cost.work import NetworkWork, Work
+
+#: strips that a window operation is cut into where it reads from buffers
+BUFFER_STRIPS = 8
 
 
 @dataclass
@@ -50,8 +53,14 @@ def window_groups(network: NetworkWork) -> tuple[tuple[int, ...], ...]:
     return tuple(out)
 
 
-def tensor_lives(network: NetworkWork, p_i: int, groups: Iterable[tuple[int, ...]] = ()) -> Lives:
-    """Lifetimes in the order of ``network.works``; the tensors of ``groups`` live as long as their group runs."""
+def tensor_lives(
+    network: NetworkWork, p_i: int, groups: Collection[tuple[int, ...]] = (), *, buffered: bool = False
+) -> Lives:
+    """Lifetimes in the order of ``network.works``; the tensors of ``groups`` live as long as their group runs.
+
+    Args:
+        buffered: what a window operation reads from the convolution before it takes two buffers for strips.
+    """
     begins = {index: min(group) for group in groups for index in group}
     ends = {index: max(group) for group in groups for index in group}
     channels, height, width = network.input_shape if len(network.input_shape) == 3 else (*network.input_shape, 1, 1)
@@ -70,7 +79,18 @@ def tensor_lives(network: NetworkWork, p_i: int, groups: Iterable[tuple[int, ...
                 out.source = out.source or name
             out.last[name] = max(out.last.get(name, 0), ends.get(index, index))
             out.readers[name] = out.readers.get(name, 0) + 1
+    for group in groups if buffered else ():
+        window = next(network.works[index] for index in group if network.works[index].windowed)
+        name = window.reads[0]
+        if network.works[group[0]].writes == name and out.readers[name] == 1:
+            out.words[name] = min(out.words[name], _buffer_words(window, p_i))
     return out
+
+
+def _buffer_words(work: Work, p_i: int) -> int:
+    """Words of two buffers for strips of what a window operation reads."""
+    rows = (-(-work.size_out[0] // BUFFER_STRIPS) - 1) * work.stride[0] + work.kernel[0]
+    return 2 * -(-work.channels_in // p_i) * ((min(rows, work.size_in[0]) * work.size_in[1] + 1) | 1)
 
 
 def folded_words(work: Work, p_i: int) -> int:

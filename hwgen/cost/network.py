@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from functools import cache
 
 import numpy as np
 
@@ -125,10 +126,13 @@ class _Spills:
     """Spilled feature maps of every shape: per operation, and in total; [N] each."""
 
     def __init__(self, network: NetworkWork, shapes: ConfigTable) -> None:
-        sizes, row = np.unique(np.stack([shapes.p_i, shapes.act_words]), axis=1, return_inverse=True)
+        units = (shapes.window > 0).astype(np.int64)
+        sizes, row = np.unique(np.stack([shapes.p_i, shapes.act_words, units]), axis=1, return_inverse=True)
         row = row.reshape(-1)
-        need = {int(p_i): activation_words(network, int(p_i)) for p_i in np.unique(sizes[0])}
-        found = [spill(network, int(p_i), int(words)) if need[int(p_i)] > words else NOTHING for p_i, words in sizes.T]
+        need = cache(lambda p_i, unit: min(
+            activation_words(network, p_i, beside=buffered, buffered=buffered) for buffered in {False, bool(unit)}))
+        found = [spill(network, int(p_i), int(words)) if need(int(p_i), int(unit)) > words else NOTHING
+                 for p_i, words, unit in sizes.T]
         names = {name for one in found for name in one.strips}
         self.strips = {name: StripTable.of([one.strips.get(name) for one in found]).take(row) for name in names}
         self.total = np.array([one.total for one in found])[row]

@@ -115,7 +115,8 @@ def search(
     network = with_encryption(network_work(graph), encrypted)
     acc_bits = accumulator_width(graph, board.packing)
     start = time.perf_counter()
-    words = cache(lambda p_i, beside: activation_words(network, p_i, beside=beside))
+    words = cache(lambda p_i, beside, buffered: activation_words(
+        network, p_i, beside=beside, buffered=buffered))
     table = config_table(board, words, window_units(network), acc_bits=acc_bits)
     cost = network_cost(network, table, MemoryModel.of(board), board.packing)
     table = replace(table, program_words=_program_words(cost))

@@ -64,14 +64,14 @@ def accumulator_width(graph: Graph, packing: DspPacking) -> int:
 
 
 def config_table(
-    board: Board, activation_words: Callable[[int, bool], int], units: Sequence[Unit] = (Unit(),), *,
+    board: Board, activation_words: Callable[[int, bool, bool], int], units: Sequence[Unit] = (Unit(),), *,
     acc_bits: int = AcceleratorConfig().acc_bits,
 ) -> ConfigTable:
     """All valid combinations; whether they fit the board is another question.
 
     Args:
         activation_words: words per bank that the network needs, for a word of so many bytes; with or without the
-            overlap of layers that a window unit makes possible.
+            overlap of layers that a window unit makes possible, and there with strips in buffers or with whole maps.
         units: window units.
         acc_bits: of an accumulator, see ``accumulator_width``.
     """
@@ -97,10 +97,11 @@ def config_table(
         program_words=np.full(len(rows), 2048))
 
 
-def _needs(activation_words: Callable[[int, bool], int], p_i: int, unit: Unit) -> list[int]:
-    """Words of a bank that the network needs, without and, where a window unit makes that of use, with overlap."""
-    beside = (False,) if unit.kind is WindowUnit.NONE else (False, True)
-    return [activation_words(p_i, one) for one in beside]
+def _needs(activation_words: Callable[[int, bool, bool], int], p_i: int, unit: Unit) -> list[int]:
+    """Words of a bank that the network needs, without and, where a window unit makes that of use, with overlap (strips
+    of maps in buffers, or whole maps)."""
+    ways = ((False, False),) if unit.kind is WindowUnit.NONE else ((False, False), (True, True), (True, False))
+    return [activation_words(p_i, *one) for one in ways]
 
 
 def _bank_sizes(board: Board, p_i: int, ultra: int, needs: Sequence[int]) -> list[int]:
