@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,10 @@ class ResourceTable:
         """Part of ``row`` that a vendor tool places inside DSP and memory blocks."""
         return Resources(dsp=0, bram36=0, uram=0, lut=round(float(self.absorbable_lut[index])),
                          ff=round(float(self.absorbable_ff[index])))
+
+    def times(self, engines: np.ndarray) -> ResourceTable:
+        """Of ``engines`` [N] equal engines each; what decodes their registers is not counted."""
+        return ResourceTable(**{f.name: getattr(self, f.name) * engines for f in fields(self)})
 
     def fits(self, have: Resources) -> np.ndarray:
         """Whether each row fits on a board."""
@@ -83,7 +87,7 @@ def block_rams(width: np.ndarray, depth: np.ndarray) -> np.ndarray:
 
 
 def estimate(table: ConfigTable, board: Board, *, crypto: bool = True, key_bits: int = 128) -> ResourceTable:
-    """Resources of every row on ``board``."""
+    """Resources of every row on ``board``, of all its engines together."""
     packing = board.packing
     macs = table.p_i * table.p_o
     array = macs / (1 if packing is DspPacking.NONE else 2)
@@ -108,7 +112,7 @@ def estimate(table: ConfigTable, board: Board, *, crypto: bool = True, key_bits:
         lut=logic["lut"] + unit["lut"] * table.axi_ports + unit["lut_once"],
         ff=logic["ff"] + unit["ff"] * table.axi_ports + unit["ff_once"],
         absorbable_lut=logic["absorbable_lut"], absorbable_ff=logic["absorbable_ff"],
-    )
+    ).times(table.engines)
 
 
 def _multipliers_per_lane(acc_bits: np.ndarray, packing: DspPacking) -> np.ndarray:

@@ -49,6 +49,10 @@ class MemoryModel:
         """The memory of a board."""
         return cls(bytes_per_cycle=board.bytes_per_cycle, latency=board.latency_cycles)
 
+    def share(self, engines: int) -> MemoryModel:
+        """What one of so many equal engines has of it while all are at work."""
+        return MemoryModel(bytes_per_cycle=self.bytes_per_cycle / engines, latency=self.latency)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Span:

@@ -2,6 +2,7 @@
 
 IDENTIFICATION = 0x48574745
 REGISTER_VERSION = 2
+WINDOW_BYTES = 0x1000
 
 ID = 0x000  # Identification
 VERSION = 0x004  # Versions
@@ -10,6 +11,7 @@ CONFIG0_CRYPTO = 20
 CONFIG0_AES256 = 21
 CONFIG1 = 0x00c  # Sizes
 CONFIG2 = 0x010  # Weight memory
+ENGINES = 0x014  # Engines
 FINGERPRINT_0 = 0x020  # Configuration fingerprint
 FINGERPRINT_1 = 0x024  # Configuration fingerprint
 FINGERPRINT_2 = 0x028  # Configuration fingerprint

@@ -11,11 +11,13 @@ import numpy as np
 
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.config.board import Board, Resources
+from hwgen.config.system import SystemConfig
 from hwgen.cost.activation import activation_words
 from hwgen.cost.arrays import ConfigTable
 from hwgen.cost.energy import energy_uj
 from hwgen.cost.network import NetworkCost, network_cost
 from hwgen.cost.resources import NAMES, ResourceTable, estimate
+from hwgen.cost.shared import Shared
 from hwgen.cost.timeline import MemoryModel
 from hwgen.cost.work import network_work
 from hwgen.errors import HwgenError
@@ -32,18 +34,32 @@ FRONT = 40
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """One configuration with its predicted figures."""
+    """One configuration with its predicted figures.
+
+    Args:
+        config: of every engine; engines: how many.
+        cold_cycles, steady_cycles: of a frame that has the memory to itself.
+        interval_cycles: cycles per frame of all engines at work.
+        resources, absorbable: of all engines.
+    """
 
     config: AcceleratorConfig
+    engines: int
     cold_cycles: int
     steady_cycles: int
+    interval_cycles: int
     resources: Resources
     absorbable: Resources
     energy_uj: float
 
+    @property
+    def system(self) -> SystemConfig:
+        """The design."""
+        return SystemConfig(engine=self.config, engines=self.engines)
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
-        return {**asdict(self), "config": self.config.to_dict()}
+        return {**asdict(self), "config": self.system.to_dict()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,8 +105,9 @@ class Evaluated:
     def candidate(self, row: int) -> Candidate:
         """One row."""
         return Candidate(
-            config=self.table.config(row, self.base), cold_cycles=round(float(self.cost.cold[row])),
-            steady_cycles=round(float(self.cost.steady[row])), resources=self.resources.row(row),
+            config=self.table.config(row, self.base), engines=int(self.table.engines[row]),
+            cold_cycles=round(float(self.cost.cold[row])), steady_cycles=round(float(self.cost.steady[row])),
+            interval_cycles=round(float(self.figures.interval[row])), resources=self.resources.row(row),
             absorbable=self.resources.absorbable(row), energy_uj=round(float(self.figures.energy[row]), 2))
 
 
@@ -111,22 +128,24 @@ def search(graph: Graph, board: Board, *, goal: str = "latency", base: Accelerat
     words = cache(lambda p_i: activation_words(network, p_i))
     table = config_table(board, words)
     cost = network_cost(network, table, MemoryModel.of(board), board.packing)
+    shared = Shared.of(network, table, cost, MemoryModel.of(board), board.packing)
     table = replace(table, program_words=_program_words(cost))
     resources = estimate(table, board, key_bits=base.aes_key_bits)
-    found = Evaluated(table, cost, resources, _figures(cost, resources, board, network.macs),
+    found = Evaluated(table, cost, resources, _figures(cost, shared.interval, resources, board, network.macs),
                       resources.fits(board.resources) & cost.possible, board, base)
     if not found.fits.any():
         raise _infeasible(found)
     feasible = np.flatnonzero(found.fits)
     winner = _winner(found, feasible, aim)
-    values = np.stack([cost.cold, cost.steady, resources.dsp, resources.bram36, resources.lut, found.figures.energy])
+    values = np.stack([cost.cold, cost.steady, shared.interval, resources.dsp, resources.bram36, resources.lut,
+                       found.figures.energy])
     front = feasible[pareto(values[:, feasible].T)]
     front = front[np.argsort(aim.value(found.figures)[front])]
     front = np.concatenate([[winner], front[front != winner]])[:FRONT]
     seconds = time.perf_counter() - start
     return SearchResult(
         chosen=found.candidate(winner), front=tuple(found.candidate(int(i)) for i in front),
-        choices=cost.choice(network, winner), considered=len(table), feasible=len(feasible), seconds=round(seconds, 4),
+        choices=shared.choice(network, winner, int(table.engines[winner])), considered=len(table), feasible=len(feasible), seconds=round(seconds, 4),
         explanation=explain(found, winner, aim, seconds))
 
 
@@ -137,12 +156,12 @@ def _program_words(cost: NetworkCost) -> np.ndarray:
     return np.maximum(1024, 2 ** np.ceil(np.log2(words)).astype(np.int64))
 
 
-def _figures(cost: NetworkCost, resources: ResourceTable, board: Board, macs: int) -> Figures:
+def _figures(cost: NetworkCost, interval: np.ndarray, resources: ResourceTable, board: Board, macs: int) -> Figures:
     have = board.resources.to_dict()
     shares = [getattr(resources, n) / have[n] for n in NAMES if n != "uram" and have[n]]
-    energy = energy_uj(macs=macs, dram_bytes=cost.dram_bytes_steady, cycles=cost.steady, clock_mhz=board.clock_mhz,
+    energy = energy_uj(macs=macs, dram_bytes=cost.dram_bytes_steady, cycles=interval, clock_mhz=board.clock_mhz,
                        lut=resources.lut)
-    return Figures(cold=cost.cold, steady=cost.steady, energy=energy, share=np.max(shares, axis=0))
+    return Figures(cold=cost.cold, steady=cost.steady, interval=interval, energy=energy, share=np.max(shares, axis=0))
 
 
 def _winner(found: Evaluated, feasible: np.ndarray, aim: Objective) -> int:

@@ -30,14 +30,19 @@ LOAD_CHANNEL = "hwgen_load_channel"
 class Accelerator(wiring.Component):
     """See docs/architecture.md.
 
+    Args:
+        config: of the engine.
+        engines: accelerators of the whole design, this one included; only told to software.
+
     Members:
         s_axil_*: AXI4-Lite slave, registers.rdl.
         m_axi_0_*: AXI4 master, reads and writes; m_axi_1_* ...: read-only AXI4 masters.
         irq: Out(1), level: an enabled interrupt is set.
     """
 
-    def __init__(self, *, config: AcceleratorConfig) -> None:
+    def __init__(self, *, config: AcceleratorConfig, engines: int = 1) -> None:
         self.config = config
+        self.engines = engines
         self.engine = TensorEngine(config=config)
         members = {f"s_axil_{name}": member for name, member in lite_members().items()}
         for port in range(config.axi_ports):
@@ -233,7 +238,7 @@ class Accelerator(wiring.Component):
             "config1_acc_depth_log2": config.acc_depth.bit_length() - 1, "config1_acc_bits": config.acc_bits,
             "config1_act_words_log2": config.act_words.bit_length() - 1,
             "config1_program_words_log2": config.program_words.bit_length() - 1,
-            "config2_weight_lines": config.weight_lines,
+            "config2_weight_lines": config.weight_lines, "engines_count": self.engines,
             **{f"fingerprint_{k}_value": int.from_bytes(config_fingerprint(config)[4 * k:4 * k + 4], "little")
                for k in range(4)},
         }
