@@ -154,7 +154,7 @@ def run_job(
     began = time.perf_counter()
     engines = config.engines if isinstance(config, SystemConfig) else 1
     source = simulator_source(config, generate(config) if verilog is None else verilog, waves=waves is not None,
-                              memory_bytes=2 * image.stat().st_size + engines * (32 << 20), threads=threads)
+                              memory_bytes=2 * image.stat().st_size + (engines + 1 << 24), threads=threads)
     simulator = build_simulator(source, cache_dir=cache_dir)
     build_seconds = time.perf_counter() - began
     each = [warm] * len(inputs) if isinstance(warm, bool) else list(warm)

@@ -17,7 +17,7 @@ from hwgen.config.board import board_names, load_board
 from hwgen.driver.image import Image
 from hwgen.handoff.archive import write_archive
 from hwgen.handoff.folder import Contents, write_handoff
-from hwgen.pipeline.steps.search import load_config
+from hwgen.pipeline.steps.search import load_system
 from hwgen.resources import boards_dir
 from tests.helpers.small_build import build_small, small_onnx
 
@@ -171,7 +171,7 @@ def test_readme_says_whether_the_weights_are_trained(folder: Path, tmp_path: Pat
     inputs = np.load(steps / "vectors" / "inputs.npy")
     image = (steps / "seal" / "model.img").read_bytes()
     write_handoff(tmp_path, Contents(
-        model="small", board=load_board("pynq-z2"), config=load_config(steps / "search"), verilog="", image=image,
+        model="small", board=load_board("pynq-z2"), system=load_system(steps / "search"), verilog="", image=image,
         metadata=Image.parse(image, "model.img").metadata, inputs=inputs, expected=list(inputs), classes=[0, 1],
         labels=[], report=report, report_folder=steps / "report"))
     text = " ".join((tmp_path / "README.md").read_text().split())
