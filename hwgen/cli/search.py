@@ -53,13 +53,15 @@ def command(
     if json:
         print_json(result.to_dict())
         return
-    right = ("engines", "array", "tile", "weight KiB", "ports", "cold", "steady", "per frame", "DSP", "BRAM36", "URAM", "LUT", "uJ")
+    right = ("engines", "array", "tile", "weight KiB", "ports", "cold", "steady", "per frame", "DSP",
+             "BRAM36", "URAM", "LUT", "uJ")
     rows = []
     for c in result.front[:points]:
         r, f = c.resources, c.config
         rows.append(("*" if c.system == result.chosen.system else "", c.engines, f"{f.p_i}x{f.p_o}", f.acc_depth,
                      f.weight_lines * f.line_bytes // 1024, f.axi_ports, f"{c.cold_cycles:,}", f"{c.steady_cycles:,}",
-                     f"{c.interval_cycles:,}", f"{r.dsp:,.0f}", f"{r.bram36:,.1f}", f"{r.uram:,.0f}", f"{r.lut:,.0f}", f"{c.energy_uj:,.0f}"))
+                     f"{c.interval_cycles:,}",
+                     f"{r.dsp:,.0f}", f"{r.bram36:,.1f}", f"{r.uram:,.0f}", f"{r.lut:,.0f}", f"{c.energy_uj:,.0f}"))
     out.print(table(f"{source.name} on {target.name}: {len(result.front)} points of the front, best first",
                     ("", *right), rows, right=right))
     out.print()

@@ -17,8 +17,8 @@ from hwgen.passes.plan import TTChoice
 @dataclass(frozen=True)
 class Shared:
     """Args:
-        interval: [N] cycles per frame: a following frame of each engine with its share of the bandwidth, divided by
-            the number of engines. An engine gets more than its share while others compute, so this errs on the slow side.
+        interval: [N] cycles per frame: a following frame of each engine with its share of the bandwidth, divided by the
+            number of engines. An engine gets more than its share while others compute: this errs on the slow side.
         costs: number of engines -> rows that have so many, and their cost at that share.
     """
 

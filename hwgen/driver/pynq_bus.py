@@ -81,7 +81,7 @@ class PynqBus:
         return PynqBuffer(array)
 
     def wait_irq(self, timeout: float) -> bool:
-        """Wait for the interrupt, with PYNQ's interrupt object where there is one, else by reading the status registers.
+        """Wait for the interrupt, with PYNQ's interrupt object where there is one, else by reading status registers.
 
         There is none where the overlay has no AXI interrupt controller, and none can be waited for while the caller's
         own event loop runs (Jupyter). The registers decide in any case: the controller may remember an old interrupt.

@@ -97,6 +97,8 @@ def make_report(s: Sources) -> dict[str, Any]:
             "levels": s.synthesis["levels"] if s.synthesis else None,
             "modules": _modules(s.synthesis),
             "available": board.resources.to_dict(),
+            "shares": {name: chosen["resources"][name] / have for name, have in board.resources.to_dict().items()
+                       if have},
         },
         "encryption": {
             "bytes_encrypted": s.sealing["bytes_encrypted"], "bytes_total": s.sealing["bytes_total"],
@@ -144,8 +146,8 @@ def _cycles(s: Sources) -> dict[str, Any]:
         "definitions": {
             "measured": "start-register write to interrupt, first frame: program, keys and weights are fetched",
             "measured_steady": "the following frame of the same series",
-            "measured_interval": "cycles per frame of all engines at work: first start to last interrupt, divided by the "
-                                 "frames; with one engine, measured_steady",
+            "measured_interval": "cycles per frame of all engines at work: first start to last interrupt, divided by "
+                                 "the frames; with one engine, measured_steady",
             "ideal": "MACs of the network divided by MACs per cycle of the array",
             "roofline": "the larger of ideal and bytes of image, input and output, unpadded and once each, divided by "
                         "bytes per cycle",
@@ -178,7 +180,8 @@ def _layers(s: Sources) -> list[dict[str, Any]]:
         rows.append({
             "name": name, "macs": layer["macs"], "shape": layer["shape"], "descriptors": len(layer["descriptors"]),
             "cycles": sum(p["end"] - p["start"] + p["wait_other"] for p in own),
-            "wait_weights": sum(p["wait_weights"] for p in own), "ideal": layer["macs"] / s.system.engine.macs_per_cycle,
+            "wait_weights": sum(p["wait_weights"] for p in own),
+            "ideal": layer["macs"] / s.system.engine.macs_per_cycle,
             "bytes": layer["lines"] * s.system.engine.line_bytes, "encrypted": name in encrypted,
             "sqnr_db": quality.get(name, {}).get("sqnr_db"),
         })

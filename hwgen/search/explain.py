@@ -35,7 +35,8 @@ def explain(found: Evaluated, winner: int, aim: Objective, seconds: float) -> st
         f"{len(table):,} configurations in {seconds:.2f} s, {int(found.fits.sum()):,} fit {board.name}.",
         f"Chosen: {engines} engine{'s' * (engines > 1)}, {'each ' * (engines > 1)}"
         f"{table.p_i[winner]} x {table.p_o[winner]} = {table.p_i[winner] * table.p_o[winner]:,} MACs a cycle, "
-        f"{table.axi_ports[winner]} port{'s' * int(table.axi_ports[winner] > 1)}, {table.acc_depth[winner]} pixels per tile, "
+        f"{table.axi_ports[winner]} port{'s' * int(table.axi_ports[winner] > 1)}, "
+        f"{table.acc_depth[winner]} pixels per tile, "
         f"{table.weight_lines[winner]:,} weight lines of {table.line_bytes[winner]} bytes.",
         f"It minimises {aim.text}; among candidates within {aim.tolerance:.1%} the one with the smallest share of DSP, "
         "BRAM, LUT and FF was taken, then the one with most weight memory (UltraRAM serves nothing else).",
@@ -45,8 +46,8 @@ def explain(found: Evaluated, winner: int, aim: Objective, seconds: float) -> st
     if engines > 1:
         alone, together = found.cost.steady[winner], found.figures.interval[winner]
         lines.append(
-            f"The engines work on different frames and share the memory: a frame takes {alone:,.0f} cycles on an engine "
-            f"alone and, with all {engines} at work, {together:,.0f} cycles per frame.")
+            f"The engines work on different frames and share the memory: a frame takes {alone:,.0f} cycles on an "
+            f"engine alone and, with all {engines} at work, {together:,.0f} cycles per frame.")
     lines += _other_counts(found, winner, values, dsp)
     for field, label in _LABELS.items():
         lines += _neighbours(found, winner, values, field, label)

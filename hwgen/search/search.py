@@ -131,7 +131,8 @@ def search(graph: Graph, board: Board, *, goal: str = "latency", base: Accelerat
     shared = Shared.of(network, table, cost, MemoryModel.of(board), board.packing)
     table = replace(table, program_words=_program_words(cost))
     resources = estimate(table, board, key_bits=base.aes_key_bits)
-    found = Evaluated(table, cost, resources, _figures(cost, shared.interval, resources, board, network.macs),
+    figures = _figures(cost, shared.interval, resources, board, network.macs)
+    found = Evaluated(table, cost, resources, figures,
                       resources.fits(board.resources) & cost.possible, board, base)
     if not found.fits.any():
         raise _infeasible(found)
@@ -145,7 +146,8 @@ def search(graph: Graph, board: Board, *, goal: str = "latency", base: Accelerat
     seconds = time.perf_counter() - start
     return SearchResult(
         chosen=found.candidate(winner), front=tuple(found.candidate(int(i)) for i in front),
-        choices=shared.choice(network, winner, int(table.engines[winner])), considered=len(table), feasible=len(feasible), seconds=round(seconds, 4),
+        choices=shared.choice(network, winner, int(table.engines[winner])), considered=len(table),
+        feasible=len(feasible), seconds=round(seconds, 4),
         explanation=explain(found, winner, aim, seconds))
 
 

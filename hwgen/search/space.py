@@ -49,7 +49,8 @@ def config_table(board: Board, activation_words: Callable[[int], int]) -> Config
     table = np.array(rows, np.int64).T
     return ConfigTable(
         p_i=table[0], p_o=table[1], acc_depth=table[2], act_words=table[3], line_columns=table[4],
-        weight_lines=table[5], axi_ports=table[6], act_ultra=table[7], engines=table[8], acc_bits=np.full(len(rows), ACC_BITS),
+        weight_lines=table[5], axi_ports=table[6], act_ultra=table[7], engines=table[8],
+        acc_bits=np.full(len(rows), ACC_BITS),
         program_words=np.full(len(rows), 2048))
 
 

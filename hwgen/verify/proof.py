@@ -162,6 +162,7 @@ def prove(job: Job, expected: Sequence[dict[str, np.ndarray]], output: str,
         together = Together(engines=job.config.engines, frames=len(last.frames), cycles=last.cycles,
                             counters=tuple(f.counters for f in last.frames))
     return Proof(
-        comparison=compare(wanted, actual), frames=len(actual), together=together, simulator=result.simulator.split(" rev ")[0],
+        comparison=compare(wanted, actual), frames=len(actual), together=together,
+        simulator=result.simulator.split(" rev ")[0],
         counters=tuple(f.counters for f in result.frames), seconds=time.perf_counter() - began,
         build_seconds=result.build_seconds, cached=result.cached)

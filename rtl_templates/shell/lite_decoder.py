@@ -48,7 +48,7 @@ class LiteDecoder(wiring.Component):
         def answer(name: str, select: Signal) -> Value:
             """Signal ``name`` of the selected window; 0 if there is none."""
             signals = [getattr(target, name) for target in targets]
-            return reduce(or_, (signal & bit.replicate(len(signal)) for signal, bit in zip(signals, select, strict=True)))
+            return reduce(or_, (s & bit.replicate(len(s)) for s, bit in zip(signals, select, strict=True)))
 
         def one_hot(address: Value) -> Value:
             return Cat(address[ADDR_BITS:] == k for k in range(self.windows))

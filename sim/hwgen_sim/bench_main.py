@@ -70,7 +70,8 @@ def _drive(dut: Any, job: dict[str, Any], key: bytes) -> dict[str, Any]:
         bus.first_start = None
         ended = system.run_many(np.load(path) for path in paths)
         assert bus.first_start is not None
-        rounds.append({"cycles": bus.last_interrupt - bus.first_start, "frames": [_saved(one, folder) for one in ended]})
+        rounds.append({"cycles": bus.last_interrupt - bus.first_start,
+                       "frames": [_saved(one, folder) for one in ended]})
     return {"frames": frames, "rounds": rounds}
 
 

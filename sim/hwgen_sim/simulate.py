@@ -136,8 +136,8 @@ def run_job(
 
     Args:
         inputs: run on the first engine, the others are idle.
-        rounds: after these, frames given to all engines at once (``hwgen.driver.System.run_many``); engines that have run
-            a frame before may use what it left. The fault and ``warm`` are not theirs.
+        rounds: after these, frames given to all engines at once (``hwgen.driver.System.run_many``); engines that have
+            run a frame before may use what it left. The fault and ``warm`` are not theirs.
         verilog: the design; generated from ``config`` if None.
         warm: of each frame: it may use what the one before left (the first never can).
         watchdog: of the hardware, in cycles; 0: none.
@@ -176,9 +176,10 @@ def run_job(
         result.unlink(missing_ok=True)
         job.write_text(json.dumps({
             "image": str(image.resolve()), "frames": frames,
-            "rounds": [[saved(tensor) for tensor in one] for one in rounds], "exchange": str(exchange), "folder": str(tensors),
-            "result": str(result.resolve()), "settings": (memory or MemoryTiming()).settings(), "watchdog": watchdog,
-            "minimum_version": minimum_version, "timeout_cycles": timeout_cycles, "check_config": check_config,
+            "rounds": [[saved(tensor) for tensor in one] for one in rounds], "exchange": str(exchange),
+            "folder": str(tensors), "result": str(result.resolve()), "settings": (memory or MemoryTiming()).settings(),
+            "watchdog": watchdog, "minimum_version": minimum_version, "timeout_cycles": timeout_cycles,
+            "check_config": check_config,
             "fault": None if fault is None else {"where": fault.where, "offset": fault.offset}}))
         run_cocotb(simulator, "hwgen_sim.bench_main", folder, seed=seed, waves=waves,
                    plusargs=[f"+exchange={exchange}"],

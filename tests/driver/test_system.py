@@ -98,7 +98,7 @@ def test_refusals():
 
 
 def test_one_engine_does_not_take_anothers_interrupt():
-    system, bus = loaded(2, (100, 1))
+    system, _ = loaded(2, (100, 1))
     first, second = system.engines
     first.begin(first.pack(FRAME))
     second.begin(second.pack(FRAME))
