@@ -111,12 +111,14 @@ class Evaluated:
             absorbable=self.resources.absorbable(row), energy_uj=round(float(self.figures.energy[row]), 2))
 
 
-def search(graph: Graph, board: Board, *, goal: str = "latency", base: AcceleratorConfig | None = None) -> SearchResult:
-    """The best configuration of the tensor engine for a float graph on a board.
+def search(graph: Graph, board: Board, *, goal: str = "latency", base: AcceleratorConfig | None = None,
+           engines: int | None = None) -> SearchResult:
+    """The best configuration of the tensor engine, and the number of engines, for a float graph on a board.
 
     Args:
         goal: name of an objective.
         base: fields that are not searched (crypto, key size).
+        engines: only designs with so many; None: the search chooses. At most as many as the board has ports.
 
     Raises:
         HwgenError: no configuration fits; names the binding resource, what is needed and what the board has.
@@ -126,7 +128,7 @@ def search(graph: Graph, board: Board, *, goal: str = "latency", base: Accelerat
     network = network_work(graph)
     start = time.perf_counter()
     words = cache(lambda p_i: activation_words(network, p_i))
-    table = config_table(board, words)
+    table = config_table(board, words, engines=engines)
     cost = network_cost(network, table, MemoryModel.of(board), board.packing)
     shared = Shared.of(network, table, cost, MemoryModel.of(board), board.packing)
     table = replace(table, program_words=_program_words(cost))

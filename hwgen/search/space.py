@@ -22,29 +22,31 @@ _BRAM_BYTES, _URAM_BYTES = 4608, 36864
 SHARE = 0.75
 
 
-def config_table(board: Board, activation_words: Callable[[int], int]) -> ConfigTable:
+def config_table(board: Board, activation_words: Callable[[int], int], *, engines: int | None = None) -> ConfigTable:
     """All valid combinations; whether they fit the board is another question.
 
     The engines of a design share the board's ports and memory blocks evenly.
 
     Args:
         activation_words: words per bank that the network needs, for a word of so many bytes.
+        engines: only so many, at most as many as the board has ports; None: any number.
     """
     rows: list[tuple[int, ...]] = []
     all_ports = min(board.max_ports, 8)
-    for engines, p_i, columns in itertools.product(range(1, all_ports + 1), WORDS, LINE_COLUMNS):
+    counts = range(1, all_ports + 1) if engines is None else (engines,)
+    for count, p_i, columns in itertools.product(counts, WORDS, LINE_COLUMNS):
         if p_i % board.packing.chain or columns * p_i % 16 or columns * p_i > MAX_LINE_BYTES:
             continue
-        share = board.resources.share(engines)
+        share = board.resources.share(count)
         banks = _bank_sizes(share, p_i, max(512, _power(activation_words(p_i))))
-        ports = range(1, all_ports // engines + 1)
+        ports = range(1, all_ports // count + 1)
         for p_o in (p_i, 2 * p_i):
             if p_o % columns or p_o * 16 % (columns * p_i):
                 continue
             least = 2 * p_o // columns + p_o * 16 // (columns * p_i)
             lines = [n for n in _weight_lines(share, p_i, columns) if n >= least]
             ultra = (0, 1) if share.uram else (0,)
-            rows += [(p_i, p_o, depth, words, columns, n, port, u, engines)
+            rows += [(p_i, p_o, depth, words, columns, n, port, u, count)
                      for depth, words, n, port, u in itertools.product(DEPTHS, banks, lines, ports, ultra)]
     table = np.array(rows, np.int64).T
     return ConfigTable(
