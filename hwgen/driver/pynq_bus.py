@@ -60,7 +60,7 @@ class PynqBus:
 
         self._allocate = pynq.allocate
         self._ip, self._limit = ip, address_limit
-        self._status = [k * WINDOW_BYTES + IRQ_STATUS for k in range(self.read32(ENGINES))]
+        self._status = [k * WINDOW_BYTES + IRQ_STATUS for k in range(self.read32(ENGINES) & 0xFF)]
 
     def read32(self, offset: int) -> int:
         """Read a register."""

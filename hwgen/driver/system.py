@@ -27,7 +27,7 @@ class System:
     def __init__(self, bus: Bus, *, timeout: float = 10.0) -> None:
         self.bus, self.timeout = bus, timeout
         first = Accelerator(bus, timeout=timeout)
-        others = range(1, bus.read32(reg.ENGINES))
+        others = range(1, bus.read32(reg.ENGINES) & 0xFF)
         #: each with everything of its own: key, watchdog, residency, counters, errors
         self.engines = (first, *(Accelerator(Window(bus, number), timeout=timeout) for number in others))
         self._payload: Buffer | None = None

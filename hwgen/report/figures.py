@@ -139,6 +139,7 @@ def _cycles(s: Sources) -> dict[str, Any]:
         "measured_interval": interval, "predicted_interval": program["predicted"]["interval"],
         "ideal": ideal, "roofline": roofline, "limit": round(limit),
         "mac_efficiency": ideal / (measured or predicted), "mac_efficiency_steady": ideal / (steady or following),
+        "mac_efficiency_interval": ideal / s.system.engines / (interval or program["predicted"]["interval"]),
         "roofline_efficiency": roofline / (measured or predicted), "roofline_limit": roofline / max(limit, roofline),
         "prediction_error": predicted / measured - 1 if measured else None,
         "prediction_error_steady": following / steady - 1 if steady else None,

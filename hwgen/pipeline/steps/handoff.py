@@ -50,5 +50,7 @@ def inputs(request: BuildRequest) -> dict[str, Any]:
 
 STEP = Step(
     name="handoff", title="writing the hand-off", needs=("search", "seal", "rtl", "vectors", "report"), inputs=inputs,
-    run=run, code=("hwgen.handoff", "hwgen.driver", "rtl_templates.shell", "hwgen.pipeline.steps.handoff"),
+    run=run,
+    code=("hwgen.handoff", "hwgen.driver", "rtl_templates.shell", "rtl_templates.verilog",
+          "hwgen.pipeline.steps.handoff"),
 )
