@@ -1,11 +1,11 @@
 """How many engines a board is best divided into, for throughput: docs/search.md, docs/results/engines.json.
 
-    python benchmarks/engines.py [--simulate resnet8:zcu104,resnet20:zcu104] [--out FOLDER] [--write]
+    python benchmarks/engines.py [--only resnet8,resnet20] [--simulate resnet8:zcu104] [--out FOLDER] [--write]
 
 For every network and board the search runs twice with the objective ``throughput``: over all numbers of engines, and
 with one engine. Cycles are predicted, resources estimated. ``--simulate`` builds the chosen designs of the named runs
 and proves them: all engines at work at once on one memory, every output compared. ``--write`` updates the two files in
-docs/; what was simulated before stays, as long as the search still chooses the same.
+docs/; rows of other networks stay, and so does what was simulated before, as long as the search chooses the same.
 """
 
 from __future__ import annotations
@@ -95,23 +95,28 @@ def main() -> None:
     """Run, print, and with ``--write`` update docs/."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=ROOT / "build")
+    parser.add_argument("--only", default="")
     parser.add_argument("--simulate", default="")
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
     results = ROOT / "docs" / "results" / "engines.json"
     known = json.loads(results.read_text(encoding="utf-8")) if results.is_file() else []
-    before = {(row["network"], row["board"]): row["simulated"] for row in known}
+    before = {(row["network"], row["board"]): row for row in known}
+    only = arguments.only.split(",") if arguments.only else NETWORKS
     wanted = [tuple(run.split(":")) for run in arguments.simulate.split(",") if run]
     rows = []
     for network in NETWORKS:
         for board in BOARDS:
-            row = predicted(network, board)
             old = before.get((network, board))
+            if network not in only:
+                rows += [] if old is None else [old]
+                continue
+            row = predicted(network, board)
             if (network, board) in wanted:
                 print(f"{network} on {board}", flush=True)
                 row["simulated"] = simulated(network, board, arguments.out)
-            elif old is not None and old["config"] == row["chosen"]["config"]:
-                row["simulated"] = old
+            elif old is not None and old["simulated"] and old["simulated"]["config"] == row["chosen"]["config"]:
+                row["simulated"] = old["simulated"]
             rows.append(row)
     print(table(rows))
     if arguments.write:
