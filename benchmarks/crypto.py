@@ -33,6 +33,7 @@ from hwgen.synth.hierarchy import split_modules
 from hwgen.synth.netlist import ModuleReport, analyse
 from hwgen.synth.yosys import synthesise, yosys_version
 from hwgen_sim.component import Phase, build_component, run_component
+from hwgen_sim.runner import Simulator
 from rtl_templates.crypto.aes_iterative import AesIterative
 from rtl_templates.crypto.aes_pipeline import AesPipeline
 from rtl_templates.crypto.counter_feeder import CounterFeeder
@@ -50,15 +51,15 @@ SEGMENT_BYTES = (64, 256, 1024, 2048, 4096, 16384)
 _APART = re.compile(r"\.(round_\d+|ghash)$")
 
 
-def measure_segments(unit: wiring.Component, size: int, encrypted: bool) -> dict[str, Any]:
-    """Cycles of a series of equal segments through ``unit``."""
+def measure_segments(unit: Simulator, size: int, encrypted: bool) -> dict[str, Any]:
+    """Cycles of a series of equal segments through a unit that has been built for simulation."""
     beats, count = size // 16, max(4, 4096 // size)
     rng = random.Random(size)
     headers = [SegmentHeader.const({"index": i, "length": beats, "flags": int(encrypted)}).as_bits()
                for i in range(count)]
     data = [rng.getrandbits(128) for _ in range(count * (beats + 1))]
     with tempfile.TemporaryDirectory() as folder:
-        result = run_component(build_component(unit), Path(folder), [
+        result = run_component(unit, Path(folder), [
             Phase(ports={"keys__valid": 1, "flush": 0}, wait=100),
             # the first headers are known ahead of the data, as they are in the accelerator
             Phase(send={"header": headers[:2]}),
@@ -149,7 +150,7 @@ def rates_table(figures: dict[str, Any], bits: int) -> str:
 
 def sizes_table(figures: dict[str, Any]) -> str:
     """Markdown: what synthesis said, and the line through the sizes of a decryptor by the rounds it has."""
-    lines = [f"{figures['yosys']}, UltraScale+.", "", "| module | LUT | FF | levels |", "|---|---:|---:|---:|"]
+    lines = [f"{figures['yosys'].split(' (')[0]}, UltraScale+.", "", "| module | LUT | FF | levels |", "|---|---:|---:|---:|"]
     lines += [f"| `{r['module'].split()[0]}` {' '.join(r['module'].split()[1:])} | {r['lut']:,.0f} | {r['ff']:,.0f} "
               f"| {r['levels']} |" for r in figures["modules"]]
     for bits, line in fits(figures["modules"]).items():
@@ -185,13 +186,15 @@ def main() -> None:
         for bits in options.bits:
             units = []
             for n in AES_CYCLES:
-                rows = [{"cycles": n, **measure_segments(GcmStream(key_bits=bits, aes_cycles=n), size, encrypted)}
+                unit = build_component(GcmStream(key_bits=bits, aes_cycles=n))
+                rows = [{"cycles": n, **measure_segments(unit, size, encrypted)}
                         for encrypted in ((True, False) if n == 1 else (True,)) for size in SEGMENT_BYTES]
                 show(f"GcmStream {bits}, {n} cycles a block, segments back to back", rows)
                 units.append(rows)
             figures[f"segments_{bits}"] = units
             print(f"KeyManager {bits}: {KeyManager(key_bits=bits).latency} cycles from start to valid keys")
-        figures["segments_bypass"] = [measure_segments(SegmentBypass(), size, False) for size in SEGMENT_BYTES]
+        bypass = build_component(SegmentBypass())
+        figures["segments_bypass"] = [measure_segments(bypass, size, False) for size in SEGMENT_BYTES]
         show("SegmentBypass, segments back to back", figures["segments_bypass"])
     if not options.skip_synthesis:
         chosen = {**{k: v for bits in options.bits for k, v in modules(bits).items()}, **common_modules()}
