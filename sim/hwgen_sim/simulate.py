@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from hwgen.config.accelerator import AcceleratorConfig
+from hwgen.driver import Image
 from hwgen.errors import HwgenError
 from hwgen.image.reseal import reseal
 from hwgen.seal import Key
@@ -101,6 +102,14 @@ class SimulationResult:
     cached: bool
 
 
+def memory_bytes(image: Path) -> int:
+    """Memory to simulate for an image file: twice what the driver allocates for it, and 32 MiB."""
+    found = Image.load(image)
+    layout = found.metadata
+    return 2 * (len(found.payload) + layout["input"]["bytes"] + layout["output_bytes"]
+                + layout.get("scratch_bytes", 0)) + (32 << 20)
+
+
 def run_job(
     config: AcceleratorConfig,
     image: Path,
@@ -140,7 +149,7 @@ def run_job(
     """
     began = time.perf_counter()
     source = simulator_source(config, generate(config) if verilog is None else verilog, waves=waves is not None,
-                              memory_bytes=2 * image.stat().st_size + (32 << 20), threads=threads)
+                              memory_bytes=memory_bytes(image), threads=threads)
     simulator = build_simulator(source, cache_dir=cache_dir)
     build_seconds = time.perf_counter() - began
     each = [warm] * len(inputs) if isinstance(warm, bool) else list(warm)
