@@ -17,6 +17,7 @@ import numpy as np
 
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.config.system import SystemConfig
+from hwgen.driver import Image
 from hwgen.errors import HwgenError
 from hwgen.image.reseal import reseal
 from hwgen.seal import Key
@@ -115,6 +116,14 @@ class SimulationResult:
     cached: bool
 
 
+def memory_bytes(image: Path, engines: int) -> int:
+    """Memory to simulate for an image file: twice what the driver allocates for it, and 32 MiB."""
+    found = Image.load(image)
+    layout = found.metadata
+    buffers = layout["input"]["bytes"] + layout["output_bytes"] + layout.get("scratch_bytes", 0)
+    return 2 * (len(found.payload) + engines * buffers) + (32 << 20)
+
+
 def run_job(
     config: AcceleratorConfig | SystemConfig,
     image: Path,
@@ -159,7 +168,7 @@ def run_job(
     began = time.perf_counter()
     engines = config.engines if isinstance(config, SystemConfig) else 1
     source = simulator_source(config, generate(config) if verilog is None else verilog, waves=waves is not None,
-                              memory_bytes=2 * image.stat().st_size + (engines + 1 << 24), threads=threads)
+                              memory_bytes=memory_bytes(image, engines), threads=threads)
     simulator = build_simulator(source, cache_dir=cache_dir)
     build_seconds = time.perf_counter() - began
     each = [warm] * len(inputs) if isinstance(warm, bool) else list(warm)
