@@ -150,8 +150,8 @@ def rates_table(figures: dict[str, Any], bits: int) -> str:
 
 def sizes_table(figures: dict[str, Any]) -> str:
     """Markdown: what synthesis said, and the line through the sizes of a decryptor by the rounds it has."""
-    lines = [f"{figures['yosys'].split(' (')[0]}, UltraScale+.", "",
-             "| module | LUT | FF | levels |", "|---|---:|---:|---:|"]
+    lines = [f"{figures['yosys'].split(' (')[0]}, UltraScale+.", "", "| module | LUT | FF | levels |",
+             "|---|---:|---:|---:|"]
     lines += [f"| `{r['module'].split()[0]}` {' '.join(r['module'].split()[1:])} | {r['lut']:,.0f} | {r['ff']:,.0f} "
               f"| {r['levels']} |" for r in figures["modules"]]
     for bits, line in fits(figures["modules"]).items():

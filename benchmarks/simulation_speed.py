@@ -33,7 +33,7 @@ from hwgen.pipeline.steps.search import load_config
 from hwgen.verify.proof import memory_timing
 from hwgen_sim.bench import port_declarations, simulator_source
 from hwgen_sim.runner import Simulator, SimulatorSource, build_simulator, run_cocotb
-from hwgen_sim.simulate import MemoryTiming, run_job
+from hwgen_sim.simulate import MemoryTiming, memory_bytes, run_job
 
 COLUMNS = ("network", "array", "Verilator", "C++ compiler", "simulation of two frames", "cycles", "cycles per second",
            "memory model", "all")
@@ -134,7 +134,7 @@ def measure(network: str, board: str, out: Path) -> Speed:
     verilog, image = (folder / "rtl" / VERILOG).read_text(encoding="utf-8"), folder / "seal" / IMAGE
     with tempfile.TemporaryDirectory() as name:
         cache = Path(name)
-        source = simulator_source(config, verilog, memory_bytes=2 * image.stat().st_size + (32 << 20))
+        source = simulator_source(config, verilog, memory_bytes=memory_bytes(image))
         _, verilator, compiler = timed_build(source, cache)
         before = processor_seconds()
         result = run_job(config, image, list(np.load(folder / "vectors" / "inputs.npy")), key=key, verilog=verilog,

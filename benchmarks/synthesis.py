@@ -17,6 +17,7 @@ from docs_page import write_section
 
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.config.board import Board, load_board
+from hwgen.config.system import SystemConfig
 from hwgen.cost.arrays import ConfigTable
 from hwgen.cost.resources import estimate
 from hwgen.pipeline.build import default_cache
@@ -28,7 +29,7 @@ TOP = "hwgen_accelerator"
 TITLES = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "bram36": "BRAM36", "uram": "URAM"}
 
 
-def table(report: DesignReport, config: AcceleratorConfig, board: Board) -> str:
+def table(report: DesignReport, config: SystemConfig, board: Board) -> str:
     """Markdown."""
     lines = ["| module | placed | LUT | FF | DSP | BRAM36 | URAM | levels |", "|" + "---|" * 8]
     array_dsp = 0.0
@@ -46,7 +47,7 @@ def table(report: DesignReport, config: AcceleratorConfig, board: Board) -> str:
         f"MACs per DSP: array {config.macs_per_cycle / array_dsp:.2f}, "
         f"whole design {config.macs_per_cycle / raw.dsp:.2f}.",
     ]
-    estimated = estimate(ConfigTable.of([config]), board, key_bits=config.aes_key_bits).row(0).to_dict()
+    estimated = estimate(ConfigTable.of([config]), board, key_bits=config.engine.aes_key_bits).row(0).to_dict()
     errors = [f"{estimated[name]:,.0f} {title} ({estimated[name] / getattr(raw, name) - 1:+.1%})"
               for name, title in TITLES.items() if getattr(raw, name)]
     lines.append(f"Estimated by the cost model for {board.name}: {', '.join(errors)}.")
@@ -61,9 +62,9 @@ def main() -> None:
     parser.add_argument("--board", default="zcu104", help="whose memories and multipliers the estimate is for")
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
-    config = AcceleratorConfig()
+    config = SystemConfig(engine=AcceleratorConfig())
     if arguments.config:
-        config = AcceleratorConfig.from_dict(json.loads(arguments.config.read_text(encoding="utf-8")))
+        config = SystemConfig.from_dict(json.loads(arguments.config.read_text(encoding="utf-8")))
     report = synthesise_design(generate(config, TOP), TOP, arguments.family, cache=default_cache(), uram=True,
                                progress=lambda text: print("   ", text, flush=True))
     text = table(report, config, load_board(arguments.board))

@@ -201,8 +201,8 @@ def network_tables(found: dict[str, Any]) -> list[str]:
                cell(layer["chosen"]), *(figure(layer["orders"].get(order)) for order in orders)]
               for layer in found["layers"]]
     kept = found["policies"]
-    totals = [[name, f"{row['macs'] / 1e6:,.1f} M", f"{row['weight_bytes'] / 1e6:.2f} MB", f"{row['cold']:,}",
-               f"{row['steady']:,}", *("–" if row[k] is None else f"{row[k]:,}"
+    totals = [[name.replace("|", "\\|"), f"{row['macs'] / 1e6:,.1f} M", f"{row['weight_bytes'] / 1e6:.2f} MB",
+               f"{row['cold']:,}", f"{row['steady']:,}", *("–" if row[k] is None else f"{row[k]:,}"
                                        for k in ("program_cold", "program_steady"))]
               for name, row in kept.items()]
     return [f"**{found['network']}** ({config['p_i']} x {config['p_o']} array):", "",

@@ -53,19 +53,19 @@ def command(
         graph, _ = read_model(source, weights)
     result = search(graph, target, goal=objective, encrypted=expected_layers(request, source, network_work(graph)))
     if save is not None:
-        write_json(save, result.chosen.config.to_dict())
+        write_json(save, result.chosen.system.to_dict())
     if json:
         print_json(result.to_dict())
         return
-    right = ("array", "tile", "weight KiB", "ports", "AES rounds", "cold", "steady", "DSP", "BRAM36", "URAM", "LUT",
-             "uJ")
+    right = ("engines", "array", "tile", "weight KiB", "ports", "AES rounds", "cold", "steady", "per frame", "DSP",
+             "BRAM36", "URAM", "LUT", "uJ")
     rows = []
     for c in result.front[:points]:
         r, f = c.resources, c.config
-        rows.append(("*" if f == result.chosen.config else "", f"{f.p_i}x{f.p_o}", f.acc_depth,
+        rows.append(("*" if c.system == result.chosen.system else "", c.engines, f"{f.p_i}x{f.p_o}", f.acc_depth,
                      f.weight_lines * f.line_bytes // 1024, f.axi_ports, f.aes_rounds, f"{c.cold_cycles:,}",
-                     f"{c.steady_cycles:,}", f"{r.dsp:,.0f}", f"{r.bram36:,.1f}", f"{r.uram:,.0f}", f"{r.lut:,.0f}",
-                     f"{c.energy_uj:,.0f}"))
+                     f"{c.steady_cycles:,}", f"{c.interval_cycles:,}", f"{r.dsp:,.0f}", f"{r.bram36:,.1f}",
+                     f"{r.uram:,.0f}", f"{r.lut:,.0f}", f"{c.energy_uj:,.0f}"))
     out.print(table(f"{source.name} on {target.name}: {len(result.front)} points of the front, best first",
                     ("", *right), rows, right=right))
     out.print()

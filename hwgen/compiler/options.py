@@ -55,5 +55,5 @@ class CompileOptions:
     pair: bool = True
     segment_log2: int = 10
     ramp: tuple[tuple[int, int], ...] = field(default=((1536, 7), (3072, 8)))
-    input_pieces: int = 4
+    input_pieces: int = 8
     timing: Timing | None = None

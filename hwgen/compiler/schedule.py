@@ -144,7 +144,9 @@ class Scheduler:
 
     def add_group(self, group: Group) -> None:
         """Append the operations of a group (on the chip), so that the window unit works beside the array."""
-        if group.steps:
+        if group.operations[0] in self.storage.strips:
+            self._strips_followed(group)
+        elif group.steps:
             self._rows_together(group)
         else:
             self._channels_together(group)
@@ -173,6 +175,45 @@ class Scheduler:
             op = self._strip_op(index)
             self.batches += [self._as_batch(index, op, one, made[number], again=False)
                              for one, number in numbers[index]]
+
+    def _strips_followed(self, group: Group) -> None:
+        """The window operation takes up the rows of every strip of the convolution before it as they are made."""
+        expand, window = group.operations
+        op, last = self._strip_op(expand), self._strip_op(window)
+        plan, source = self.storage.strips[expand], self.lowered.tensors[last.src]
+        (one,) = self.storage.problems[expand].passes(plan)
+        (own,) = passes(last, (), self._words(last), self.config, self.ring.budget, shared=False)
+        height, at, number = self.lowered.tensors[last.dst].height, self._on_chip(last), len(self.batches)
+        made: list[Descriptor] = []
+        followed: list[Descriptor] = []
+        done = 0
+
+        def enough(first: int, end: int) -> bool:
+            """Rows [first, end) are none, or make blocks of the least size of a descriptor of several."""
+            rows = source_rows(last, source, (first, end)) if end > first else (0, 0)
+            least = 0 if own.blocks == 1 else self.config.window_block_words
+            return end == first or (rows[1] - rows[0]) * source.width >= least
+
+        self.items.append(Weights(number))
+        for rows in plan.strips:
+            operands = self._fetch(expand, op, plan, rows, source=one.source, target=one.target,
+                                   words=(one.first_word, one.words))
+            self._run(number, made, self._descriptors(expand, op, one, rows, operands, again=False))
+            end = done
+            while end < height and source_rows(last, source, (0, end + 1))[1] <= rows[1]:
+                end += 1
+            if end > done and enough(done, end) and enough(end, height):
+                if not followed:
+                    self.items.append(Weights(number + 1))
+                self._run(number + 1, followed, self._descriptors(window, last, own, (done, end), at, again=False))
+                done = end
+        self.batches += [self._as_batch(expand, op, one, made, again=False),
+                         self._as_batch(window, last, own, followed, again=False)]
+
+    def _run(self, number: int, made: list[Descriptor], found: Sequence[Descriptor]) -> None:
+        """Append descriptors to the sequence and to those of batch ``number``."""
+        self.items += [Compute(number, len(made) + k) for k in range(len(found))]
+        made.extend(found)
 
     def _in_group(self, group: Group, step: Step, op: StripOp) -> Operands:
         """Where a step's operands are: on the chip, or in one of the group's buffers."""

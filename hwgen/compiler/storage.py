@@ -200,11 +200,26 @@ class _Spiller:
             if staged.any:
                 room = limit - resident[i]
                 strips[i] = next(c.plan for c in self.options(i, staged) if c.words <= room)
-        try:
-            plan = plan_memory(self.lowered, config, self.overhang, (), late, spilled=spilled, strips=strips)
-        except HwgenError:
-            return None
-        return Storage(plan, frozenset(spilled), strips, {i: self.problem(i) for i in strips})
+        for groups in dict.fromkeys((self._followed(strips), ())):
+            try:
+                plan = plan_memory(self.lowered, config, self.overhang, (), late, spilled=spilled, strips=strips,
+                                   groups=groups)
+            except HwgenError:
+                continue
+            return Storage(plan, frozenset(spilled), strips, {i: self.problem(i) for i in strips}, groups)
+        return None
+
+    def _followed(self, strips: Mapping[int, StripPlan]) -> tuple[Group, ...]:
+        """Convolutions in strips whose result stays on the chip and is read by a window operation there, which can
+        follow strip by strip."""
+        out = []
+        for index, plan in strips.items():
+            op = self.lowered.operations[index]
+            after = self.lowered.operations[index + 1] if index + 1 < len(self.lowered.operations) else None
+            if (isinstance(op, ConvOp) and isinstance(after, WindowOp) and after.src == op.dst and plan.target is None
+                    and index + 1 not in strips and not plan.restream and len(self.problem(index).passes(plan)) == 1):
+                out.append(Group(index + 1, expands=True, projects=False))
+        return tuple(out)
 
     def _bytes(self, name: str, words: int) -> float:
         """Words that cross the memory ports because the tensor is not on the chip."""

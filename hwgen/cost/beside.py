@@ -91,8 +91,8 @@ def window_work(
 
 
 def _starved(before: Work | None, after: Work | None, shapes: ConfigTable) -> np.ndarray:
-    """Share of the cycles of the convolution before in which it takes both halves of the bank that the unit reads: where
-    both read one bank (an inverted residual block), and in the pair shape, which makes its last word of an odd number.
+    """Share of the cycles of the convolution before in which it takes both halves of the bank that the unit reads:
+    where both read one bank (an inverted residual block), and in the pair shape, which makes the last of an odd number.
     """
     if before is None or after is None or before.reads[0] not in after.reads[1:]:
         return np.zeros(len(shapes))

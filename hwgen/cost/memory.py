@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hwgen.config.board import Board
 
@@ -23,3 +23,7 @@ class MemoryModel:
     def of(cls, board: Board) -> MemoryModel:
         """The memory of a board."""
         return cls(bytes_per_cycle=board.bytes_per_cycle, latency=board.latency_cycles)
+
+    def share(self, engines: int) -> MemoryModel:
+        """What one of so many equal engines has of it while all are at work."""
+        return replace(self, bytes_per_cycle=self.bytes_per_cycle / engines)

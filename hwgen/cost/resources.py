@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,10 @@ class ResourceTable:
         """Part of ``row`` that a vendor tool places inside DSP and memory blocks."""
         return Resources(dsp=0, bram36=0, uram=0, lut=round(float(self.absorbable_lut[index])),
                          ff=round(float(self.absorbable_ff[index])))
+
+    def times(self, engines: np.ndarray) -> ResourceTable:
+        """Of ``engines`` [N] equal engines each; what decodes their registers is not counted."""
+        return ResourceTable(**{f.name: getattr(self, f.name) * engines for f in fields(self)})
 
     def fits(self, have: Resources) -> np.ndarray:
         """Whether each row fits on a board."""
@@ -93,7 +97,7 @@ def activation_blocks(p_i: np.ndarray | int, act_words: np.ndarray | int, ultra:
 
 
 def estimate(table: ConfigTable, board: Board, *, crypto: bool = True, key_bits: int = 128) -> ResourceTable:
-    """Resources of every row on ``board``."""
+    """Resources of every row on ``board``, of all its engines together."""
     packing = board.packing
     macs = table.p_i * table.p_o
     array = macs / (1 if packing is DspPacking.NONE else 2)
@@ -122,7 +126,7 @@ def estimate(table: ConfigTable, board: Board, *, crypto: bool = True, key_bits:
         lut=logic["lut"] + port["lut"] * table.axi_ports + unit["lut_once"],
         ff=logic["ff"] + port["ff"] * table.axi_ports + unit["ff_once"],
         absorbable_lut=logic["absorbable_lut"], absorbable_ff=logic["absorbable_ff"],
-    )
+    ).times(table.engines)
 
 
 def window_resources(table: ConfigTable, packing: DspPacking) -> tuple[np.ndarray, np.ndarray]:

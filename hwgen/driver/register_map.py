@@ -2,6 +2,7 @@
 
 IDENTIFICATION = 0x48574745
 REGISTER_VERSION = 3
+WINDOW_BYTES = 0x1000
 
 ID = 0x000  # Identification
 VERSION = 0x004  # Versions
@@ -12,6 +13,7 @@ CONFIG1 = 0x00c  # Sizes
 CONFIG2 = 0x010  # Weight memory
 CONFIG3 = 0x014  # Activation memory
 CONFIG4 = 0x018  # Window unit
+ENGINES = 0x01c  # Engines
 FINGERPRINT_0 = 0x020  # Configuration fingerprint
 FINGERPRINT_1 = 0x024  # Configuration fingerprint
 FINGERPRINT_2 = 0x028  # Configuration fingerprint

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import hwgen.cost
-from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.config.board import Board
+from hwgen.config.system import SystemConfig
 from hwgen.cost.limit import limit_cycles
 from hwgen.errors import HwgenError
 from hwgen.report.breakdown import frame_breakdown, predicted_cycles
@@ -40,7 +40,7 @@ class Sources:
     weights: dict[str, str]
     compress: dict[str, Any]
     search: dict[str, Any]
-    config: AcceleratorConfig
+    system: SystemConfig
     accuracy: dict[str, Any]
     program: dict[str, Any]
     sealing: dict[str, Any]
@@ -72,7 +72,7 @@ def coefficients_source() -> str:
 
 def make_report(s: Sources) -> dict[str, Any]:
     """All figures; groups say whether they are simulated, predicted, estimated, measured or recorded."""
-    program, config, board = s.program, s.config, s.board
+    program, config, board = s.program, s.system.engine, s.board
     breakdown, layers = _breakdown(s)
     cycles = _cycles(s)
     cold = cycles["measured"] or cycles["predicted"]
@@ -83,7 +83,7 @@ def make_report(s: Sources) -> dict[str, Any]:
         "format": FORMAT,
         "model": s.model,
         "board": board.name,
-        "config": config.to_dict(),
+        "config": s.system.to_dict(),
         "source": "simulated" if s.proof else "predicted",
         "network": {**{k: s.compress[k] for k in ("parameters", "macs", "dense_parameters", "dense_macs")},
                     "weights": s.weights["kind"], "weights_origin": s.weights["text"]},
@@ -91,7 +91,7 @@ def make_report(s: Sources) -> dict[str, Any]:
         "cycles": cycles,
         "latency_ms": cold / hertz * 1e3,
         "latency_steady_ms": steady / hertz * 1e3,
-        "throughput_fps": hertz / steady,
+        "throughput_fps": hertz / (cycles["measured_interval"] or cycles["predicted_interval"]),
         "energy_uj": {"estimated": chosen.get("energy_uj"), "source": "estimated, order of magnitude"},
         "resources": {
             "estimated": chosen["resources"],
@@ -101,6 +101,8 @@ def make_report(s: Sources) -> dict[str, Any]:
             "levels": s.synthesis["levels"] if s.synthesis else None,
             "modules": _modules(s.synthesis),
             "available": board.resources.to_dict(),
+            "shares": {name: chosen["resources"][name] / have for name, have in board.resources.to_dict().items()
+                       if have},
         },
         "encryption": {
             "bytes_encrypted": s.sealing["bytes_encrypted"], "bytes_total": s.sealing["bytes_total"],
@@ -124,7 +126,7 @@ def make_report(s: Sources) -> dict[str, Any]:
 
 
 def _cycles(s: Sources) -> dict[str, Any]:
-    program, config, board = s.program, s.config, s.board
+    program, config, board = s.program, s.system.engine, s.board
     macs = s.compress["macs"]
     ideal = ceil(macs / config.macs_per_cycle)
     moved = program["payload_bytes"] + program["input_bytes"] + program["output_bytes"]
@@ -132,13 +134,17 @@ def _cycles(s: Sources) -> dict[str, Any]:
     measured = s.proof["cycles"][0] if s.proof else None
     steady = s.proof["cycles"][1] if s.proof else None
     predicted, following = (program["predicted"][k]["cycles"] for k in ("cold", "steady"))
+    together = s.proof["together"] if s.proof else None
+    interval = together["cycles"] / together["frames"] if together else steady
     work = [(layer["macs"] / config.macs_per_cycle, layer["lines"] * config.line_bytes) for layer in program["layers"]]
     limit = limit_cycles(work, min(board.bytes_per_cycle, 16 * config.axi_ports),
                          program["ring_lines"] * config.line_bytes + 2 * config.p_i * config.p_o)
     return {
         "measured": measured, "measured_steady": steady, "predicted": predicted, "predicted_steady": following,
+        "measured_interval": interval, "predicted_interval": program["predicted"]["interval"],
         "ideal": ideal, "roofline": roofline, "limit": round(limit),
         "mac_efficiency": ideal / (measured or predicted), "mac_efficiency_steady": ideal / (steady or following),
+        "mac_efficiency_interval": ideal / s.system.engines / (interval or program["predicted"]["interval"]),
         "roofline_efficiency": roofline / (measured or predicted), "roofline_limit": roofline / max(limit, roofline),
         "prediction_error": predicted / measured - 1 if measured else None,
         "prediction_error_steady": following / steady - 1 if steady else None,
@@ -146,12 +152,15 @@ def _cycles(s: Sources) -> dict[str, Any]:
         "definitions": {
             "measured": "start-register write to interrupt, first frame: program, keys and weights are fetched",
             "measured_steady": "the following frame of the same series",
+            "measured_interval": "cycles per frame of all engines at work: first start to last interrupt, divided by "
+                                 "the frames; with one engine, measured_steady",
             "ideal": "MACs of the network divided by MACs per cycle of the array",
             "roofline": "the larger of ideal and bytes of image, input and output, unpadded and once each, divided by "
                         "bytes per cycle",
             "limit": "what the configuration cannot beat: ideal compute while weights stream through its buffer",
         },
         "counters": s.proof["counters"] if s.proof else None,
+        "together": together,
     }
 
 
@@ -171,7 +180,7 @@ def _breakdown(s: Sources) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]
         return None, rows
     frames = {}
     for state in STATES:
-        rates = (s.config.array_macs_per_cycle, s.config.macs_per_cycle)
+        rates = (s.system.engine.array_macs_per_cycle, s.system.engine.macs_per_cycle)
         frames[state], measured = frame_breakdown(s.proof["rows"][state], s.program["layers"], rates)
         for row, one in zip(rows, measured, strict=True):
             row["measured"] = {**(row["measured"] or {}), state: one}
@@ -193,8 +202,8 @@ def _layers(s: Sources) -> list[dict[str, Any]]:
             "drains": layer["drains"],
             "cycles": predicted["cold"][number], "cycles_steady": predicted["steady"][number],
             "wait_weights": sum(spans[n]["wait_weights"] for n in layer["descriptors"]),
-            "ideal": layer["macs"] / s.config.macs_per_cycle,
-            "bytes": layer["lines"] * s.config.line_bytes, "encrypted": name in encrypted,
+            "ideal": layer["macs"] / s.system.engine.macs_per_cycle,
+            "bytes": layer["lines"] * s.system.engine.line_bytes, "encrypted": name in encrypted,
             "sqnr_db": quality.get(name, {}).get("sqnr_db"), "usage": layer["usage"], "measured": None,
         })
     return rows

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwgen.config.accelerator import MAX_ACC_BITS, WINDOW_MIN_WIDTH, AcceleratorConfig, DspPacking, WindowUnit
-from hwgen.config.board import Board
+from hwgen.config.board import Board, Resources
 from hwgen.cost.arrays import UNITS, ConfigTable
 from hwgen.cost.resources import activation_blocks
 from hwgen.cost.work import NetworkWork
@@ -26,7 +26,7 @@ AES_CYCLES = (1, 2, 3, 5)
 #: kernels of window units that are considered
 WINDOW_KERNELS = (2, 3, 4, 5)
 _URAM_DEPTH, _BLOCK_DEPTH = 4096, 512
-#: of a board's block or UltraRAM, what activations take where some of the feature maps are spilled
+#: of an engine's block or UltraRAM, what activations take where some of the feature maps are spilled
 SHARES = (1.0, 0.75, 0.5, 0.375, 0.25, 0.1875, 0.125)
 #: ... and, where all of them fit but take more than half of it, what is tried besides
 FEWER = (0.5, 0.25)
@@ -65,35 +65,42 @@ def accumulator_width(graph: Graph, packing: DspPacking) -> int:
 
 def config_table(
     board: Board, activation_words: Callable[[int, bool, bool], int], units: Sequence[Unit] = (Unit(),), *,
-    acc_bits: int = AcceleratorConfig().acc_bits,
+    acc_bits: int = AcceleratorConfig().acc_bits, engines: int | None = 1,
 ) -> ConfigTable:
     """All valid combinations; whether they fit the board is another question.
+
+    The engines of a design share the board's ports and memory blocks evenly.
 
     Args:
         activation_words: words per bank that the network needs, for a word of so many bytes; with or without the
             overlap of layers that a window unit makes possible, and there with strips in buffers or with whole maps.
         units: window units.
         acc_bits: of an accumulator, see ``accumulator_width``.
+        engines: only so many, at most as many as the board has ports; None: any number.
     """
     rows: list[tuple[int, ...]] = []
-    ports = list(itertools.product(range(1, min(board.max_ports, 8) + 1), AES_CYCLES))
-    for p_i, columns in itertools.product(WORDS, LINE_COLUMNS):
+    all_ports = min(board.max_ports, 8)
+    counts = range(1, all_ports + 1) if engines is None else (engines,)
+    for count, p_i, columns in itertools.product(counts, WORDS, LINE_COLUMNS):
         if p_i % board.packing.chain or columns * p_i % 16 or columns * p_i > MAX_LINE_BYTES:
             continue
-        memories = [(unit, ultra, words) for unit in units for ultra in ((0, 1) if board.resources.uram else (0,))
-                    for words in _bank_sizes(board, p_i, ultra, _needs(activation_words, p_i, unit))]
+        share = board.resources.share(count)
+        ports = list(itertools.product(range(1, all_ports // count + 1), AES_CYCLES))
+        memories = [(unit, ultra, words) for unit in units for ultra in ((0, 1) if share.uram else (0,))
+                    for words in _bank_sizes(share, p_i, ultra, _needs(activation_words, p_i, unit))]
         for p_o in (p_i, 2 * p_i):
             if p_o % columns or p_o * 16 % (columns * p_i):
                 continue
             least = 2 * p_o // columns + p_o * 16 // (columns * p_i)
-            lines = [n for n in _weight_lines(board, p_i, columns) if n >= least]
-            rows += [(p_i, p_o, depth, words, columns, n, *port, ultra, UNITS.index(unit.kind), unit.kernel, unit.width)
+            lines = [n for n in _weight_lines(share, p_i, columns) if n >= least]
+            rows += [(p_i, p_o, depth, words, columns, n, *port, ultra, UNITS.index(unit.kind), unit.kernel, unit.width,
+                      count)
                      for depth, (unit, ultra, words), n, port in itertools.product(DEPTHS, memories, lines, ports)]
     table = np.array(rows, np.int64).T
     return ConfigTable(
         p_i=table[0], p_o=table[1], acc_depth=table[2], act_words=table[3], line_columns=table[4],
         weight_lines=table[5], axi_ports=table[6], aes_cycles=table[7], act_ultra=table[8], window=table[9],
-        window_kernel=table[10], window_width=table[11], acc_bits=np.full(len(rows), acc_bits),
+        window_kernel=table[10], window_width=table[11], engines=table[12], acc_bits=np.full(len(rows), acc_bits),
         program_words=np.full(len(rows), 2048))
 
 
@@ -104,18 +111,18 @@ def _needs(activation_words: Callable[[int, bool, bool], int], p_i: int, unit: U
     return [activation_words(p_i, *one) for one in ways]
 
 
-def _bank_sizes(board: Board, p_i: int, ultra: int, needs: Sequence[int]) -> list[int]:
+def _bank_sizes(share: Resources, p_i: int, ultra: int, needs: Sequence[int]) -> list[int]:
     """Words of a bank, in whole rows of its memory: all that the network needs, and, where the board has little room or
-    none for that, less (the rest of the feature maps is spilled)."""
+    none for that, less (the rest of the feature maps is spilled); ``share``: the engine's part of the board."""
     step = 2 * (_URAM_DEPTH if ultra else _BLOCK_DEPTH)
-    have = board.resources.uram if ultra else board.resources.bram36
+    have = share.uram if ultra else share.bram36
 
-    def most(share: float) -> int:
+    def most(part: float) -> int:
         """Largest bank that takes so much of the memory, found by bisection."""
         low, high = 0, 1 << 8
         while high - low > 1:
             middle = (low + high) // 2
-            fits = bool(activation_blocks(p_i, middle * step, ultra) <= share * have)
+            fits = bool(activation_blocks(p_i, middle * step, ultra) <= part * have)
             low, high = (middle, high) if fits else (low, middle)
         return low * step
 
@@ -124,9 +131,9 @@ def _bank_sizes(board: Board, p_i: int, ultra: int, needs: Sequence[int]) -> lis
     fitting = {size for size in sizes if size <= largest}
     least = min(sizes)
     if not fitting:
-        fitting = {most(share) for share in SHARES}
+        fitting = {most(part) for part in SHARES}
     elif least > most(0.5):
-        fitting |= {most(share) for share in FEWER}
+        fitting |= {most(part) for part in FEWER}
     return sorted(size for size in fitting if size)
 
 
@@ -134,12 +141,12 @@ def _power(words: int) -> int:
     return 1 << max(0, words - 1).bit_length()
 
 
-def _weight_lines(board: Board, p_i: int, columns: int) -> list[int]:
-    """Useful depths of weight memory: whole UltraRAM rows, or steps of block RAM, up to all the board has."""
-    if board.resources.uram:
+def _weight_lines(have: Resources, p_i: int, columns: int) -> list[int]:
+    """Useful depths of weight memory: whole UltraRAM rows, or steps of block RAM, up to all there is."""
+    if have.uram:
         side_by_side = -(-p_i * 8 // 72) * columns
-        return [_URAM_DEPTH * n for n in range(1, int(board.resources.uram // side_by_side) + 1)]
+        return [_URAM_DEPTH * n for n in range(1, int(have.uram // side_by_side) + 1)]
     blocks_wide = -(-p_i * columns * 8 // 72)
-    most = int(board.resources.bram36 // blocks_wide) * 512
+    most = int(have.bram36 // blocks_wide) * 512
     steps = [512 * n for n in (1, 2, 3, 4, 6, 8, 12, 16, 20, 24, 28, 32, 40, 48)]
     return [n for n in steps if n <= most]

@@ -83,7 +83,7 @@ class TensorEngine(wiring.Component):
 
         window = self.window
         progress = Progress(units=2 if window else 1)
-        m.submodules.progress = ResetInserter(clear)(progress)
+        m.submodules.retirement = ResetInserter(clear)(progress)
 
         # ---- descriptors go to the weight fetch at once and to their unit through a short queue
         queue = fifo.SyncFIFOBuffered(width=DESCRIPTOR_BITS, depth=2)

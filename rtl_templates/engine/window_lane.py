@@ -80,10 +80,12 @@ class WindowLane(wiring.Component):
                 with m.If(self.swap[e]):
                     m.d.sync += active.eq(loaded)
                 m.d.sync += [
-                    x.eq(Mux(self.inside[e], self.columns.word_select(e // kernel, 8).as_signed(), 0)),
+                    x.eq(self.columns.word_select(e // kernel, 8)),
                     product.eq(x * active),
                     total.eq(product if cascade is None else cascade + product),
                 ]
+            with m.If(self.shift & ~self.inside[e]):
+                m.d.sync += x.eq(0)  # the reset of the multiplier's input register
             cascade = total
         assert cascade is not None
         return cascade

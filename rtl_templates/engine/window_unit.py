@@ -153,7 +153,7 @@ class SlidingWindow(wiring.Component):
         m.d.comb += reset.eq(ResetSignal() | self.clear)
         lo, hi = held.lo, held.hi
         if depthwise:
-            m.submodules.records = records = WindowRecords(config=config)
+            m.submodules.record_registers = records = WindowRecords(config=config)
             m.d.comb += [records.line.eq(parameters.line), records.line_enable.eq(parameters.line_enable),
                          records.swap.eq(opens)]
         else:

@@ -31,14 +31,19 @@ LOAD_CHANNEL = "hwgen_load_channel"
 class Accelerator(wiring.Component):
     """See docs/architecture.md.
 
+    Args:
+        config: of the engine.
+        engines: accelerators of the whole design, this one included; only told to software.
+
     Members:
         s_axil_*: AXI4-Lite slave, registers.rdl.
         m_axi_0_*: AXI4 master, reads and writes; m_axi_1_* ...: read-only AXI4 masters.
         irq: Out(1), level: an enabled interrupt is set.
     """
 
-    def __init__(self, *, config: AcceleratorConfig) -> None:
+    def __init__(self, *, config: AcceleratorConfig, engines: int = 1) -> None:
         self.config = config
+        self.engines = engines
         self.engine = TensorEngine(config=config)
         members = {f"s_axil_{name}": member for name, member in lite_members().items()}
         for port in range(config.axi_ports):
@@ -238,6 +243,7 @@ class Accelerator(wiring.Component):
             "config4_unit": list(WindowUnit).index(config.window),
             **({} if config.window is WindowUnit.NONE else
                {"config4_kernel": config.window_kernel, "config4_width": config.window_width}),
+            "engines_engines": self.engines,
             **{f"fingerprint_{k}_value": int.from_bytes(config_fingerprint(config)[4 * k:4 * k + 4], "little")
                for k in range(4)},
         }

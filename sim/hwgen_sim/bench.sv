@@ -1,4 +1,4 @@
-// One accelerator and its memory. The clock is made here, which is several times faster than from outside; registers are
+// One design of one or several accelerators, and its memory. The clock is made here, which is several times faster than from outside; registers are
 // reached by `reg_*` (a change of reg_toggle starts an access, reg_done follows it), memory by the backdoor of dram_model.
 // Everything from outside changes at falling clock edges.
 module bench #(
@@ -17,7 +17,7 @@ module bench #(
   bit reg_toggle  /*verilator public_flat_rw*/ = 0;
   bit reg_done  /*verilator public_flat_rd*/ = 0;
   bit reg_write  /*verilator public_flat_rw*/ = 0;
-  bit [11:0] reg_addr  /*verilator public_flat_rw*/ = 0;
+  bit [15:0] reg_addr  /*verilator public_flat_rw*/ = 0;
   bit [31:0] reg_wdata  /*verilator public_flat_rw*/ = 0;
   bit [31:0] reg_rdata  /*verilator public_flat_rd*/ = 0;
   bit [31:0] pool_num  /*verilator public_flat_rw*/ = 40;
@@ -52,7 +52,7 @@ module bench #(
   end
 
   // ---------------------------------------------------------------- AXI4-Lite master
-  logic [11:0] awaddr_l, araddr_l;
+  logic [15:0] awaddr_l, araddr_l;
   logic awvalid_l = 0, wvalid_l = 0, bready_l = 0, arvalid_l = 0, rready_l = 0;
   logic awready_l, wready_l, bvalid_l, arready_l, rvalid_l;
   logic [31:0] wdata_l, rdata_l;

@@ -88,7 +88,8 @@ def test_what_fits_does_not_change():
     program = decode_program(network.program)
     assert not network.strips and network.scratch_bytes == 0
     assert all(d["wait_store"] == 0 for d in program.computes)
-    assert all(d["last_plane"] == 0 for d in (*program.loads, *program.stores))
+    assert not any(d["flags"] >> LoadFlag.SCRATCH & 1 for d in program.loads)
+    assert not any(d["scratch"] or d["last_plane"] for d in program.stores)
 
 
 def test_rows_of_a_strip():

@@ -188,3 +188,21 @@ def test_expand_in_buffers():
         slots[words] = sum(d.slots for d in network.descriptors if d.node == expand)
         assert len({d.dst[0] for d in network.descriptors if d.node == expand}) > 1
     assert slots[4000] > slots[4600] > slots[6000]
+
+
+@pytest.mark.parametrize("size", [(8, 16), (16, 32)], ids=str)
+def test_pool_behind_a_convolution_in_strips(size):
+    """The input does not fit; the pool takes up the rows of the first convolution strip by strip."""
+    rng = np.random.default_rng([11, *size])
+    builder = GraphBuilder(rng, (20, 22, 20))
+    x = builder.conv("input", 16, (3, 3))
+    x = builder.max_pool(x, (3, 3), (2, 2), (1, 1, 1, 1))
+    x = builder.conv(x, size[0], (3, 3), (2, 2), padding=(1, 1, 1, 1))
+    builder.conv(builder.avg_pool(x), 10, (1, 1), raw=True)
+    graph = builder.graph()
+    config = config_with(size, WindowUnit.POOL, act_words=1100 if size[0] == 8 else 700, program_words=1 << 14)
+    network = check(graph, config, random_image(rng, graph, 2), CompileOptions(fold_input=False))
+    assert network.strips
+    windows = [i for i, d in enumerate(network.descriptors) if d.window]
+    assert len(windows) > 1
+    assert any(not d.window for d in network.descriptors[windows[0]:windows[-1]])

@@ -123,6 +123,28 @@ def test_html_of_a_proven_build(report: dict) -> None:
     assert rows["proof"].startswith("every output bit equal")
 
 
+def test_several_engines(report: dict) -> None:
+    several = json.loads(json.dumps(report))
+    several["config"] |= {"engines": 3, "axi_ports": 1}
+    several["cycles"] |= {"predicted_interval": 654321}
+    assert "654,321 predicted" in render(several)
+    assert "cycles per frame" not in render(report)
+    several["cycles"] |= {"measured_interval": 543210.5, "together": {"engines": 3, "frames": 6, "cycles": 3259263}}
+    text = render(several)
+    assert "3 engines, each" in text
+    assert "543,210 cycles per frame" in text
+    rows = dict(summary_rows(several, Path("build/x")))
+    assert rows["engine"].startswith("3 engines, each ")
+    assert rows["engine"].endswith("1 memory port")
+    assert "of all engines" in rows["latency"]
+    assert "engines" not in dict(summary_rows(report, Path("build/x")))["engine"]
+
+
+def test_shares(report: dict) -> None:
+    resources = report["resources"]
+    assert resources["shares"]["dsp"] == resources["estimated"]["dsp"] / resources["available"]["dsp"]
+
+
 def test_summary_says_when_nothing_was_simulated(report: dict) -> None:
     rows = dict(summary_rows(report, Path("build/x")))
     assert "not simulated" in rows["cycles"]

@@ -68,6 +68,34 @@ def test_decryptors_are_as_small_as_they_may_be() -> None:
     cost = network_cost(network_work(graph), ConfigTable.of([everything.config, full]), MemoryModel.of(board),
                         full.packing)
     assert cost.cold[0] <= 1.01 * cost.cold[1]
+@pytest.mark.parametrize("name", board_names())
+def test_throughput_fits_and_is_never_worse_than_one_engine(name: str) -> None:
+    board = load_board(name)
+    graph = residual_network((32, 64), 16, tt=True)
+    result = search(graph, board, goal="throughput")
+    chosen, single = result.chosen, search(graph, board, goal="throughput", engines=1).chosen
+    assert chosen.resources.shortfall(board.resources) is None
+    assert chosen.system.ports <= board.max_ports
+    assert chosen.interval_cycles <= single.interval_cycles * 1.001
+    assert single.engines == 1
+    assert single.interval_cycles == single.steady_cycles
+    compile_network(quantised(graph), chosen.config)
+
+
+def test_several_engines_where_one_array_cannot_use_the_board() -> None:
+    graph, board = residual_network((32, 64), 16), load_board("zcu104")
+    result = search(graph, board, goal="throughput")
+    assert result.chosen.engines > 1
+    assert "The engines work on different frames" in result.explanation
+    assert "- 1 engine: at best" in result.explanation
+    single = search(graph, board, goal="throughput", engines=1).chosen
+    assert result.chosen.resources.dsp > single.resources.dsp
+    assert result.chosen.interval_cycles < single.interval_cycles
+
+
+@pytest.mark.parametrize("goal", ["latency", "area", "energy"])
+def test_one_frame_at_a_time_needs_one_engine(goal: str) -> None:
+    assert search(residual_network((32, 64), 16), load_board("zcu104"), goal=goal).chosen.engines == 1
 
 
 def test_unknown_objective() -> None:

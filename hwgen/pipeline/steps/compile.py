@@ -23,7 +23,7 @@ from hwgen.pipeline.request import BuildRequest
 from hwgen.pipeline.source import ModelSource, model_source
 from hwgen.pipeline.step import Step, StepContext
 from hwgen.pipeline.steps.quantise import QUANTISED
-from hwgen.pipeline.steps.search import load_config
+from hwgen.pipeline.steps.search import load_config, load_system
 from hwgen.pipeline.store import write_json
 from hwgen.seal import select_encrypted
 
@@ -33,7 +33,9 @@ PROGRAM = "program.json"
 def run(context: StepContext) -> dict[str, Any]:
     """Write the program's figures, layer by layer, and the predicted timeline."""
     network, encrypted = compiled(context.results, context.request)
-    prediction = predict(network, MemoryModel.of(load_board(context.request.board)))
+    memory, engines = MemoryModel.of(load_board(context.request.board)), load_system(context.results["search"]).engines
+    prediction = predict(network, memory)
+    together = predict(network, memory.share(engines)).steady.cycles
     usages = layer_usages(network, load_graph(context.results["quantise"] / QUANTISED))
     layers = [{**asdict(layer), "usage": asdict(usages[layer.node])} for layer in network.layers]
     write_json(context.out / PROGRAM, {
@@ -46,7 +48,8 @@ def run(context: StepContext) -> dict[str, Any]:
         "transferred": {"input_bytes": network.input.bytes, "output_bytes": network.output_bytes},
         "scratch_bytes": network.scratch_bytes, "spilled_bytes": network.spilled_bytes,
         "encrypted": list(encrypted), "layers": layers,
-        "predicted": {"cold": _timeline(prediction.cold), "steady": _timeline(prediction.steady)},
+        "predicted": {"cold": _timeline(prediction.cold), "steady": _timeline(prediction.steady),
+                      "interval": round(together / engines)},
     })
     spilled = f"{network.spilled_bytes:,} bytes of feature maps spilled, " if network.spilled_bytes else ""
     return {"text": f"{len(network.descriptors)} descriptors, {network.stream_lines:,} weight lines, {spilled}"

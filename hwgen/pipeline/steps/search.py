@@ -9,8 +9,10 @@ from typing import Any
 
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.config.board import Board, load_board
+from hwgen.config.system import SystemConfig
 from hwgen.cost.arrays import ConfigTable
 from hwgen.cost.memory import MemoryModel
+from hwgen.cost.network import network_cost
 from hwgen.cost.resources import estimate
 from hwgen.cost.work import network_work, with_encryption
 from hwgen.errors import HwgenError
@@ -40,21 +42,27 @@ def run(context: StepContext) -> dict[str, Any]:
     if request.config is None:
         result = search(graph, board, goal=request.objective, encrypted=encrypted,
                         base=AcceleratorConfig().replace(aes_key_bits=key_bits(request)))
-        config, values = result.chosen.config, result.to_dict()
-        text = f"{config.p_i} x {config.p_o} array, {config.axi_ports} ports, {config.aes_rounds} AES rounds each, " \
+        system, values = result.chosen.system, result.to_dict()
+        config = system.engine
+        text = f"{_array(system)}, {system.ports} ports, {config.aes_rounds} AES rounds each, " \
                f"{config.weight_lines:,} weight lines; best of {result.considered:,} in {result.seconds:.2f} s"
         (context.out / "explanation.txt").write_text(_story(result) + "\n", encoding="utf-8")
     else:
-        config = read_config(request.config)
-        values = fixed(graph, board, config, encrypted)
-        text = f"{config.p_i} x {config.p_o} array, as given in {request.config.name}"
-    write_json(context.out / CONFIG, config.to_dict())
+        system = read_config(request.config)
+        values = fixed(graph, board, system, encrypted)
+        text = f"{_array(system)}, as given in {request.config.name}"
+    write_json(context.out / CONFIG, system.to_dict())
     write_json(context.out / RESULT, values)
     write_json(context.out / BOARD, board.to_dict())
-    return {"text": text, "config": config.to_dict()}
+    return {"text": text, "config": system.to_dict()}
 
 
-def read_config(path: Path) -> AcceleratorConfig:
+def _array(system: SystemConfig) -> str:
+    array = f"{system.engine.p_i} x {system.engine.p_o} array"
+    return array if system.engines == 1 else f"{system.engines} engines, each with a {array}"
+
+
+def read_config(path: Path) -> SystemConfig:
     """Configuration from a JSON file; HwgenError names file and field."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
@@ -63,7 +71,7 @@ def read_config(path: Path) -> AcceleratorConfig:
     if not isinstance(values, dict):
         raise HwgenError("must hold one object", where=str(path))
     try:
-        return AcceleratorConfig.from_dict(values)
+        return SystemConfig.from_dict(values)
     except HwgenError as error:
         raise HwgenError(error.what, where=f"{path}: {error.where}", allowed=error.allowed, hint=error.hint) from error
 
@@ -71,15 +79,15 @@ def read_config(path: Path) -> AcceleratorConfig:
 def key_bits(request: BuildRequest) -> int:
     """Size of the AES key: a given configuration says it, else the key file's length, else the default."""
     if request.config is not None:
-        return read_config(request.config).aes_key_bits
+        return read_config(request.config).engine.aes_key_bits
     return load_key(request.key_file).bits if request.key_file is not None else AcceleratorConfig().aes_key_bits
 
 
 def fixed(
-    graph: Graph, board: Board, config: AcceleratorConfig, encrypted: Collection[str] | None = None
+    graph: Graph, board: Board, system: SystemConfig, encrypted: Collection[str] | None = None
 ) -> dict[str, Any]:
     """The result of a search with one candidate; HwgenError if the board is too small for it."""
-    table = ConfigTable.of([config])
+    table, config = ConfigTable.of([system]), system.engine
     resources = estimate(table, board, key_bits=config.aes_key_bits)
     short = resources.row(0).shortfall(board.resources)
     if short is not None:
@@ -87,12 +95,18 @@ def fixed(
         raise HwgenError(f"needs {amount(needed)} {name.upper()}, {board.name} has {amount(available)} (short by "
                          f"{amount(needed - available)})", where=f"board {board.name}",
                          hint="a smaller configuration, or let the search choose (leave --config out)")
-    network = with_encryption(network_work(graph), encrypted)
-    orders = choose_orders(network, table, MemoryModel.of(board), config.packing,
+    if system.engines > 1 and system.ports > board.max_ports:
+        raise HwgenError(f"{system.engines} engines need {system.ports} memory ports, {board.name} has "
+                         f"{board.max_ports}", where=f"board {board.name}", hint="fewer engines, or fewer ports each")
+    network, memory = with_encryption(network_work(graph), encrypted), MemoryModel.of(board)
+    orders = choose_orders(network, table, memory.share(system.engines), config.packing,
                            lambda cost: float(cost.cold[0] + cost.steady[0]) if cost.possible[0] else float("inf"))
     cost = orders.cost
-    chosen = {"config": config.to_dict(), "cold_cycles": round(float(cost.cold[0])),
-              "steady_cycles": round(float(cost.steady[0])), "resources": resources.row(0).to_dict(),
+    alone = cost if system.engines == 1 else network_cost(network, table, memory, config.packing)
+    chosen = {"config": system.to_dict(), "cold_cycles": round(float(alone.cold[0])),
+              "steady_cycles": round(float(alone.steady[0])),
+              "interval_cycles": round(float(cost.steady[0]) / system.engines),
+              "resources": resources.row(0).to_dict(),
               "absorbable": resources.absorbable(0).to_dict(), "energy_uj": None}
     choices = {n: {"execution": c.execution.value, "grouping": list(c.grouping or ())}
                for n, c in orders.choices.items()}
@@ -100,9 +114,14 @@ def fixed(
             "explanation": "The configuration was given by the user."}
 
 
-def load_config(folder: Path) -> AcceleratorConfig:
-    """The configuration that this step wrote."""
+def load_system(folder: Path) -> SystemConfig:
+    """The design that this step wrote."""
     return read_config(folder / CONFIG)
+
+
+def load_config(folder: Path) -> AcceleratorConfig:
+    """Its engine, for which programs are made."""
+    return load_system(folder).engine
 
 
 def load_memory(folder: Path) -> tuple[float, int]:
