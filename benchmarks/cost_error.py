@@ -14,19 +14,21 @@ import json
 from pathlib import Path
 from typing import Any
 
-from calibrate import SMALL, measured, synthesise
 from docs_page import write_section
 
-from hwgen.config.accelerator import AcceleratorConfig, Crypto
+from hwgen.config.accelerator import AcceleratorConfig, RamStyle
 from hwgen.config.board import load_board
 from hwgen.cost.arrays import ConfigTable
 from hwgen.cost.resources import estimate
-from hwgen.pipeline.build import build
+from hwgen.pipeline.build import build, default_cache
 from hwgen.pipeline.request import BuildRequest
 from hwgen.pipeline.store import write_json
+from hwgen.synth.design import synthesise_design
+from rtl_templates.verilog import generate
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "hwgen" / "cost" / "error.json"
+TOP = "hwgen_accelerator"
 MIDDLE = AcceleratorConfig(p_i=16, p_o=32, acc_depth=512, act_words=16384, weight_lines=16384, axi_ports=2)
 NARROW = AcceleratorConfig(p_i=16, p_o=16, acc_depth=256, act_words=16384, weight_lines=4096, axi_ports=1)
 #: network, board, configuration (None: the search's); the constants were fitted to resnet18_tt on the 32 x 64 engine
@@ -39,12 +41,22 @@ CYCLES: tuple[tuple[str, str, AcceleratorConfig | None], ...] = (
     ("aconvnet", "zcu104", None),
     ("resnet18", "zcu104", None),
 )
+_BLOCK = {"weight_ram": RamStyle.BLOCK, "act_ram": RamStyle.BLOCK}
+#: board, configuration: none is among those of ``calibrate.py``
 RESOURCES = (
-    SMALL.replace(p_i=16, p_o=16, line_columns=8, axi_ports=3, act_words=4096, acc_depth=512),
-    SMALL.replace(p_i=32, p_o=64, line_columns=2, axi_ports=4, act_words=2048, weight_lines=4096),
-    SMALL.replace(p_i=8, p_o=16, line_columns=8, axi_ports=2, crypto=Crypto.GCM),
-    AcceleratorConfig(),
+    ("zcu104", AcceleratorConfig()),  # the search's winner for resnet18_tt, with a third port
+    ("ultra96v2", AcceleratorConfig(p_i=16, p_o=32, line_columns=2, weight_lines=10240, act_words=8192, axi_ports=2,
+                                    **_BLOCK)),  # as the search's winner for resnet18_tt
+    ("zcu104", AcceleratorConfig(p_i=8, p_o=16, line_columns=4, acc_bits=22, acc_depth=256, act_words=16384,
+                                 weight_lines=16384, axi_ports=3, act_ram=RamStyle.ULTRA)),
+    ("zcu104", AcceleratorConfig(p_i=16, p_o=32, line_columns=8, acc_bits=29, acc_depth=1024, act_words=4096,
+                                 weight_lines=8192, axi_ports=1, aes_key_bits=256)),
+    ("pynq-z2", AcceleratorConfig(p_i=16, p_o=16, line_columns=2, weight_lines=12288, act_words=4096, axi_ports=1,
+                                  **_BLOCK)),  # as the search's winner for resnet18_tt
+    ("pynq-z2", AcceleratorConfig(p_i=8, p_o=16, line_columns=4, acc_bits=25, acc_depth=256, act_words=2048,
+                                  weight_lines=2048, axi_ports=2, **_BLOCK)),
 )
+RESOURCE_NAMES = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "bram36": "BRAM36", "uram": "URAM"}
 
 
 class _Quiet:
@@ -77,15 +89,35 @@ def cycle_error(network: str, board: str, config: AcceleratorConfig | None, out:
     }
 
 
-def resource_error(config: AcceleratorConfig) -> dict[str, Any]:
+def resource_error(board_name: str, config: AcceleratorConfig) -> dict[str, Any]:
     """One synthesis."""
-    report = synthesise(config, "xcup")
-    found = estimate(ConfigTable.of([config]), load_board("zcu104"), crypto=config.crypto is Crypto.GCM).row(0)
+    board = load_board(board_name)
+    config = config.replace(packing=board.packing)
+    report = synthesise_design(generate(config, TOP), TOP, board.family, cache=default_cache(),
+                               progress=lambda text: print("    ", text, flush=True))
+    found = estimate(ConfigTable.of([config]), board, key_bits=config.aes_key_bits)
+    estimated, raw = found.row(0).to_dict(), report.raw.to_dict()
+    errors = {name: estimated[name] / raw[name] - 1 for name in RESOURCE_NAMES if raw[name]}
     return {
-        "array": f"{config.p_i}x{config.p_o}", "ports": config.axi_ports, "crypto": config.crypto.value,
-        "synthesised": {**report.raw.to_dict(), **measured(report)}, "estimated": found.to_dict(),
-        "error": {k: v / getattr(report.raw, k) - 1 for k, v in found.to_dict().items() if getattr(report.raw, k)},
+        "board": board.name, "family": board.family, "array": f"{config.p_i}x{config.p_o}",
+        "config": config.to_dict(), "synthesised": raw, "estimated": estimated, "error": errors,
+        "absorbable": {"synthesised": report.absorbable.to_dict(), "estimated": found.absorbable(0).to_dict()},
+        "worst": max(errors.values(), key=abs),
     }
+
+
+def resource_table(rows: list[dict[str, Any]]) -> str:
+    """Markdown of the resources' errors, the worst row last: estimated / Yosys (error)."""
+    titles = ("configuration", "board", "family", *RESOURCE_NAMES.values(), "worst")
+    lines = ["| " + " | ".join(titles) + " |", "|" + "---|" * len(titles)]
+    for row in sorted(rows, key=lambda r: abs(r["worst"])):
+        config = row["config"]
+        cells = [f"{row['estimated'][n]:,g} / {row['synthesised'][n]:,g} ({row['error'][n]:+.1%})"
+                 if n in row["error"] else f"{row['estimated'][n]:g} / 0" for n in RESOURCE_NAMES]
+        lines.append(f"| {row['array']}, {config['line_columns']} columns a line, {config['acc_bits']} bit, "
+                     f"{config['axi_ports']} ports, AES-{config['aes_key_bits']} | {row['board']} | {row['family']} | "
+                     f"{' | '.join(cells)} | {row['worst']:+.1%} |")
+    return "\n".join(lines)
 
 
 def table(found: dict[str, Any]) -> str:
@@ -108,7 +140,7 @@ def main() -> None:
     parser.add_argument("--cycles", action="store_true")
     parser.add_argument("--resources", action="store_true")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "cost_error")
-    parser.add_argument("--only", default="", help="networks, separated by commas")
+    parser.add_argument("--only", default="", help="networks or boards, separated by commas")
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
     found: dict[str, Any] = {}
@@ -122,14 +154,21 @@ def main() -> None:
             found[f"worst_{key}"] = max((row[key] for row in found["cycles"]), key=abs)
     if arguments.resources:
         found["resources"] = []
-        for config in RESOURCES:
-            found["resources"].append(resource_error(config))
-            print(json.dumps(found["resources"][-1]), flush=True)
+        for board, config in RESOURCES:
+            if arguments.only and board not in arguments.only.split(","):
+                continue
+            found["resources"].append(resource_error(board, config))
+        found["worst_resources"] = {
+            name: max((row["error"].get(name, 0.0) for row in found["resources"]), key=abs) for name in RESOURCE_NAMES}
+        print(resource_table(found["resources"]))
     print(json.dumps({k: v for k, v in found.items() if k.startswith("worst")}))
     if arguments.write:
         known = json.loads(TARGET.read_text(encoding="utf-8")) if TARGET.is_file() else {}
         write_json(TARGET, known | found)
-        write_section("cost", table(known | found))
+        if "cycles" in found:
+            write_section("cost", table(known | found))
+        if "resources" in found:
+            write_section("resources", resource_table(found["resources"]))
 
 
 if __name__ == "__main__":

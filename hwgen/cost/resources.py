@@ -1,4 +1,4 @@
-"""Resources for many configurations: memories and multipliers by construction, logic by calibrated formulas."""
+"""Resources for many configurations: memories and multipliers by construction, logic by the modules' formulas."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from hwgen.config.accelerator import DspPacking
 from hwgen.config.board import Board, Resources
 from hwgen.cost.arrays import ConfigTable
+from hwgen.cost.memories import block_total, multipliers, ultra_total
+from hwgen.cost.modules import UNITS, Sizes, Unit
 
 NAMES = ("dsp", "bram36", "uram", "lut", "ff")
-#: (width, depth) shapes of a 36 kbit block with one read and one write port
-_BLOCK_SHAPES = ((72, 512), (36, 1024), (18, 2048), (9, 4096), (4, 8192), (2, 16384), (1, 32768))
-_URAM_WIDTH, _URAM_DEPTH = 72, 4096
+#: fitted quantities of a module: as Yosys maps it, and what of that a vendor tool places inside DSP and memory blocks
+LOGIC = ("lut", "ff", "absorbable_lut", "absorbable_ff")
 
 
 @dataclass(frozen=True)
@@ -50,75 +50,44 @@ class ResourceTable:
         return out
 
 
+#: coefficients: module -> quantity of ``LOGIC`` -> term -> value
+Coefficients = Mapping[str, Mapping[str, Mapping[str, float]]]
+
+
 @cache
 def calibration() -> Mapping[str, Any]:
-    """Coefficients fitted by ``benchmarks/calibrate.py``."""
+    """Of ``benchmarks/calibrate.py``: ``families``: family -> ``Coefficients``, ``source``: family -> text."""
     return json.loads((Path(__file__).parent / "calibration.json").read_text(encoding="utf-8"))
 
 
-def features(table: ConfigTable, packing: DspPacking) -> dict[str, np.ndarray]:
-    """What the logic formulas are linear in; each is the size of a part of the design."""
-    chains = table.p_i // packing.chain
-    return {
-        "one": np.ones(len(table)),
-        "macs": (table.p_i * table.p_o).astype(np.float64),
-        "tree": (table.p_o * chains).astype(np.float64),
-        "columns": table.p_o.astype(np.float64),
-        "words": table.p_i.astype(np.float64),
-        "line": table.line_bytes.astype(np.float64),
-        "ports": table.axi_ports.astype(np.float64),
-    }
+def coefficients(family: str) -> Coefficients:
+    """Of a device family; of one that is not calibrated, those of UltraScale+ (``source`` says so)."""
+    families = calibration()["families"]
+    return families.get(family, families["xcup"])
 
 
-def block_rams(width: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """36 kbit blocks of a simple dual-port memory, in the shape that needs fewest (halves count as halves)."""
-    best = np.full(np.broadcast(width, depth).shape, np.inf)
-    for shape_width, shape_depth in _BLOCK_SHAPES:
-        for share in (1.0, 0.5):
-            own_width = shape_width * share
-            if own_width < 1:
-                continue
-            best = np.minimum(best, share * np.ceil(width / own_width) * np.ceil(depth / shape_depth))
-    return best
+def coefficients_source(family: str) -> str:
+    """Where the coefficients for a device family come from."""
+    known = calibration()["source"]
+    return known.get(family) or f"not calibrated for {family}: coefficients of UltraScale+ ({known['xcup']})"
+
+
+def module_logic(unit: Unit, sizes: Sizes, fitted: Mapping[str, Mapping[str, float]], name: str) -> np.ndarray:
+    """Quantity ``name`` of ``LOGIC`` of one instance of a module, float64 [N]."""
+    own = fitted[name]
+    return sum((own[term] * size(sizes) for term, size in unit.terms.items()), np.zeros(len(sizes.table)))
 
 
 def estimate(table: ConfigTable, board: Board, *, crypto: bool = True, key_bits: int = 128) -> ResourceTable:
     """Resources of every row on ``board``."""
-    packing = board.packing
-    macs = table.p_i * table.p_o
-    array = macs / (1 if packing is DspPacking.NONE else 2)
-    per_lane = _multipliers_per_lane(table.acc_bits, packing)
-    word, line = table.p_i * 8, table.line_bytes * 8
-    activations = np.where(table.act_ultra, 0, 4 * block_rams(word, np.maximum(table.act_words // 2, 512)))
-    bank = 4 * np.ceil(word / _URAM_WIDTH) * np.ceil(table.act_words / 2 / _URAM_DEPTH)
-    accumulators = block_rams(table.p_o * table.acc_bits, np.maximum(table.acc_depth, 512))
-    program = block_rams(np.full(len(table), 128), table.program_words)
-    if board.resources.uram:
-        columns = np.ceil(table.p_i * 8 / _URAM_WIDTH) * table.line_columns
-        uram = columns * np.ceil(table.weight_lines / _URAM_DEPTH) + np.where(table.act_ultra, bank, 0)
-        weights = np.zeros(len(table))
-    else:
-        uram = np.where(table.act_ultra, bank, 0).astype(np.float64)
-        weights = block_rams(line, table.weight_lines)
-    logic = {name: _linear(f"{board.family}.{name}", table, packing) for name in
-             ("lut", "ff", "absorbable_lut", "absorbable_ff")}
-    unit = calibration()["crypto"][str(key_bits) if crypto else "none"]
+    ultra = board.resources.uram > 0
+    sizes = Sizes(table=table, packing=board.packing, weights_ultra=ultra, crypto=crypto, key_bits=key_bits)
+    fitted = coefficients(board.family)
+    logic = {name: np.zeros(len(table)) for name in LOGIC}
+    for unit in UNITS:
+        count = unit.count(sizes)
+        for name in LOGIC:
+            logic[name] += count * module_logic(unit, sizes, fitted[unit.module], name)
     return ResourceTable(
-        dsp=array + per_lane * table.p_o, bram36=activations + accumulators + program + weights, uram=uram,
-        lut=logic["lut"] + unit["lut"] * table.axi_ports + unit["lut_once"],
-        ff=logic["ff"] + unit["ff"] * table.axi_ports + unit["ff_once"],
-        absorbable_lut=logic["absorbable_lut"], absorbable_ff=logic["absorbable_ff"],
-    )
-
-
-def _multipliers_per_lane(acc_bits: np.ndarray, packing: DspPacking) -> np.ndarray:
-    """Multipliers of a post-processor lane: accumulator x unsigned 16 bit, residual x unsigned 16 bit."""
-    wide = {DspPacking.DSP48E2: 27, DspPacking.DSP48E1: 25, DspPacking.NONE: 18}[packing]
-    return np.ceil(acc_bits / wide) + 1
-
-
-def _linear(name: str, table: ConfigTable, packing: DspPacking) -> np.ndarray:
-    known = calibration()["logic"]
-    coefficients: Mapping[str, float] = known.get(name) or known["xcup." + name.split(".", 1)[1]]
-    values = features(table, packing)
-    return np.maximum(0, sum(coefficients[k] * v for k, v in values.items()))
+        dsp=multipliers(table, board.packing), bram36=block_total(table, weights_ultra=ultra),
+        uram=ultra_total(table, weights_ultra=ultra), **logic)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from hwgen.config.accelerator import AcceleratorConfig
+from hwgen.config.accelerator import AcceleratorConfig, RamStyle
 from hwgen.config.board import Board, Resources
 from hwgen.cost.activation import activation_words
 from hwgen.cost.arrays import ConfigTable
@@ -105,7 +105,9 @@ def search(graph: Graph, board: Board, *, goal: str = "latency", base: Accelerat
         HwgenError: no configuration fits; names the binding resource, what is needed and what the board has.
     """
     aim = objective(goal)
-    base = (base or AcceleratorConfig()).replace(packing=board.packing, clock_mhz=board.clock_mhz)
+    base = (base or AcceleratorConfig()).replace(
+        packing=board.packing, clock_mhz=board.clock_mhz,
+        weight_ram=RamStyle.ULTRA if board.resources.uram else RamStyle.BLOCK)
     network = network_work(graph)
     start = time.perf_counter()
     words = cache(lambda p_i: activation_words(network, p_i))

@@ -9,7 +9,8 @@ from hwgen.config.accelerator import AcceleratorConfig, DspPacking
 from hwgen.config.board import Resources, load_board
 from hwgen.cost.arrays import ConfigTable
 from hwgen.cost.energy import energy_uj
-from hwgen.cost.resources import block_rams, calibration, estimate, features
+from hwgen.cost.memories import block_rams, ultra_rams
+from hwgen.cost.resources import coefficients_source, estimate
 
 
 def _one(config: AcceleratorConfig, board: str = "zcu104") -> Resources:
@@ -30,6 +31,11 @@ def test_the_2048_mac_configuration_on_zcu104() -> None:
 )
 def test_block_rams(width: int, depth: int, blocks: float) -> None:
     assert block_rams(np.array([width]), np.array([depth]))[0] == blocks
+
+
+@pytest.mark.parametrize(("width", "depth", "blocks"), [(72, 4096, 1), (73, 4096, 2), (64, 4097, 2), (256, 24576, 24)])
+def test_ultra_rams(width: int, depth: int, blocks: int) -> None:
+    assert ultra_rams(np.array([width]), np.array([depth]))[0] == blocks
 
 
 def test_two_products_per_dsp_only_where_they_fit() -> None:
@@ -53,10 +59,27 @@ def test_activations_in_ultraram() -> None:
     assert moved.bram36 < _one(AcceleratorConfig()).bram36
 
 
-def test_calibration_covers_every_feature() -> None:
-    names = set(features(ConfigTable.of([AcceleratorConfig()]), DspPacking.DSP48E2))
-    for key, coefficients in calibration()["logic"].items():
-        assert set(coefficients) == names, key
+def test_weights_in_block_ram_without_ultraram() -> None:
+    config = AcceleratorConfig(weight_lines=4096)
+    assert _one(config, "zcu104").uram == 16
+    there = _one(config, "zcu102")
+    assert there.uram == 0
+    assert there.bram36 == _one(config, "zcu104").bram36 + 4 * 28.5
+
+
+def test_more_of_anything_takes_more() -> None:
+    small = AcceleratorConfig(p_i=16, p_o=16, line_columns=2, axi_ports=1, acc_bits=24)
+    least = _one(small)
+    for changes in ({"p_o": 32}, {"line_columns": 8}, {"axi_ports": 2}, {"acc_bits": 30}):
+        more = _one(small.replace(**changes))
+        assert more.lut > least.lut, changes
+        assert more.ff > least.ff, changes
+    assert least.lut > 10_000
+
+
+def test_source_of_the_coefficients_is_named() -> None:
+    assert "Yosys" in coefficients_source("xcup")
+    assert coefficients_source("unheard-of").startswith("not calibrated for unheard-of")
 
 
 def test_energy_grows_with_everything() -> None:

@@ -1,0 +1,173 @@
+"""What the logic of each module of the design grows with.
+
+The design is a sum of modules. Each has a formula that is linear in a few sizes (its ``terms``, read off its source);
+the coefficients are fitted to the module synthesised by itself over small configurations (``benchmarks/calibrate.py``)
+and used for all. A new module is a new entry of ``UNITS``; until it has one, its logic counts as its parent's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hwgen.config.accelerator import DspPacking
+from hwgen.cost.arrays import ConfigTable
+from hwgen.cost.memories import ultra_rows
+
+TOP = "hwgen_accelerator"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """Configurations, and what all of them share.
+
+    Args:
+        weights_ultra: weights lie in UltraRAM.
+        crypto: with the decryptor.
+    """
+
+    table: ConfigTable
+    packing: DspPacking
+    weights_ultra: bool
+    crypto: bool = True
+    key_bits: int = 128
+
+    @property
+    def chains(self) -> np.ndarray:
+        """Multiplier chains of a column."""
+        return self.table.p_i / self.packing.chain
+
+    @property
+    def sum_bits(self) -> np.ndarray:
+        """Width of a column's sum."""
+        return 16 + np.log2(self.table.p_i)
+
+    @property
+    def groups(self) -> np.ndarray:
+        """Column groups of the array."""
+        return self.table.p_o / self.table.line_columns
+
+    @property
+    def depth_bits(self) -> np.ndarray:
+        """Width of an accumulator row's number."""
+        return np.log2(self.table.acc_depth)
+
+    @property
+    def sum_delay(self) -> np.ndarray:
+        """Cycles that a pixel's tag waits for the column sums."""
+        return self.packing.chain + 3 + np.log2(self.chains)
+
+    @property
+    def aes_rounds(self) -> np.ndarray:
+        """Rounds of AES that a port's decryptor has."""
+        return np.full(len(self.table), {128: 10.0, 256: 14.0}[self.key_bits])
+
+    @property
+    def weight_rows(self) -> np.ndarray:
+        """LUTs per bit that select among the UltraRAM blocks below one another, which a vendor tool cascades."""
+        rows = ultra_rows(self.table.weight_lines) if self.weights_ultra else np.ones(len(self.table))
+        return np.where(rows > 1, np.ceil(rows / 4), 0)
+
+    @property
+    def bank_rows(self) -> np.ndarray:
+        """The same of an activation bank."""
+        rows = np.where(self.table.act_ultra, ultra_rows(self.table.act_words / 2), 1)
+        return np.where(rows > 1, np.ceil(rows / 4), 0)
+
+
+Size = Callable[[Sizes], np.ndarray]
+
+
+def _one(s: Sizes) -> np.ndarray:
+    return np.ones(len(s.table))
+
+
+def _words(s: Sizes) -> np.ndarray:
+    return s.table.p_i
+
+
+def _line(s: Sizes) -> np.ndarray:
+    return s.table.line_bytes
+
+
+def _lanes(s: Sizes) -> np.ndarray:
+    return s.table.p_o
+
+
+def _totals(s: Sizes) -> np.ndarray:
+    return s.table.p_o * s.table.acc_bits
+
+
+def _ports(s: Sizes) -> np.ndarray:
+    return s.table.axi_ports
+
+
+def _key_bits(s: Sizes) -> np.ndarray:
+    return np.full(len(s.table), float(s.key_bits))
+
+
+def _with_crypto(s: Sizes) -> np.ndarray:
+    return np.full(len(s.table), float(s.crypto))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unit:
+    """A module with a formula of its own.
+
+    Args:
+        module: its name in the Verilog text; what is below it belongs to it, unless that is a unit too.
+        terms: sizes that one instance's logic is linear in, by name.
+        count: instances.
+    """
+
+    module: str
+    terms: Mapping[str, Size] = field(default_factory=lambda: {"one": _one})
+    count: Size = _one
+
+
+def _engine(name: str, **terms: Size) -> Unit:
+    return Unit(module=f"{TOP}.engine.{name}", terms={"one": _one, **terms})
+
+
+UNITS = (
+    Unit(module="hwgen_column_group", count=lambda s: s.groups, terms={
+        "macs": lambda s: s.table.p_i * s.table.line_columns,
+        "chains": lambda s: s.chains * s.table.line_columns,
+        "tree_bits": lambda s: (s.chains - 1) * s.table.line_columns * s.sum_bits,
+        "words": _words,
+    }),
+    Unit(module="hwgen_requantise", count=_lanes, terms={"one": _one, "acc_bits": lambda s: s.table.acc_bits}),
+    Unit(module=f"{TOP}.engine", terms={
+        "one": _one, "words": _words, "second_words": lambda s: s.table.p_i * (s.table.p_o > s.table.p_i),
+        "totals": _totals, "delay": lambda s: s.sum_delay, "delayed_bits": lambda s: s.sum_delay * s.depth_bits,
+    }),
+    _engine("accumulator", totals=_totals),
+    _engine("activations", words=_words, address=lambda s: np.log2(s.table.act_words),
+            rows=lambda s: s.table.p_i * s.bank_rows),
+    _engine("array", words=_words, line=_line, groups=lambda s: s.groups),
+    _engine("fetch"),
+    _engine("pool", lanes=_lanes),
+    _engine("post", lanes=_lanes, words=_words, parameter_lines=lambda s: s.table.param_lines),
+    _engine("sequencer", depth_bits=lambda s: s.depth_bits),
+    _engine("weights", line=_line, columns=lambda s: s.table.line_columns,
+            rows=lambda s: s.table.line_bytes * s.weight_rows),
+    Unit(module="hwgen_load_channel", count=_ports),
+    Unit(module="hwgen_load_channel.packer", count=_ports, terms={
+        "one": _one, "line": lambda s: np.maximum(s.table.line_bytes, s.table.p_i)}),
+    Unit(module="hwgen_load_channel.unit", count=lambda s: _ports(s) * _with_crypto(s),
+         terms={"one": _one, "rounds": lambda s: s.aes_rounds}),
+    Unit(module=f"{TOP}.keys", count=_with_crypto, terms={"one": _one, "key_bits": _key_bits}),
+    Unit(module=f"{TOP}.frame"),
+    Unit(module=f"{TOP}.load", terms={"one": _one, "ports": _ports}),
+    Unit(module=f"{TOP}.registers"),
+    Unit(module=f"{TOP}.store", terms={"one": _one, "words": _words}),
+    Unit(module=f"{TOP}.writer"),
+    # lines and words of all channels meet in multiplexers, six inputs to a LUT
+    Unit(module=TOP, terms={
+        "one": _one, "ports": _ports,
+        "multiplexed": lambda s: (s.table.line_bytes + s.table.p_i) * np.ceil(s.table.axi_ports / 3)}),
+)
+#: decryption: the modules that a design without it does not have
+CRYPTO = (f"{TOP}.keys", "hwgen_load_channel.unit")

@@ -1,0 +1,52 @@
+"""The modules that have formulas are those of the design, placed as often as the formulas say."""
+
+from __future__ import annotations
+
+import pytest
+
+from hwgen.config.accelerator import AcceleratorConfig, RamStyle
+from hwgen.cost.arrays import ConfigTable
+from hwgen.cost.modules import CRYPTO, TOP, UNITS, Sizes
+from hwgen.cost.resources import LOGIC, calibration, module_logic
+from hwgen.synth.hierarchy import Design
+from rtl_templates.verilog import generate
+
+CONFIG = AcceleratorConfig(p_i=8, p_o=16, line_columns=4, axi_ports=2, act_words=1024, weight_lines=1024,
+                           weight_ram=RamStyle.BLOCK)
+
+
+def _sizes(config: AcceleratorConfig = CONFIG, *, crypto: bool = True) -> Sizes:
+    return Sizes(table=ConfigTable.of([config]), packing=config.packing, weights_ultra=False, crypto=crypto)
+
+
+@pytest.fixture(scope="module")
+def design() -> Design:
+    return Design(generate(CONFIG, TOP), TOP)
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.module)
+def test_module_is_placed_as_often(unit, design: Design) -> None:
+    assert unit.module in design.text
+    assert unit.count(_sizes())[0] == design.placed(TOP)[design.content[unit.module]]
+
+
+def test_without_crypto_its_modules_count_nothing() -> None:
+    absent = {unit.module for unit in UNITS if unit.count(_sizes(crypto=False))[0] == 0}
+    assert absent == set(CRYPTO)
+
+
+@pytest.mark.parametrize("family", calibration()["families"])
+def test_every_term_has_a_coefficient(family: str) -> None:
+    fitted = calibration()["families"][family]
+    assert set(fitted) == {unit.module for unit in UNITS}
+    for unit in UNITS:
+        assert set(fitted[unit.module]) == set(LOGIC)
+        for name in LOGIC:
+            assert set(fitted[unit.module][name]) == set(unit.terms)
+            assert min(fitted[unit.module][name].values()) >= 0
+
+
+def test_logic_is_the_sum_of_the_terms() -> None:
+    unit = next(unit for unit in UNITS if unit.module == "hwgen_load_channel.packer")
+    fitted = {"lut": {"one": 10.0, "line": 2.0}}
+    assert module_logic(unit, _sizes(), fitted, "lut")[0] == 10 + 2 * 32
