@@ -1,11 +1,12 @@
 """Fits the logic formulas of every module to Yosys and writes hwgen/cost/calibration.json.
 
-    python benchmarks/calibrate.py [--family xcup] [--module NAME] [--write]
+    python benchmarks/calibrate.py [--family xcup] [--module NAME ...] [--write]
 
 Every module of ``hwgen.cost.modules.UNITS`` is synthesised by itself in the small configurations below (equal ones
 once, all from a cache) and its LUTs, FFs and what of them DSP and memory blocks absorb are fitted by non-negative least
 squares of relative errors. Printed: each module's worst error over these configurations; ``benchmarks/cost_error.py``
-measures whole designs that are not among them. ``--module``: fit only this one and leave the others as they are.
+measures whole designs that are not among them. ``--module``: fit only these and leave the others as they are. A module
+that is not fitted for a family has the coefficients of UltraScale+.
 """
 
 from __future__ import annotations
@@ -39,12 +40,8 @@ DESIGNS = (
                       weight_lines=12288, act_ram=RamStyle.ULTRA, program_words=2048),
     AcceleratorConfig(p_i=16, p_o=32, line_columns=2, acc_bits=20, axi_ports=3, act_words=8192, acc_depth=256,
                       weight_lines=20480, program_words=4096),
-    AcceleratorConfig(p_i=8, p_o=8, line_columns=8, acc_bits=27, axi_ports=2, act_words=2048, acc_depth=512,
+    AcceleratorConfig(p_i=32, p_o=32, line_columns=2, acc_bits=27, axi_ports=1, act_words=1024, acc_depth=128,
                       weight_lines=6144, weight_ram=RamStyle.BLOCK, program_words=1024),
-    AcceleratorConfig(p_i=32, p_o=32, line_columns=2, acc_bits=24, axi_ports=1, act_words=1024, acc_depth=128,
-                      weight_lines=4096, program_words=1024),
-    AcceleratorConfig(p_i=16, p_o=16, line_columns=8, acc_bits=27, axi_ports=4, act_words=2048, acc_depth=2048,
-                      weight_lines=3072, weight_ram=RamStyle.BLOCK, program_words=2048),
 )
 #: modules whose size depends on the key's length, and the configuration in which they are measured with a long one
 LONG_KEY = (f"{TOP}.keys", "hwgen_load_channel.unit")
@@ -91,11 +88,11 @@ def main() -> None:
     """Synthesise, fit, print, and with ``--write`` store."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--family", default="xcup", choices=list(PACKING))
-    parser.add_argument("--module", choices=ALL)
+    parser.add_argument("--module", nargs="+", choices=ALL, default=ALL, metavar="NAME")
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
     family = arguments.family
-    names = [arguments.module] if arguments.module else ALL
+    names = list(arguments.module)
     configs = designs(family)
     found = [(config, synthesise(config, names, family)) for config in configs]
     long = [name for name in LONG_KEY if name in names]

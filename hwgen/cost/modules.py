@@ -92,6 +92,11 @@ def _line(s: Sizes) -> np.ndarray:
     return s.table.line_bytes
 
 
+def _pair(s: Sizes) -> np.ndarray:
+    """1 where both halves of the array may have a word of their own."""
+    return (s.table.p_o > s.table.p_i).astype(np.float64)
+
+
 def _lanes(s: Sizes) -> np.ndarray:
     return s.table.p_o
 
@@ -140,22 +145,24 @@ UNITS = (
     }),
     Unit(module="hwgen_requantise", count=_lanes, terms={"one": _one, "acc_bits": lambda s: s.table.acc_bits}),
     Unit(module=f"{TOP}.engine", terms={
-        "one": _one, "words": _words, "second_words": lambda s: s.table.p_i * (s.table.p_o > s.table.p_i),
-        "totals": _totals, "delay": lambda s: s.sum_delay, "delayed_bits": lambda s: s.sum_delay * s.depth_bits,
+        "one": _one, "pair": _pair, "words": lambda s: s.table.p_i * (1 + 2 * _pair(s)), "totals": _totals,
+        "delay": lambda s: s.sum_delay, "depth_bits": lambda s: s.depth_bits,
     }),
-    _engine("accumulator", totals=_totals),
+    # with sums as wide as the accumulator, Yosys masks them in LUTs before the adder
+    _engine("accumulator", totals=_totals, masked=lambda s: _totals(s) * (s.table.acc_bits <= s.sum_bits)),
     _engine("activations", words=_words, address=lambda s: np.log2(s.table.act_words),
             rows=lambda s: s.table.p_i * s.bank_rows),
-    _engine("array", words=_words, line=_line, groups=lambda s: s.groups),
+    _engine("array", words=lambda s: s.table.p_i * (1 + _pair(s)), line=_line, groups=lambda s: s.groups),
     _engine("fetch"),
     _engine("pool", lanes=_lanes),
-    _engine("post", lanes=_lanes, words=_words, parameter_lines=lambda s: s.table.param_lines),
+    _engine("post", lanes=_lanes),
     _engine("sequencer", depth_bits=lambda s: s.depth_bits),
-    _engine("weights", line=_line, columns=lambda s: s.table.line_columns,
-            rows=lambda s: s.table.line_bytes * s.weight_rows),
+    _engine("weights", line=_line, rows=lambda s: s.table.line_bytes * s.weight_rows),
     Unit(module="hwgen_load_channel", count=_ports),
     Unit(module="hwgen_load_channel.packer", count=_ports, terms={
-        "one": _one, "line": lambda s: np.maximum(s.table.line_bytes, s.table.p_i)}),
+        # two registers of a line, less the oldest beat of the line that is being collected
+        "one": _one, "collected": lambda s: 2 * s.table.line_bytes - 16,
+        "halves": lambda s: (s.table.p_i == 8).astype(np.float64)}),
     Unit(module="hwgen_load_channel.unit", count=lambda s: _ports(s) * _with_crypto(s),
          terms={"one": _one, "rounds": lambda s: s.aes_rounds}),
     Unit(module=f"{TOP}.keys", count=_with_crypto, terms={"one": _one, "key_bits": _key_bits}),

@@ -61,15 +61,19 @@ def calibration() -> Mapping[str, Any]:
 
 
 def coefficients(family: str) -> Coefficients:
-    """Of a device family; of one that is not calibrated, those of UltraScale+ (``source`` says so)."""
+    """Of a device family; a module that was not fitted for it has the coefficients of UltraScale+."""
     families = calibration()["families"]
-    return families.get(family, families["xcup"])
+    return {**families["xcup"], **families.get(family, {})}
 
 
 def coefficients_source(family: str) -> str:
     """Where the coefficients for a device family come from."""
-    known = calibration()["source"]
-    return known.get(family) or f"not calibrated for {family}: coefficients of UltraScale+ ({known['xcup']})"
+    known = calibration()
+    common, own = known["source"]["xcup"], known["source"].get(family)
+    missing = len(set(known["families"]["xcup"]) - set(known["families"].get(family, {})))
+    if own is None:
+        return f"not calibrated for {family}: those of UltraScale+, {common}"
+    return own if not missing else f"{own}; {missing} modules without multipliers and memories as for UltraScale+"
 
 
 def module_logic(unit: Unit, sizes: Sizes, fitted: Mapping[str, Mapping[str, float]], name: str) -> np.ndarray:

@@ -23,6 +23,8 @@ _MODULE = re.compile(r"^module\s+(\\\S+|\w+)\s*(?:#\s*\(.*?\)\s*)?\(.*?^endmodul
 #: names that Yosys makes up when it writes Verilog, numbered through the whole design
 _GENERATED = re.compile(r"\\\$auto\$[^\s]*")
 _PORT = re.compile(r"^\s*(?:input|output|inout)\b[^;]*;", re.M)
+#: names to which the Verilog writer or Amaranth adds numbers: \\port$12$3, \\start$34
+_NUMBERED = re.compile(r"\\\w+(?:\$\d+)+(?=\s)")
 _NAME = r"\\\S+|[A-Za-z_]\w*"
 
 
@@ -60,8 +62,11 @@ class Part:
 
     @property
     def key(self) -> str:
-        """Hash of everything that the synthesis of this part depends on."""
-        return content_key([*self.modules.values(), "", *self.empty.values()])
+        """Hash of everything that the synthesis of this part depends on; the numbers in names do not count, they run
+        through the whole design."""
+        text = "\0".join([*self.modules.values(), "", *self.empty.values()])
+        numbers: dict[str, str] = {}
+        return content_key([_NUMBERED.sub(lambda m: numbers.setdefault(m.group(0), f"\\{len(numbers)}"), text)])
 
 
 class Design:
@@ -102,14 +107,15 @@ class Design:
         visit(self.top)
         return done
 
-    def placed(self, top: str) -> Counter[str]:
-        """How often each content is placed in module ``top``, itself included."""
+    def placed(self, top: str, without: Collection[str] = ()) -> Counter[str]:
+        """How often each content is placed in module ``top``, itself included, not below the modules ``without``."""
         counts: Counter[str] = Counter()
 
         def visit(name: str) -> None:
             counts[self.content[name]] += 1
             for child in self.children[name]:
-                visit(child)
+                if child not in without:
+                    visit(child)
 
         visit(top)
         return counts
@@ -124,7 +130,7 @@ class Design:
             without: modules that stay empty and, with what is below them, are no part of the result.
         """
         start = self.top if top is None else top
-        placed = self.placed(start)
+        placed = self.placed(start, without)
 
         def apart(name: str) -> bool:
             if name in without:

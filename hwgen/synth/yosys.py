@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,12 +13,18 @@ from typing import Any
 
 from hwgen.errors import HwgenError, ToolMissingError
 
-#: synthesis command per device family; a memory's ``ram_style`` says whether it may lie in UltraRAM
+_ULTRASCALE_PLUS = "synth_xilinx -family xcup -uram -flatten -noiopad -noclkbuf"
+#: synthesis commands per device family; a memory's ``ram_style`` says whether it lies in UltraRAM
 _SYNTH = {
-    "xcup": "synth_xilinx -family xcup -uram -flatten -noiopad -noclkbuf -top {top}",
+    "xcup": f"{_ULTRASCALE_PLUS} -top {{top}} -run begin:map_memory\n"
+            "memory_libmap -lib uram.txt t:$mem_v2 a:ram_style=ultra %i\n"
+            "techmap -map uram_map.v\n"
+            f"{_ULTRASCALE_PLUS} -run map_memory:",
     "xc7": "synth_xilinx -family xc7 -flatten -noiopad -noclkbuf -top {top}",
     "ecp5": "synth_ecp5 -top {top}",
 }
+#: descriptions that the commands read
+_FILES = ("uram.txt", "uram_map.v")
 #: module that places everything that is synthesised in one run
 _BATCH = "hwgen_batch"
 
@@ -40,6 +47,8 @@ def synthesise(verilog: str, tops: Sequence[str], family: str, folder: Path) -> 
     """
     instances = "".join(f"(* keep *) \\{name}  part_{number} ();\n" for number, name in enumerate(tops))
     (folder / "design.v").write_text(f"{verilog}\nmodule {_BATCH} ();\n{instances}endmodule\n", encoding="utf-8")
+    for name in _FILES:
+        shutil.copy(Path(__file__).with_name(name), folder)
     command = _SYNTH[family].format(top=_BATCH)
     whole = "".join(f"setattr -mod -set keep_hierarchy 1 {name}\n" for name in tops)
     script = (f"read_verilog design.v\n{whole}hierarchy -check -top {_BATCH}\n{command}\n"

@@ -38,8 +38,13 @@ def test_without_crypto_its_modules_count_nothing() -> None:
 @pytest.mark.parametrize("family", calibration()["families"])
 def test_every_term_has_a_coefficient(family: str) -> None:
     fitted = calibration()["families"][family]
-    assert set(fitted) == {unit.module for unit in UNITS}
+    names = {unit.module for unit in UNITS}
+    assert set(fitted) <= names
+    if family == "xcup":  # what the others lack is taken from here
+        assert set(fitted) == names
     for unit in UNITS:
+        if unit.module not in fitted:
+            continue
         assert set(fitted[unit.module]) == set(LOGIC)
         for name in LOGIC:
             assert set(fitted[unit.module][name]) == set(unit.terms)
@@ -48,5 +53,5 @@ def test_every_term_has_a_coefficient(family: str) -> None:
 
 def test_logic_is_the_sum_of_the_terms() -> None:
     unit = next(unit for unit in UNITS if unit.module == "hwgen_load_channel.packer")
-    fitted = {"lut": {"one": 10.0, "line": 2.0}}
-    assert module_logic(unit, _sizes(), fitted, "lut")[0] == 10 + 2 * 32
+    fitted = {"lut": {"one": 10.0, "collected": 2.0, "halves": 5.0}}
+    assert module_logic(unit, _sizes(), fitted, "lut")[0] == 10 + 2 * (2 * 32 - 16) + 5

@@ -60,6 +60,8 @@ def test_part_of_the_design_without_some_modules() -> None:
     assert set(part.modules) == {"top", "other"}
     assert set(part.empty) == {"leaf$1", "leaf$2"}
     assert [p.top for p in design.parts("leaf$2")] == ["leaf$2"]
+    content = design.content["leaf$1"]
+    assert (design.placed("top")[content], design.placed("top", ["leaf$2"])[content]) == (2, 1)
 
 
 def test_what_stays_empty_keeps_its_ports_only() -> None:
@@ -77,6 +79,15 @@ def test_a_part_depends_on_the_ports_of_what_is_empty_not_on_its_contents() -> N
     assert key(DESIGN.replace("8'd1", "8'd5")) == key(DESIGN)
     assert key(DESIGN.replace("8'd2", "8'd5")) != key(DESIGN)
     assert key(DESIGN.replace("input [7:0] a", "input [6:0] a", 2)) != key(DESIGN)
+
+
+def test_a_part_does_not_depend_on_numbers_in_names() -> None:
+    def key(text: str) -> str:
+        return Design(text, "top").parts("other")[0].key
+
+    renamed = DESIGN.replace("input [7:0] a", "input [7:0] \\a$12$3 ").replace("(clk, a, q)", "(clk, \\a$12$3 , q)")
+    renamed = renamed.replace("q <= a +", "q <= \\a$12$3  +")
+    assert key(renamed) == key(renamed.replace("a$12$3", "a$7$1")) != key(DESIGN)
 
 
 def test_unknown_top() -> None:
