@@ -2,7 +2,7 @@
 
     python benchmarks/calibrate.py [--family xcup] [--module NAME ...] [--write]
 
-Every module of ``hwgen.cost.modules.UNITS`` is synthesised by itself in the small configurations below (equal ones
+Every module of ``hwgen.cost.modules.MODULES`` is synthesised by itself in the small configurations below (equal ones
 once, all from a cache) and its LUTs, FFs and what of them DSP and memory blocks absorb are fitted by non-negative least
 squares of relative errors. Printed: each module's worst error over these configurations; ``benchmarks/cost_error.py``
 measures whole designs that are not among them. ``--module``: fit only these and leave the others as they are. A module
@@ -19,32 +19,36 @@ from typing import Any
 import numpy as np
 from scipy.optimize import nnls
 
-from hwgen.config.accelerator import AcceleratorConfig, DspPacking, RamStyle
+from hwgen.config.accelerator import AcceleratorConfig, DspPacking, RamStyle, WindowUnit
 from hwgen.cost import resources
 from hwgen.cost.arrays import ConfigTable
-from hwgen.cost.modules import TOP, UNITS, Sizes, Unit
+from hwgen.cost.modules import MODULES, TOP, LogicModule, Sizes
 from hwgen.pipeline.build import default_cache
 from hwgen.pipeline.store import write_json
 from hwgen.synth.design import DesignReport, synthesise_apart
+from hwgen.synth.hierarchy import split_modules
 from hwgen.synth.yosys import yosys_version
 from rtl_templates.verilog import generate
 
 TARGET = Path(resources.__file__).with_name("calibration.json")
 PACKING = {"xcup": DspPacking.DSP48E2, "xc7": DspPacking.DSP48E1, "ecp5": DspPacking.NONE}
-ALL = [unit.module for unit in UNITS]
+ALL = [unit.module for unit in MODULES]
 #: every size that a formula knows takes several values
 DESIGNS = (
     AcceleratorConfig(p_i=8, p_o=16, line_columns=2, acc_bits=24, axi_ports=1, act_words=1024, acc_depth=128,
                       weight_lines=4096, program_words=1024),
     AcceleratorConfig(p_i=16, p_o=16, line_columns=4, acc_bits=32, axi_ports=2, act_words=4096, acc_depth=1024,
-                      weight_lines=12288, act_ram=RamStyle.ULTRA, program_words=2048),
+                      weight_lines=12288, act_ram=RamStyle.ULTRA, program_words=2048, window=WindowUnit.DEPTHWISE,
+                      window_width=64),
     AcceleratorConfig(p_i=16, p_o=32, line_columns=2, acc_bits=20, axi_ports=3, act_words=8192, acc_depth=256,
-                      weight_lines=20480, program_words=4096),
+                      weight_lines=20480, program_words=4096, window=WindowUnit.POOL, window_width=128),
     AcceleratorConfig(p_i=32, p_o=32, line_columns=2, acc_bits=27, axi_ports=1, act_words=1024, acc_depth=128,
-                      weight_lines=6144, weight_ram=RamStyle.BLOCK, program_words=1024),
+                      weight_lines=6144, weight_ram=RamStyle.BLOCK, program_words=1024, window=WindowUnit.DEPTHWISE,
+                      window_kernel=4, window_width=64),
 )
-#: modules whose size depends on the key's length, and the configuration in which they are measured with a long one
-LONG_KEY = (f"{TOP}.keys", "hwgen_load_channel.unit")
+#: modules that depend on the key's length or the decryptor's rate, and what the first configuration is changed to
+CRYPTO_MODULES = (f"{TOP}.keys", "hwgen_load_channel.unit")
+CRYPTO = ({"aes_key_bits": 256}, {"aes_cycles": 2}, {"aes_cycles": 5})
 
 
 def designs(family: str) -> list[AcceleratorConfig]:
@@ -67,7 +71,7 @@ def sizes_of(config: AcceleratorConfig) -> Sizes:
                  weights_ultra=config.weight_ram is RamStyle.ULTRA, key_bits=config.aes_key_bits)
 
 
-def fit(unit: Unit, known: list[Sizes], values: np.ndarray) -> dict[str, float]:
+def fit(unit: LogicModule, known: list[Sizes], values: np.ndarray) -> dict[str, float]:
     """Coefficients of one quantity of a module."""
     matrix = np.array([[float(size(s)[0]) for size in unit.terms.values()] for s in known])
     scale = 1 / np.maximum(values, 1)
@@ -78,8 +82,11 @@ def fit(unit: Unit, known: list[Sizes], values: np.ndarray) -> dict[str, float]:
 def synthesise(config: AcceleratorConfig, names: list[str], family: str) -> dict[str, dict[str, float]]:
     """Each module of one configuration by itself."""
     print(f"{config.p_i} x {config.p_o}, {config.line_columns} columns, {config.axi_ports} ports, "
-          f"{config.aes_key_bits} bit key", flush=True)
-    reports = synthesise_apart(generate(config, TOP), TOP, names, family, without=ALL, cache=default_cache(),
+          f"window {config.window}, AES-{config.aes_key_bits} in {config.aes_cycles}", flush=True)
+    verilog = generate(config, TOP)
+    built = split_modules(verilog)
+    names = [name for name in names if name in built]
+    reports = synthesise_apart(verilog, TOP, names, family, without=ALL, cache=default_cache(),
                                progress=lambda text: print("    ", text, flush=True))
     return {name: measured(report) for name, report in reports.items()}
 
@@ -95,13 +102,12 @@ def main() -> None:
     names = list(arguments.module)
     configs = designs(family)
     found = [(config, synthesise(config, names, family)) for config in configs]
-    long = [name for name in LONG_KEY if name in names]
-    if long:
-        config = configs[0].replace(aes_key_bits=256)
-        found.append((config, synthesise(config, long, family)))
+    for changes in CRYPTO:
+        config = configs[0].replace(**changes)
+        found.append((config, synthesise(config, [name for name in CRYPTO_MODULES if name in names], family)))
     known: dict[str, Any] = json.loads(TARGET.read_text(encoding="utf-8"))
     fitted = known["families"].setdefault(family, {})
-    for unit in UNITS:
+    for unit in MODULES:
         rows = [(sizes_of(config), values[unit.module]) for config, values in found if unit.module in values]
         if not rows:
             continue

@@ -1,12 +1,14 @@
 """What the crypto unit costs: cycles per segment in simulation, LUT, FF and levels of logic after Yosys.
 
-    python benchmarks/crypto.py [--skip-synthesis] [--skip-simulation] [--bits 128 256] [--json FILE]
+    python benchmarks/crypto.py [--skip-synthesis] [--skip-simulation] [--bits 128 256] [--json FILE] [--write]
 
 Simulation: segments of equal size in Verilator, memory and buffers always ready; ``gap`` is the number of cycles
-between the tag beat of a segment and the first beat of the next, in which no beat is taken. Synthesis: each module
-flattened (``synth_xilinx -family xcup``) except the rounds of the unrolled AES, which begin and end at registers and
-are synthesised once and counted as often as they are placed. ``levels`` counts LUTs and carry chains on the longest
-path, ``cells`` also the wide multiplexers that follow a LUT in its slice (this is Yosys's ``ltp``).
+between the tag beat of a segment and the first beat of the next, in which no beat is taken. Counted from the middle of
+the series on, when the key stream that was made ahead is used up. Synthesis: each module flattened (``synth_xilinx
+-family xcup``) except the rounds of AES and the hash; equal ones are synthesised once and counted as often as they are
+placed. ``levels`` counts LUTs and carry chains on the longest
+path, ``cells`` also the wide multiplexers that follow a LUT in its slice (this is Yosys's ``ltp``). ``--write`` updates
+docs/security.md.
 """
 
 from __future__ import annotations
@@ -19,10 +21,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from amaranth.lib import wiring
+from docs_page import write_section
 from rich.console import Console
 from rich.table import Table
 
+from hwgen.config.accelerator import AES_ROUNDS, aes_cycles
+from hwgen.search.space import AES_CYCLES
 from hwgen.synth.hierarchy import split_modules
 from hwgen.synth.netlist import ModuleReport, analyse
 from hwgen.synth.yosys import synthesise, yosys_version
@@ -37,10 +43,11 @@ from rtl_templates.crypto.interfaces import SegmentHeader
 from rtl_templates.crypto.key_manager import KeyManager
 from rtl_templates.crypto.keystream_fifo import KeystreamFifo
 from rtl_templates.crypto.segment_bypass import SegmentBypass
+from rtl_templates.crypto.timing import unrolled_rounds
 from rtl_templates.verilog import convert
 
 SEGMENT_BYTES = (64, 256, 1024, 2048, 4096, 16384)
-_ROUND = re.compile(r"\.round_\d+$")
+_APART = re.compile(r"\.(round_\d+|ghash)$")
 
 
 def measure_segments(unit: wiring.Component, size: int, encrypted: bool) -> dict[str, Any]:
@@ -62,7 +69,8 @@ def measure_segments(unit: wiring.Component, size: int, encrypted: bool) -> dict
     first = [moments[i * (beats + 1)] for i in range(count)]
     tag = [moments[(i + 1) * (beats + 1) - 1] for i in range(count)]
     pairs = list(zip(tag, first[1:], strict=False))
-    steady = (first[-1] - first[1]) / (count - 2)
+    middle = count // 2
+    steady = (first[-1] - first[middle]) / (count - 1 - middle)
     return {
         "bytes": size, "encrypted": encrypted, "segments": count,
         "beats_per_cycle": (beats + 1) / steady,
@@ -72,15 +80,16 @@ def measure_segments(unit: wiring.Component, size: int, encrypted: bool) -> dict
     }
 
 
-def measure_module(name: str, component: wiring.Component) -> dict[str, Any]:
-    """Size and depth of one module."""
+def measure_module(name: str, component: wiring.Component, known: dict[str, ModuleReport]) -> dict[str, Any]:
+    """Size and depth of one module; ``known``: parts that have been synthesised, by their text."""
     verilog = convert(component, "top")
-    rounds = [module for module in split_modules(verilog) if _ROUND.search(module)]
-    whole = _synthesise(verilog, "top", tuple(rounds))
-    reports = [whole]
-    for kind in (rounds[:1], rounds[-1:]):  # all but the last are equal
-        if kind:
-            reports += [_synthesise(verilog, kind[0], ())] * (len(rounds) - 1 if kind == rounds[:1] else 1)
+    parts = {module: text.replace(module, "") for module, text in split_modules(verilog).items()
+             if _APART.search(module)}
+    reports = [_synthesise(verilog, "top", tuple(parts))]
+    for module, text in parts.items():
+        if text not in known:
+            known[text] = _synthesise(verilog, module, ())
+        reports.append(known[text])
     worst = max(reports, key=lambda report: report.levels)
     return {
         "module": name, "lut": sum(r.lut for r in reports), "ff": sum(r.ff for r in reports),
@@ -94,10 +103,10 @@ def _synthesise(verilog: str, top: str, empty: tuple[str, ...]) -> ModuleReport:
 
 
 def modules(bits: int) -> dict[str, wiring.Component]:
-    """The modules that depend on the key size, whole ones first."""
+    """The modules that depend on the key size, whole ones first; by cycles per block those that depend on them."""
     return {
-        f"GcmStream {bits}": GcmStream(key_bits=bits),
-        f"AesPipeline {bits}": AesPipeline(key_bits=bits),
+        **{f"GcmStream {bits}, {n}": GcmStream(key_bits=bits, aes_cycles=n) for n in AES_CYCLES},
+        **{f"AesPipeline {bits}, {n}": AesPipeline(key_bits=bits, cycles=n) for n in aes_cycles(bits)},
         f"KeyManager {bits}": KeyManager(key_bits=bits),
         f"AesIterative {bits}": AesIterative(key_bits=bits),
     }
@@ -125,30 +134,79 @@ def show(title: str, rows: list[dict[str, Any]]) -> None:
     Console(width=120).print(table)
 
 
+def rates_table(figures: dict[str, Any], bits: int) -> str:
+    """Markdown: beats per cycle by size of the segments and cycles per block."""
+    units = {rows[0]["cycles"]: rows for rows in figures[f"segments_{bits}"]}
+    lines = ["| bytes | " + " | ".join(f"encrypted, {n} cycles a block" for n in units) + " | authenticated only |",
+             "|" + "---:|" * (len(units) + 2)]
+    plain = [row for row in units[1] if not row["encrypted"]]
+    for size, last in zip(SEGMENT_BYTES, plain, strict=True):
+        own = [row["beats_per_cycle"] for rows in units.values() for row in rows
+               if row["encrypted"] and row["bytes"] == size]
+        lines.append(f"| {size:,} | " + " | ".join(f"{v:.3f}" for v in [*own, last["beats_per_cycle"]]) + " |")
+    return "\n".join(lines)
+
+
+def sizes_table(figures: dict[str, Any]) -> str:
+    """Markdown: what synthesis said, and the line through the sizes of a decryptor by the rounds it has."""
+    lines = [f"{figures['yosys']}, UltraScale+.", "", "| module | LUT | FF | levels |", "|---|---:|---:|---:|"]
+    lines += [f"| `{r['module'].split()[0]}` {' '.join(r['module'].split()[1:])} | {r['lut']:,.0f} | {r['ff']:,.0f} "
+              f"| {r['levels']} |" for r in figures["modules"]]
+    for bits, line in fits(figures["modules"]).items():
+        lines += ["", f"`GcmStream {bits}` by rounds r: "
+                  + ", ".join(f"{a:,.0f} + {b:,.0f} r {name.upper()}" for name, (a, b) in line.items()) + "."]
+    return "\n".join(lines)
+
+
+def fits(rows: list[dict[str, Any]]) -> dict[int, dict[str, tuple[float, float]]]:
+    """Least squares of LUT and FF of ``GcmStream`` over the rounds that are built: constant, per round."""
+    out: dict[int, dict[str, tuple[float, float]]] = {}
+    for bits in AES_ROUNDS:
+        own = {n: row for n in AES_CYCLES for row in rows if row["module"] == f"GcmStream {bits}, {n}"}
+        if own:
+            rounds = [unrolled_rounds(bits, n) for n in own]
+            out[bits] = {}
+            for name in ("lut", "ff"):
+                slope, constant = np.polyfit(rounds, [row[name] for row in own.values()], 1)
+                out[bits][name] = (float(constant), float(slope))
+    return out
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bits", type=int, nargs="+", default=[128, 256], choices=[128, 256])
     parser.add_argument("--skip-synthesis", action="store_true")
     parser.add_argument("--skip-simulation", action="store_true")
+    parser.add_argument("--write", action="store_true")
     parser.add_argument("--json", type=Path, help="write all figures to this file")
     options = parser.parse_args()
     figures: dict[str, Any] = {"yosys": yosys_version()}
     if not options.skip_simulation:
         for bits in options.bits:
-            rows = [measure_segments(GcmStream(key_bits=bits), size, encrypted)
-                    for encrypted in (True, False) for size in SEGMENT_BYTES]
-            figures[f"segments_{bits}"] = rows
-            show(f"GcmStream {bits}, segments back to back", rows)
+            units = []
+            for n in AES_CYCLES:
+                rows = [{"cycles": n, **measure_segments(GcmStream(key_bits=bits, aes_cycles=n), size, encrypted)}
+                        for encrypted in ((True, False) if n == 1 else (True,)) for size in SEGMENT_BYTES]
+                show(f"GcmStream {bits}, {n} cycles a block, segments back to back", rows)
+                units.append(rows)
+            figures[f"segments_{bits}"] = units
             print(f"KeyManager {bits}: {KeyManager(key_bits=bits).latency} cycles from start to valid keys")
         figures["segments_bypass"] = [measure_segments(SegmentBypass(), size, False) for size in SEGMENT_BYTES]
         show("SegmentBypass, segments back to back", figures["segments_bypass"])
     if not options.skip_synthesis:
         chosen = {**{k: v for bits in options.bits for k, v in modules(bits).items()}, **common_modules()}
         figures["modules"] = []
+        known: dict[str, ModuleReport] = {}
         for name, component in chosen.items():
-            figures["modules"].append(measure_module(name, component))
+            figures["modules"].append(measure_module(name, component, known))
             print(figures["modules"][-1], flush=True)
         show(f"Synthesis, {figures['yosys']}", figures["modules"])
+        print(sizes_table(figures).splitlines()[-1])
+    if options.write:
+        if not options.skip_simulation:
+            write_section("rates", rates_table(figures, options.bits[0]), "security.md")
+        if not options.skip_synthesis:
+            write_section("sizes", sizes_table(figures), "security.md")
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1))
 

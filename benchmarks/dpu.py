@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.config.board import Resources
+from hwgen.config.system import SystemConfig
 from hwgen.synth.design import DesignReport
 
 #: AMD PG338, DPUCZDX8G: one B4096 core, 2,048 MACs a cycle; its multipliers are clocked at twice the core's rate
@@ -48,7 +48,7 @@ def _less(raw: Resources, absorbable: Resources) -> Resources:
     return Resources(**{n: getattr(raw, n) - getattr(absorbable, n) for n in _TITLES})
 
 
-def comparison(report: DesignReport, config: AcceleratorConfig) -> str:
+def comparison(report: DesignReport, config: SystemConfig) -> str:
     """Markdown: parts, whole, without what DSP and memory blocks absorb, the same without decryption, and B4096."""
     lines = ["| | " + " | ".join(_TITLES.values()) + " |", "|" + "---|" * (len(_TITLES) + 1)]
     parts = groups(report)

@@ -19,6 +19,7 @@ from dpu import comparison
 
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.config.board import Board, load_board
+from hwgen.config.system import SystemConfig
 from hwgen.cost.arrays import ConfigTable
 from hwgen.cost.resources import estimate
 from hwgen.pipeline.build import default_cache
@@ -31,7 +32,7 @@ TOP = "hwgen_accelerator"
 TITLES = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "bram36": "BRAM36", "uram": "URAM"}
 
 
-def table(report: DesignReport, config: AcceleratorConfig, board: Board) -> str:
+def table(report: DesignReport, config: SystemConfig, board: Board) -> str:
     """Markdown."""
     lines = ["| module | placed | LUT | FF | DSP | BRAM36 | URAM | levels | path, ns |", "|" + "---|" * 9]
     array_dsp = 0.0
@@ -50,7 +51,7 @@ def table(report: DesignReport, config: AcceleratorConfig, board: Board) -> str:
         f"whole design {config.macs_per_cycle / raw.dsp:.2f}.",
         clock(report, board),
     ]
-    estimated = estimate(ConfigTable.of([config]), board, key_bits=config.aes_key_bits).row(0).to_dict()
+    estimated = estimate(ConfigTable.of([config]), board, key_bits=config.engine.aes_key_bits).row(0).to_dict()
     errors = [f"{estimated[name]:,.0f} {title} ({estimated[name] / getattr(raw, name) - 1:+.1%})"
               for name, title in TITLES.items() if getattr(raw, name)]
     lines.append(f"Estimated by the cost model for {board.name}: {', '.join(errors)}.")
@@ -75,9 +76,9 @@ def main() -> None:
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
     board = load_board(arguments.board)
-    config = AcceleratorConfig(packing=board.packing, clock_mhz=board.clock_mhz)
+    config = SystemConfig(engine=AcceleratorConfig(packing=board.packing, clock_mhz=board.clock_mhz))
     if arguments.config:
-        config = AcceleratorConfig.from_dict(json.loads(arguments.config.read_text(encoding="utf-8")))
+        config = SystemConfig.from_dict(json.loads(arguments.config.read_text(encoding="utf-8")))
     report = synthesise_design(generate(config, TOP), TOP, board.family, cache=default_cache(),
                                progress=lambda text: print("   ", text, flush=True))
     text = table(report, config, board)

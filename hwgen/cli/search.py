@@ -24,13 +24,16 @@ def command(
     board: Annotated[str, typer.Option("--board", "-b", help="Board name or board file (.toml).")],
     objective: Annotated[str, typer.Option(help="latency, throughput, area or energy.")] = "latency",
     weights: Annotated[Path | None, typer.Option(help="Checkpoint instead of the recipe's.")] = None,
+    encrypt: Annotated[str, typer.Option(help="What is encrypted, as for build; default: as the recipe says.")] = "",
     points: Annotated[int, typer.Option(help="Points of the front to print.")] = 12,
     save: Annotated[Path | None, typer.Option(help="Write the chosen configuration for 'build --config'.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
 ) -> None:
     """Search the accelerator configuration. All figures are predicted (cycles) or estimated (resources, energy)."""
     from hwgen.config.board import load_board
+    from hwgen.cost.work import network_work
     from hwgen.pipeline.check import check_file_target
+    from hwgen.pipeline.encryption import expected_layers
     from hwgen.pipeline.request import BuildRequest
     from hwgen.pipeline.source import model_source
     from hwgen.pipeline.steps.frontend import read_model
@@ -44,22 +47,25 @@ def command(
         check_file_target(save, "--save")
     target = load_board(board)
     objective_of(objective)
-    source = model_source(BuildRequest(model=model, board=board, out=Path(), weights=weights))
+    request = BuildRequest(model=model, board=board, out=Path(), weights=weights, encrypt=encrypt)
+    source = model_source(request)
     with err.status("reading the model"):
         graph, _ = read_model(source, weights)
-    result = search(graph, target, goal=objective)
+    result = search(graph, target, goal=objective, encrypted=expected_layers(request, source, network_work(graph)))
     if save is not None:
-        write_json(save, result.chosen.config.to_dict())
+        write_json(save, result.chosen.system.to_dict())
     if json:
         print_json(result.to_dict())
         return
-    right = ("array", "tile", "weight KiB", "ports", "cold", "steady", "DSP", "BRAM36", "URAM", "LUT", "uJ")
+    right = ("engines", "array", "tile", "weight KiB", "ports", "AES rounds", "cold", "steady", "per frame", "DSP",
+             "BRAM36", "URAM", "LUT", "uJ")
     rows = []
     for c in result.front[:points]:
         r, f = c.resources, c.config
-        rows.append(("*" if f == result.chosen.config else "", f"{f.p_i}x{f.p_o}", f.acc_depth,
-                     f.weight_lines * f.line_bytes // 1024, f.axi_ports, f"{c.cold_cycles:,}", f"{c.steady_cycles:,}",
-                     f"{r.dsp:,.0f}", f"{r.bram36:,.1f}", f"{r.uram:,.0f}", f"{r.lut:,.0f}", f"{c.energy_uj:,.0f}"))
+        rows.append(("*" if c.system == result.chosen.system else "", c.engines, f"{f.p_i}x{f.p_o}", f.acc_depth,
+                     f.weight_lines * f.line_bytes // 1024, f.axi_ports, f.aes_rounds, f"{c.cold_cycles:,}",
+                     f"{c.steady_cycles:,}", f"{c.interval_cycles:,}", f"{r.dsp:,.0f}", f"{r.bram36:,.1f}",
+                     f"{r.uram:,.0f}", f"{r.lut:,.0f}", f"{c.energy_uj:,.0f}"))
     out.print(table(f"{source.name} on {target.name}: {len(result.front)} points of the front, best first",
                     ("", *right), rows, right=right))
     out.print()

@@ -35,11 +35,10 @@ def summary_rows(report: dict[str, Any], folder: Path) -> list[tuple[str, str]]:
                   f"{network['dense_macs'] / 1e6:.1f} M)"),
         ("weights", _weights(network)),
         ("accuracy", _accuracy(report["accuracy"])),
-        ("engine", f"{config['p_i']} x {config['p_o']} = {config['p_i'] * config['p_o']:,} MACs a cycle at "
-                   f"{config['clock_mhz']:g} MHz, {config['axi_ports']} memory ports"),
+        ("engine", _engine(config)),
         ("cycles", _cycles(cycles)),
-        ("latency", f"{report['latency_ms']:.3f} ms cold, {report['throughput_fps']:.0f} frames a second "
-                    f"({report['source']})"),
+        ("latency", f"{report['latency_ms']:.3f} ms cold, {report['throughput_fps']:.0f} frames a second"
+                    f"{' of all engines' * (config.get('engines', 1) > 1)} ({report['source']})"),
         ("efficiency", f"MAC {_percent(cycles['mac_efficiency'])} cold, "
                        f"{_percent(cycles['mac_efficiency_steady'])} steady; "
                        f"roofline {_percent(cycles['roofline_efficiency'])} cold"),
@@ -51,6 +50,13 @@ def summary_rows(report: dict[str, Any], folder: Path) -> list[tuple[str, str]]:
         ("results", f"{folder}/report.html, {folder}/handoff.zip"),
     ]
     return rows
+
+
+def _engine(config: dict[str, Any]) -> str:
+    engines = config.get("engines", 1)  # absent from reports of older builds
+    several = f"{engines} engines, each " if engines > 1 else ""
+    return (f"{several}{config['p_i']} x {config['p_o']} = {config['p_i'] * config['p_o']:,} MACs a cycle at "
+            f"{config['clock_mhz']:g} MHz, {config['axi_ports']} memory port{'s' * (config['axi_ports'] > 1)}")
 
 
 def _cycles(cycles: dict[str, Any]) -> str:

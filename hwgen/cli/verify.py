@@ -51,4 +51,8 @@ def command(
     cycles = [c["cycles"] for c in values["counters"]]
     out.print(f"[green]every output bit equal[/]: {values['elements_compared']:,} values of {values['frames']} frames "
               f"({values['images']})")
-    out.print(f"cycles: {', '.join(f'{c:,}' for c in cycles)}; {values['simulator']}, {values['seconds']:.1f} s")
+    together = values["together"]
+    at_once = "" if together is None else (f", {together['cycles'] / together['frames']:,.0f} per frame with all "
+                                           f"{together['engines']} engines at work")
+    out.print(f"cycles: {', '.join(f'{c:,}' for c in cycles)}{at_once}; {values['simulator']}, "
+              f"{values['seconds']:.1f} s")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hwgen.compiler.allocate import Request, allocate
 from hwgen.compiler.buffers import plan_outputs, plan_scratch, spilled_bytes, transfer_plane
 from hwgen.compiler.dependencies import resolve
@@ -11,16 +13,18 @@ from hwgen.compiler.input_plan import InputPlan, cut_first_reader, plan_input
 from hwgen.compiler.loads import load_program
 from hwgen.compiler.lower import lower, spatial
 from hwgen.compiler.memory_plan import MemoryPlan, contraction_inputs, separate_banks
-from hwgen.compiler.operations import ContractOp, ConvOp, Kernel, Lowered
+from hwgen.compiler.operations import ContractOp, ConvOp, Kernel, Lowered, WindowOp
 from hwgen.compiler.options import CompileOptions, Timing
+from hwgen.compiler.overlap import find_groups
 from hwgen.compiler.predict import descriptor_cycles, layer_infos
 from hwgen.compiler.program import build_program
 from hwgen.compiler.prove import prove_widths
 from hwgen.compiler.result import CompiledNetwork
-from hwgen.compiler.schedule import Core, Scheduler
+from hwgen.compiler.schedule import Compute, Core, Scheduler
 from hwgen.compiler.shapes import Part, choose_parts, fixed_part
 from hwgen.compiler.storage import Storage, plan_storage
 from hwgen.compiler.stream import Run, place_batches, plan_ring
+from hwgen.compiler.strips import strip_tiles
 from hwgen.compiler.transfer import Store
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.errors import HwgenError
@@ -78,9 +82,10 @@ def _compile(
     stored = (lowered.output, *dumped)
     kernel_lines, local_lines = _kernel_regions(lowered, config)
     ring = plan_ring(config, local_lines, options)
+    groups = find_groups(lowered, config, parts, budget=ring.budget, timing=timing, word_price=price, stored=stored)
     try:
         storage = plan_storage(lowered, config, parts, stored=stored, budget=ring.budget, timing=timing,
-                               word_price=price)
+                               word_price=price, groups=groups)
     except HwgenError:
         if not lowered.kernels:
             raise
@@ -91,25 +96,33 @@ def _compile(
     memory = plan_scratch(lowered, storage, config, outputs)
     inputs = InputPlan((), None)
     if lowered.input not in storage.spilled:
-        inputs = plan_input(lowered, plan.places[lowered.input], parts, reader, config)
+        tiled = _as_run(reader, parts, storage, lowered, config)
+        inputs = plan_input(lowered, plan.places[lowered.input], tiled, reader, config)
 
     scheduler = Scheduler(lowered, config, storage, parts, ring, kernel_lines, memory.sources, memory.destinations)
     scheduler.items += inputs.loads
     readers = contraction_inputs(lowered)
     cores = {readers[k.first]: k for k in lowered.kernels.values()}
+    grouped = {group.operations[0]: group for group in storage.groups}
+    inner = {index for group in storage.groups for index in group.operations[1:]}
     for index in range(len(lowered.operations)):
         if index in cores:
             scheduler.items.append(Core(_first_core(cores[index], plan, config, options, lowered)))
-        scheduler.add(index)
+        if index in grouped:
+            scheduler.add_group(grouped[index])
+        elif index not in inner:
+            scheduler.add(index)
         scheduler.items += outputs.stores.get(index, ())
-    descriptors, spans = place_batches(scheduler.batches, ring)
+    placed_batches, spans = place_batches(scheduler.batches, ring)
+    descriptors = [placed_batches[item.batch][item.position] for item in scheduler.items if isinstance(item, Compute)]
     stream_lines = spans[-1][1] if spans else 0
     resident = stream_lines <= ring.lines
 
     resolved = resolve(scheduler.items, descriptors, lowered, config)
     descriptors = mark_drains(resolved.descriptors, config, timing.pipeline_latency)
-    early = inputs.reader if inputs.reader not in storage.strips and min(cores, default=1) > 0 else None
-    if early is not None and sum(d.lines * d.blocks for d in descriptors if d.operation <= early) > ring.lines:
+    early = _early(inputs.reader, storage) if min(cores, default=1) > 0 else None
+    if early is not None and max(end for batch, (_, end) in zip(scheduler.batches, spans, strict=True)
+                                 if batch.operation <= early) > ring.lines:
         early = None  # the rest of the input would wait for room that only its readers can make
     loads = load_program(resolved.items, scheduler.batches, lowered.operations, ring, resident=resident,
                          options=options, config=config, early=early, pieces=len(inputs.loads))
@@ -124,7 +137,8 @@ def _compile(
         spilled_bytes=spilled_bytes(resolved.items, config), strips=bool(storage.strips), ring_lines=ring.lines,
         stream_lines=stream_lines,
         resident=resident, act_used=plan.used, acc_bits=acc_bits,
-        issue_cycles=sum(descriptor_cycles(d, config, timing) for d in descriptors),
+        issue_cycles=max(sum(descriptor_cycles(d, config, timing) for d in descriptors if d.window == unit)
+                         for unit in (False, True)),
         layers=layer_infos(descriptors, lowered, config, timing, placed[1:]),
     )
 
@@ -140,8 +154,32 @@ def _choose(
             if op.local:
                 out[index] = (fixed_part(op, dst, config, lowered.kernels[op.local].columns),)
             else:
-                out[index] = choose_parts(op, dst, config, timing, options.pair)
+                after = lowered.operations[index + 1] if index + 1 < len(lowered.operations) else None
+                out[index] = choose_parts(op, dst, config, timing, options.pair,
+                                          single_reads=isinstance(after, WindowOp) and after.src == op.dst)
     return out
+
+
+def _as_run(
+    reader: int | None, parts: dict[int, tuple[Part, ...]], storage: Storage, lowered: Lowered,
+    config: AcceleratorConfig,
+) -> dict[int, tuple[Part, ...]]:
+    """``parts`` with the tiles in which the input's first reader really runs, if it is in a group cut by rows."""
+    steps = [step for group in storage.groups for step in group.steps if step.operation == reader]
+    if reader is None or not steps:
+        return parts
+    op, part = lowered.operations[reader], parts[reader][0]
+    assert isinstance(op, ConvOp)
+    cut = [strip_tiles(part, op, lowered.tensors[op.dst], step.rows, config) for step in steps]
+    tiling = replace(cut[0], tiles=tuple(tile for one in cut for tile in one.tiles))
+    return {**parts, reader: (replace(part, tiling=tiling),)}
+
+
+def _early(reader: int | None, storage: Storage) -> int | None:
+    """Last operation whose weights are needed while the input still comes; None: the input comes first."""
+    if reader is None or reader in storage.strips:
+        return None
+    return next((group.operations[-1] for group in storage.groups if reader in group.operations), reader)
 
 
 def _kernel_regions(lowered: Lowered, config: AcceleratorConfig) -> tuple[dict[str, int], int]:

@@ -3,7 +3,7 @@ do one after the other."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,10 +28,11 @@ def resolve(
 ) -> Resolved:
     """Walk the sequence with the last writers and readers of every word; counts are ordinals from 1, 0 is none.
 
-    Loads start and stores run in program order, descriptors too; results of one descriptor are seen by the next (the
-    pipeline's hazards are those of ``hazards``). Counts that a descriptor waits for never fall from one to the next.
+    Loads start and stores run in program order, descriptors of each unit too. Results of a descriptor are seen by the
+    next one of its unit (the pipeline's hazards are those of ``hazards``); what the other unit does is waited for.
+    Counts of loads and stores that a descriptor waits for never fall from one to the next.
     """
-    size = 2 * config.act_words
+    size = 2 * config.act_stride
     words = _Words(size)
     stored: dict[str, np.ndarray] = {}  # region -> last store to each word, [planes, words]
     out: list[Item] = []
@@ -42,7 +43,7 @@ def resolve(
         if isinstance(item, Load | Core):
             loads += 1
             box = item.box if isinstance(item, Load) else core_box(item, config)
-            progress = max(words.latest(words.read_by_compute, box), words.latest(words.written_by_compute, box))
+            progress = words.latest_of((*words.read_by_unit, *words.written_by_unit), (box,))
             store = words.latest(words.read_by_store, box)
             if isinstance(item, Load):
                 if item.region.scratch:
@@ -51,10 +52,11 @@ def resolve(
             else:
                 out.append(replace(item, run=replace(item.run, wait_progress=progress, wait_store=store)))
             words.mark(words.written_by_load, box, loads)
-            words.mark(words.written_by_compute, box, 0)
+            for marks in words.written_by_unit:
+                words.mark(marks, box, 0)
         elif isinstance(item, Store):
             stores += 1
-            out.append(replace(item, wait_progress=words.latest(words.written_by_compute, item.box)))
+            out.append(replace(item, wait_progress=words.latest_of(words.written_by_unit, (item.box,))))
             words.mark(words.read_by_store, item.box, stores)
             if item.region.scratch:
                 known = stored.setdefault(item.region.name, np.zeros((1, 1), np.int32))
@@ -67,15 +69,18 @@ def resolve(
                 wait_act = max(wait_act, words.latest(words.written_by_load, box))
             for box in d.writes:
                 wait_store = max(wait_store, words.latest(words.read_by_store, box))
+            unit, other = int(d.window), 1 - int(d.window)
+            progress = max(words.latest_of((words.written_by_unit[other],), (*d.reads, *d.writes)),
+                           words.latest_of((words.read_by_unit[other],), d.writes))
             for box in d.reads:
-                words.mark(words.read_by_compute, box, len(made) + 1)
+                words.mark(words.read_by_unit[unit], box, len(made) + 1)
             for box in d.writes:
-                words.mark(words.written_by_compute, box, len(made) + 1)
+                words.mark(words.written_by_unit[unit], box, len(made) + 1)
                 words.mark(words.written_by_load, box, 0)
             if isinstance(op, ContractOp) and op.last:
                 built[op.kernel] = len(made) + 1
             local = built[op.local] if isinstance(op, ConvOp) and op.local else 0
-            made.append(replace(d, wait_act=wait_act, wait_store=wait_store, wait_progress=local))
+            made.append(replace(d, wait_act=wait_act, wait_store=wait_store, wait_progress=max(local, progress)))
             out.append(item)
         else:
             out.append(item)
@@ -88,16 +93,23 @@ def core_box(item: Core, config: AcceleratorConfig) -> Box:
 
 
 class _Words:
-    """Per word of activation memory, the last load, descriptor and store that touched it."""
+    """Per word of activation memory, the last load, descriptor of each unit (array, window unit) and store that touched
+    it."""
 
     def __init__(self, size: int) -> None:
-        self.written_by_load, self.written_by_compute, self.read_by_compute, self.read_by_store = (
-            np.zeros(size, np.int32) for _ in range(4))
+        self.written_by_load, self.read_by_store = np.zeros(size, np.int32), np.zeros(size, np.int32)
+        self.written_by_unit, self.read_by_unit = (
+            (np.zeros(size, np.int32), np.zeros(size, np.int32)) for _ in range(2))
 
     @staticmethod
     def latest(marks: np.ndarray, box: Box) -> int:
         """The largest mark in a box."""
         return int(_view(marks, box).max(initial=0))
+
+    @classmethod
+    def latest_of(cls, every: Iterable[np.ndarray], boxes: Sequence[Box]) -> int:
+        """The largest of several marks in several boxes."""
+        return max((cls.latest(marks, box) for marks in every for box in boxes), default=0)
 
     @staticmethod
     def mark(marks: np.ndarray, box: Box, value: int) -> None:

@@ -21,7 +21,8 @@ class Descriptor:
         node: graph node, for reports.
         operation: index of the engine operation it belongs to.
         flags: ``ComputeFlag`` members.
-        dst, res: (base, x, y, o stride, distance of the second word).
+        dst, res: (base, x, y, o stride, distance of the second word); res of a window descriptor: numbers of the
+            outputs' last taps.
         lines: lines of the weight stream one output block takes.
         macs: logical multiply-accumulates (reports).
         again: its lines of the weight stream are those of an earlier descriptor, fetched once more.
@@ -66,9 +67,14 @@ class Descriptor:
         return self.opcode in (Opcode.MAXPOOL, Opcode.AVGPOOL)
 
     @property
+    def window(self) -> bool:
+        """WINDOW_CONV or WINDOW_MAX: of the window unit, not of the array."""
+        return self.opcode in (Opcode.WINDOW_CONV, Opcode.WINDOW_MAX)
+
+    @property
     def x_loop(self) -> int:
         """Index of the loop over output columns."""
-        return 2 if self.pool else 0
+        return 2 if self.pool or self.window else 0
 
     @property
     def step_slots(self) -> int:
@@ -85,8 +91,19 @@ class Descriptor:
         return self.counts[5]
 
     @property
+    def window_words(self) -> int:
+        """Words that pass through the window unit: from the first one read to the last tap of the last output."""
+        if not self.window:
+            return 0
+        _, _, columns, rows, _, blocks = self.counts
+        first, x, y, o, _ = self.res
+        return first + (columns - 1) * x + (rows - 1) * y + (blocks - 1) * o + 1
+
+    @property
     def slots(self) -> int:
-        """Issue slots of the descriptor."""
+        """Issue slots of the descriptor in the array."""
+        if self.window:
+            return 0
         total = 1
         for count in self.counts:
             total *= count
@@ -106,8 +123,13 @@ class Descriptor:
             "steps": self.steps, "wait_act": self.wait_act, "wait_progress": self.wait_progress,
             "wait_store": self.wait_store,
         }
-        for name, strides in (("src", self.src_strides), ("iy", self.iy_strides), ("ix", self.ix_strides)):
-            for loop, jump in zip(isa.LOOP_NAMES, jumps(strides, self.counts), strict=True):
+        counts_in = counts_out = self.counts
+        if self.window:  # words are counted by l0, l1, l5, outputs by l2, l3, l5
+            columns, rows, columns_out, rows_out, _, blocks = self.counts
+            counts_in, counts_out = (columns, rows, 1, 1, 1, blocks), (1, 1, columns_out, rows_out, 1, blocks)
+        for name, strides, counts in (("src", self.src_strides, counts_in), ("iy", self.iy_strides, counts_out),
+                                      ("ix", self.ix_strides, counts_out)):
+            for loop, jump in zip(isa.LOOP_NAMES, jumps(strides, counts), strict=True):
                 values[f"{name}_jump_{loop}"] = jump
         for loop, count in zip(isa.LOOP_NAMES, self.counts, strict=True):
             values[f"last_{loop}"] = count - 1

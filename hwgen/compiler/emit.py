@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from hwgen.compiler.descriptor import Descriptor
-from hwgen.compiler.operations import ContractOp, ConvOp, Kernel, PoolOp, Tensor
+from hwgen.compiler.operations import ContractOp, ConvOp, Kernel, PoolOp, Tensor, WindowOp
 from hwgen.compiler.shapes import Window, block_lines, pair_possible
 from hwgen.compiler.strips import Pass, RingBudget, Rows, raw_words, source_rows
 from hwgen.compiler.tiling import Tile
@@ -170,6 +170,40 @@ def pool_tile(index: int, op: PoolOp, one: Pass, rows: Rows, *, where: Surroundi
         reads=(Box(src_base + inside[0] * src.width, one.words, source.plane, (inside[1] - inside[0]) * src.width),),
         writes=(Box(dst_base, one.words, target.plane, (rows[1] - rows[0]) * dst.width),),
     )
+
+
+def window_tile(
+    index: int, op: WindowOp, one: Pass, rows: Rows, *, where: Surroundings, operands: Operands
+) -> Descriptor:
+    """Descriptor of output rows [first, end) of a pass of the window unit."""
+    source, target, last = operands.source, operands.target, where.config.window_kernel - 1
+    src, dst = where.tensors[op.src], where.tensors[op.dst]
+    stride_y, stride_x = op.stride
+    iy, ix = rows[0] * stride_y - op.padding[0], -op.padding[2]
+    first, end = source_rows(op, src, rows)
+    src_base = source.base + one.first_word * source.plane + first * src.width
+    dst_base = target.base + one.first_word * target.plane + rows[0] * dst.width
+    last_tap = (iy + last - first) * src.width + ix + last
+    height, blocks = rows[1] - rows[0], one.blocks
+    return Descriptor(
+        node=op.node, operation=index, opcode=Opcode.WINDOW_MAX if op.maximum else Opcode.WINDOW_CONV,
+        flags=frozenset(), counts=(src.width, end - first, dst.width, height, 1, blocks),
+        src_base=src_base, src_strides=(1, src.width, 0, 0, 0, source.plane),
+        iy_base=iy, iy_strides=(0, 0, 0, stride_y, 0, 0), ix_base=ix, ix_strides=(0, 0, stride_x, 0, 0, 0),
+        height=src.height, width=src.width,
+        dst=(dst_base, 1, dst.width, target.plane, 0),
+        res=(last_tap, stride_x, stride_y * src.width, (end - first) * src.width, 0),
+        last_words=0, lo=op.records.lo, hi=op.records.hi, lines=one.lines,
+        macs=round(op.macs * blocks * height / (src.layout.blocks * dst.height)),
+        reads=(Box(src_base, blocks, source.plane, (end - first) * src.width),),
+        writes=(Box(dst_base, blocks, target.plane, height * dst.width),),
+    )
+
+
+def window_batch(index: int, one: Pass, descriptors: Iterable[Descriptor], config: AcceleratorConfig, *,
+                 again: bool = False) -> Batch:
+    """The batch of a pass of the window unit."""
+    return Batch(tuple(descriptors), index, one.first_word * config.p_i, config.p_i, one.blocks, None, True, again)
 
 
 def pool_batch(index: int, one: Pass, descriptors: Iterable[Descriptor], config: AcceleratorConfig, *,

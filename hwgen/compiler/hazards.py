@@ -28,12 +28,18 @@ def mark_drains(descriptors: Sequence[Descriptor], config: AcceleratorConfig, la
     A read may follow the write of its word by fewer than ``latency`` issue slots only behind a DRAIN. Slots are a lower
     bound of cycles: the engine issues at most one per cycle, in order, and stalls only add. Between a convolution and a
     pool the pipeline always drains, because their results take different numbers of cycles and must not overtake.
+    Descriptors of the window unit are passed over: what orders the units are waits, for results that have landed.
     """
-    written = np.full(2 * config.act_words, _LONG_AGO, np.int64)  # issue slot of the last write of each word
+    written = np.full(2 * config.act_stride, _LONG_AGO, np.int64)  # issue slot of the last write of each word
     now = 0
     out = []
-    for position, d in enumerate(descriptors):
-        turns = position > 0 and d.pool != descriptors[position - 1].pool
+    pool_before: bool | None = None
+    for d in descriptors:
+        if d.window:
+            out.append(d)
+            continue
+        turns = pool_before is not None and d.pool != pool_before
+        pool_before = d.pool
         if turns or _meets(d, written, now, latency, config):
             written[:] = _LONG_AGO
             out.append(replace(d, flags=d.flags | {ComputeFlag.DRAIN}))
@@ -62,7 +68,7 @@ def _reads(d: Descriptor, latency: int, config: AcceleratorConfig) -> list[tuple
     inside = rows & (ix >= 0) & (ix < d.width)
     reads = [(slots[inside], src[inside])]
     if d.pool and config.pair_mode:
-        reads.append((slots[inside], np.minimum(src[inside] + d.src_plane, 2 * config.act_words - 1)))
+        reads.append((slots[inside], np.minimum(src[inside] + d.src_plane, 2 * config.act_stride - 1)))
     if ComputeFlag.PAIR in d.flags:
         inside = rows & (ix + 1 >= 0) & (ix + 1 < d.width)
         reads.append((slots[inside], src[inside] + 1))
@@ -70,7 +76,7 @@ def _reads(d: Descriptor, latency: int, config: AcceleratorConfig) -> list[tuple
         slots, address = _emitted(d, d.res)
         near = slots < latency
         for second in (0, d.res[4]):
-            reads.append((slots[near], np.minimum(address[near] + second, 2 * config.act_words - 1)))
+            reads.append((slots[near], np.minimum(address[near] + second, 2 * config.act_stride - 1)))
     return reads
 
 

@@ -59,8 +59,9 @@ def plan_input(
     words = planes * place.plane
     region = Region(tensor.name, 0, place.plane, scratch=False)
 
-    def load(start: int, count: int) -> Load:
-        return Load(box=Box(place.base + start, 1, 0, count), region=region, first_plane=0, first_word=start)
+    def load(start: int, count: int, planes: int = 1) -> Load:
+        return Load(box=Box(place.base + start, planes, place.plane, count), region=region, first_plane=0,
+                    first_word=start)
 
     whole = InputPlan((load(0, beats(words, p_i) * 16 // p_i),), None)
     if reader is None:
@@ -71,14 +72,12 @@ def plan_input(
     ends = [min(-(-end // step) * step, place.plane) for end in _needed(op, parts[reader][0], tensor)]
     ends[-1] = -(-tensor.pixels // step) * step
     cuts = sorted(set(ends))
-    if len(cuts) == 1 or len(cuts) * planes > MAX_LOADS or (p_i == 8 and planes > 1):
+    if len(cuts) == 1 or (p_i == 8 and planes > 1):  # planes of 8 bytes a word begin in the middle of a transfer
         return whole
-    loads, start = [], 0
-    for end in cuts:
-        for block in range(planes):
-            loads.append(load(block * place.plane + start, end - start))
-        start = end
-    return InputPlan(tuple(loads), reader)
+    several = -(-len(cuts) // MAX_LOADS)  # tiles that share a piece
+    cuts = cuts[::-1][::several][::-1]
+    loads = tuple(load(start, end - start, planes) for start, end in zip((0, *cuts), cuts, strict=False))
+    return InputPlan(loads, reader)
 
 
 def _needed(op: ConvOp, part: Part, tensor: Tensor) -> list[int]:

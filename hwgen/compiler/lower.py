@@ -8,8 +8,9 @@ import numpy as np
 
 from hwgen.compiler.channels import ChannelLayout
 from hwgen.compiler.folding import Fold, fold_weight
-from hwgen.compiler.operations import ConvOp, Kernel, Lowered, Operation, PoolOp, Records, Tensor
+from hwgen.compiler.operations import ConvOp, Kernel, Lowered, Operation, PoolOp, Records, Tensor, WindowOp
 from hwgen.compiler.reconstruct import contract_offline, lower_kernel
+from hwgen.compiler.window import depthwise, fits_window
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.errors import HwgenError
 from hwgen.ir import nodes as ir
@@ -136,6 +137,11 @@ class _Builder:
 
     def _conv(self, node: ir.QConv2d) -> None:
         source = self._source(node)
+        if depthwise(node, source, self.config) and not (self.fold and self._is_input(source.name)):
+            q = node.requantise
+            assert isinstance(node.weight, np.ndarray) and q is not None
+            self._window(node, source, node.weight[:, 0], node.bias, q=q, macs=node.weight.size)
+            return
         out, height, width = spatial(node.shape, node.name)
         residual = self._source(node, 1) if len(node.inputs) > 1 else None
         layout = residual.layout if residual else ChannelLayout.plain(out, self.config.p_i)
@@ -190,12 +196,29 @@ class _Builder:
         lanes = source.layout.lane_of()
         maximum = isinstance(node, ir.QMaxPool)
         q = _exact(channels) if isinstance(node, ir.QMaxPool) else node.requantise
+        if fits_window(node, source, self.config, maximum=maximum):
+            self._window(node, source, np.ones((channels, *node.kernel), np.int8), np.zeros(channels, np.int64), q=q)
+            return
         zeros = np.zeros(channels)
         records = spread_records(lanes, source.layout.lanes, bias=zeros, multiplier=q.multiplier, residual=zeros,
                                  shift=q.shift, clamp=(q.lo, q.hi))
         self._tensor(node.name, source.layout, height, width)
         self.operations.append(PoolOp(node=node.name, src=source.name, dst=node.name, maximum=maximum, records=records,
                                       kernel=node.kernel, stride=node.stride, padding=node.padding))
+
+    def _window(self, node: ir.QConv2d | ir.QMaxPool | ir.QAvgPool, source: Tensor, taps: np.ndarray,
+                bias: np.ndarray, *, q: Requantise, macs: int = 0) -> None:
+        """The node in the window unit; ``taps``: int8 [channels, Kh, Kw]."""
+        _, height, width = spatial(node.shape, node.name)
+        lanes = source.layout.lane_of()
+        weight = np.zeros((source.layout.lanes, *taps.shape[1:]), np.int8)
+        weight[lanes] = taps
+        records = spread_records(lanes, source.layout.lanes, bias=bias, multiplier=q.multiplier,
+                                 residual=np.zeros(len(lanes)), shift=q.shift, clamp=(q.lo, q.hi))
+        self._tensor(node.name, source.layout, height, width)
+        self.operations.append(WindowOp(
+            node=node.name, src=source.name, dst=node.name, maximum=isinstance(node, ir.QMaxPool), weight=weight,
+            records=records, stride=node.stride, padding=node.padding, macs=macs * height * width))
 
     def _add(self, node: ir.QAdd) -> None:
         source, residual = self._source(node), self._source(node, 1)

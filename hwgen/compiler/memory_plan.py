@@ -9,7 +9,8 @@ from hwgen.compiler.allocate import Request, allocate
 from hwgen.compiler.banks import BankConstraints
 from hwgen.compiler.emit import Place
 from hwgen.compiler.lower import copy_operation
-from hwgen.compiler.operations import ContractOp, ConvOp, Lowered, Operation, Tensor
+from hwgen.compiler.operations import ContractOp, ConvOp, Lowered, Operation, Tensor, WindowOp
+from hwgen.compiler.overlap import Group
 from hwgen.compiler.strips import Staging, StripPlan
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.errors import HwgenError
@@ -76,9 +77,12 @@ def word_planes(tensor: Tensor, config: AcceleratorConfig) -> int:
 def make_requests(
     lowered: Lowered, config: AcceleratorConfig, overhang: Collection[str], stored: Collection[str],
     late: Mapping[str, int], *, spilled: Collection[str] = (), strips: Mapping[int, StripPlan] | None = None,
+    groups: Collection[Group] = (), window_apart: bool = False,
 ) -> list[Request]:
     """What activation memory must hold; arguments as of ``plan_memory``."""
     root, strips = roots(lowered), strips or {}
+    begins = {index: min(g.together) for g in groups for index in g.together}
+    ends = {index: max(g.together) for g in groups for index in g.together}
     planes: dict[str, int] = {}
     firsts: dict[str, int] = {root[lowered.input]: START}
     lasts: dict[str, int] = {root[name]: FOREVER for name in stored}
@@ -91,9 +95,10 @@ def make_requests(
         firsts[kernel.first] = late.get(kernel.first, START)
     buffers: list[tuple[str, int, int]] = []
     for index, op in enumerate(lowered.operations):
+        begin, end = begins.get(index, index), ends.get(index, index)
         if op.dst is not None:
-            firsts[root[op.dst]] = min(firsts.get(root[op.dst], FOREVER), index)
-            lasts[root[op.dst]] = max(lasts.get(root[op.dst], index), index)
+            firsts[root[op.dst]] = min(firsts.get(root[op.dst], FOREVER), begin)
+            lasts[root[op.dst]] = max(lasts.get(root[op.dst], end), end)
         own = strips.get(index)
         staged = {} if own is None else {
             kind: staging for kind in ("source", "residual", "target") if (staging := getattr(own, kind)) is not None}
@@ -106,14 +111,35 @@ def make_requests(
                 constraints.apart(_operand(index, "source", slot, staged, root[op.src]),
                                   _operand(index, "residual", slot, staged, root[op.residual]))
         for name in read:
-            lasts[root[name]] = max(lasts.get(root[name], index), index)
-    names = sorted(set(root.values()) - set(spilled))
-    groups = constraints.groups([*names, *(name for name, _, _ in buffers)])
+            lasts[root[name]] = max(lasts.get(root[name], end), end)
+    for index, op in enumerate(lowered.operations) if window_apart else ():
+        if isinstance(op, WindowOp) and not {root[op.src], root[op.dst]} & set(spilled):
+            _apart_from_array(lowered, index, op, root, constraints)
+    in_buffers = {root[lowered.operations[g.window].src]: g for g in groups if g.buffers}
+    names = sorted(set(root.values()) - set(spilled) - set(in_buffers))
+    sides = constraints.groups([*names, *in_buffers, *(name for name, _, _ in buffers)])
     return [
         Request(name, _even(planes[name] * plane[name]), firsts[name],
-                max(lasts.get(name, firsts[name]), firsts[name]), *groups[name])
+                max(lasts.get(name, firsts[name]), firsts[name]), *sides[name])
         for name in names if name in firsts
-    ] + [Request(name, words, index, index, *groups[name]) for name, words, index in buffers]
+    ] + [Request(name, words, index, index, *sides[name]) for name, words, index in buffers] + [
+        Request(buffer_name(g.window, "source", slot), g.buffers.words, min(g.together), max(g.together), *sides[name])
+        for name, g in in_buffers.items() if g.buffers for slot in range(g.buffers.slots)]
+
+
+def _apart_from_array(
+    lowered: Lowered, index: int, op: WindowOp, root: Mapping[str, str], constraints: BankConstraints
+) -> None:
+    """What the window unit reads lies apart from what it writes, which the next convolution reads beside it, and from
+    what the convolution before reads. In an inverted residual block that one's input is the next one's residual and
+    lies in the same bank: ``shapes`` has the array read one word a cycle from it."""
+    constraints.apart(root[op.src], root[op.dst])
+    before = lowered.operations[index - 1] if index else None
+    after = lowered.operations[index + 1] if index + 1 < len(lowered.operations) else None
+    if isinstance(before, ConvOp) and before.dst == op.src:
+        residual = after.residual if isinstance(after, ConvOp) and after.src == op.dst else None
+        if residual is None or root[residual] != root[before.src]:
+            constraints.apart(root[before.src], root[op.src])
 
 
 def buffer_name(index: int, kind: str, slot: int) -> str:
@@ -137,6 +163,7 @@ def plane_strides(lowered: Lowered, overhang: Collection[str]) -> dict[str, int]
 def plan_memory(
     lowered: Lowered, config: AcceleratorConfig, overhang: Collection[str], stored: Collection[str],
     late: Mapping[str, int], *, spilled: Collection[str] = (), strips: Mapping[int, StripPlan] | None = None,
+    groups: Collection[Group] = (), window_apart: bool = False,
 ) -> MemoryPlan:
     """Addresses of all tensors.
 
@@ -147,13 +174,19 @@ def plan_memory(
             of at the start of the frame.
         spilled: roots of tensors that are not on the chip.
         strips: operation -> how it runs in strips, with buffers of its own.
+        groups: operations that run beside one another.
+        window_apart: what the window unit reads lies in another bank than what it writes, where that is possible: the
+            array then reads its results while the unit reads on.
 
     Raises:
         HwgenError: they do not fit; says how many words per bank would be needed.
     """
     root, plane = roots(lowered), plane_strides(lowered, overhang)
-    requests = make_requests(lowered, config, overhang, stored, late, spilled=spilled, strips=strips)
-    found = allocate(requests, 2, config.act_words, tries=40 if strips else 200)
+    requests = make_requests(lowered, config, overhang, stored, late, spilled=spilled, strips=strips, groups=groups,
+                             window_apart=window_apart)
+    tries = 40 if strips or groups else 200
+    live = max((sum(r.words for r in requests if r.first <= at.first <= r.last) for at in requests), default=0)
+    found = allocate(requests, 2, config.act_words, tries=tries if live <= 2 * config.act_words else 0)
     if found.peak > config.act_words:
         largest = max(requests, key=lambda r: r.words)
         raise HwgenError(
@@ -162,7 +195,7 @@ def plan_memory(
             hint=f"the largest tensor, {largest.name}, takes {largest.words} words; a board with more on-chip memory "
                  "or a smaller input",
         )
-    bases = {name: home.bank * config.act_words + home.offset for name, home in found.homes.items()}
+    bases = {name: home.bank * config.act_stride + home.offset for name, home in found.homes.items()}
     places = {}
     for name in lowered.tensors:
         if root[name] in bases:

@@ -102,6 +102,35 @@ class PoolOp:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WindowOp:
+    """Depthwise convolution or maximum in the window unit; channels keep their lanes.
+
+    Args:
+        node: graph node it computes, for reports and encryption.
+        src, dst: tensor names, of the same channel layout.
+        maximum: of the taps whose weight is not 0; otherwise the requantised sum of taps times weights.
+        weight: int8 [lanes, Kh, Kw].
+        records: per lane.
+        macs: logical multiply-accumulates.
+    """
+
+    node: str
+    src: str
+    dst: str
+    maximum: bool
+    weight: np.ndarray = field(repr=False)
+    records: Records = field(repr=False)
+    stride: Pair
+    padding: Padding
+    macs: int
+
+    @property
+    def kernel(self) -> Pair:
+        """Kh, Kw."""
+        return self.weight.shape[1], self.weight.shape[2]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ContractOp:
     """One contraction of an on-chip reconstruction: ``rows`` pixels of ``src`` times a matrix.
 
@@ -134,7 +163,7 @@ class ContractOp:
         return self.dst is None
 
 
-Operation = ConvOp | PoolOp | ContractOp
+Operation = ConvOp | PoolOp | WindowOp | ContractOp
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +173,7 @@ class Kernel:
     Args:
         name: unique.
         first: name of the tensor that holds the first core.
-        data: int8 [rank lanes, rows], the first core as channels x pixels, zero where unused.
+        data: int8 [outer * rank lanes, rows], the first core as channels x pixels, zero where unused.
         columns: output columns of a tile of the consuming convolution (p_o, or p_o/2 in the pair shape).
         blocks: output blocks of the consuming convolution.
         input_blocks, taps: its steps.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from hwgen.config.accelerator import AcceleratorConfig
-from rtl_templates.engine.timing import pipeline_latency
+from rtl_templates.engine.timing import WINDOW_START, pipeline_latency, window_latency
 
 
 @dataclass(frozen=True)
@@ -17,17 +17,19 @@ class Timing:
         min_step: shortest step (the same accumulator row is not visited earlier).
         descriptor: cycles between two descriptors without a hazard.
         raw_interval: cycles per issued pixel of a RAW descriptor.
+        window: cycles of a descriptor of the window unit besides its words.
     """
 
     pipeline_latency: int = 64
     min_step: int = 4
     descriptor: int = 6
     raw_interval: int = 4
+    window: int = 40
 
     @classmethod
     def of(cls, config: AcceleratorConfig) -> Timing:
         """The published latency of the engine with ``config``."""
-        return cls(pipeline_latency=pipeline_latency(config))
+        return cls(pipeline_latency=pipeline_latency(config), window=WINDOW_START + window_latency(config))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,5 +55,5 @@ class CompileOptions:
     pair: bool = True
     segment_log2: int = 10
     ramp: tuple[tuple[int, int], ...] = field(default=((1536, 7), (3072, 8)))
-    input_pieces: int = 4
+    input_pieces: int = 8
     timing: Timing | None = None

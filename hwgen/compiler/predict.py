@@ -14,7 +14,9 @@ from hwgen.isa.layout import ComputeFlag, LoadKind
 
 
 def descriptor_cycles(d: Descriptor, config: AcceleratorConfig, timing: Timing) -> int:
-    """Cycles from the start of a descriptor to the start of the next one, if its weights are there."""
+    """Cycles from the start of a descriptor to the start of the unit's next one, if its weights are there."""
+    if d.window:
+        return d.window_words + timing.window
     slots = d.step_slots * (timing.raw_interval if ComputeFlag.RAW in d.flags else 1)
     wait = timing.descriptor + (timing.pipeline_latency if ComputeFlag.DRAIN in d.flags else 0)
     if d.pool:
@@ -23,6 +25,12 @@ def descriptor_cycles(d: Descriptor, config: AcceleratorConfig, timing: Timing) 
     tile, records = config.lines_per_tile // half, config.param_lines // half
     step = max(slots, tile, timing.min_step)
     return d.blocks * ((d.steps - 1) * step + max(step, tile + records)) + wait
+
+
+def _kind(d: Descriptor) -> str:
+    if d.window or d.pool:
+        return "window" if d.window else "pool"
+    return "pair" if ComputeFlag.PAIR in d.flags else "normal"
 
 
 def layer_infos(
@@ -42,7 +50,7 @@ def layer_infos(
     out = []
     for node, indices in members.items():
         mine = [descriptors[i] for i in indices]
-        kinds = {"pool" if d.pool else "pair" if ComputeFlag.PAIR in d.flags else "normal" for d in mine}
+        kinds = {_kind(d) for d in mine}
         lines = sum(d.lines * d.blocks for d in mine if ComputeFlag.RELEASE in d.flags)
         again = sum(d.lines * d.blocks for d in mine if ComputeFlag.RELEASE in d.flags and d.again)
         out.append(LayerInfo(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwgen.compiler.operations import ContractOp, ConvOp, Lowered, Records
+from hwgen.compiler.operations import ContractOp, ConvOp, Lowered, Records, WindowOp
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.errors import HwgenError
 
@@ -26,7 +26,9 @@ def prove_widths(lowered: Lowered, config: AcceleratorConfig) -> int:
     for op in lowered.operations:
         _check_records(op.records, op.node)
         largest = ranges[op.src]
-        if isinstance(op, ConvOp | ContractOp):
+        if isinstance(op, WindowOp) and op.maximum:
+            bits, bound, limit = 8, 128, config.acc_bits
+        elif isinstance(op, ConvOp | ContractOp | WindowOp):
             weight = op.weight.reshape(op.weight.shape[0], -1)
             total = _row_sums(weight)
             bound = int((total * largest + np.abs(op.records.bias)).max())

@@ -15,7 +15,7 @@ from hwgen.ir.nodes import QConv2d, ReconstructedKernel, Requantise
 def contract_offline(kernel: ReconstructedKernel) -> np.ndarray:
     """int8 [O, I, Kh, Kw]: the kernel which the hardware will contract."""
     out, channels, kernel_h, kernel_w = kernel.shape
-    running = np.asarray(kernel.first, np.int64).reshape(out, -1)
+    running = np.asarray(kernel.first, np.int64).reshape(-1, kernel.first.shape[-1])
     for step in kernel.steps:
         matrix = step.core.reshape(step.core.shape[0], -1).astype(np.float64)
         q = step.requantise
@@ -35,20 +35,21 @@ def lower_kernel(
         columns: output columns of a tile of the consumer.
 
     Raises:
-        HwgenError: the last core runs over taps although earlier cores do so too.
+        HwgenError: the last core runs over taps although earlier ones do so too, or not over all of them.
     """
     p_i = src.p_i
-    _, channels, kernel_h, kernel_w = kernel.shape
+    out, channels, kernel_h, kernel_w = kernel.shape
     taps = kernel_h * kernel_w
     blocks = -(-dst.lanes // columns)
     rows = blocks * columns
-    rank_lanes = _round_up(kernel.first.shape[1], p_i)
-    data = np.zeros((rank_lanes, rows), np.int8)
-    data[:kernel.first.shape[1], dst.lane_of()] = kernel.first.T
+    first = kernel.first.reshape(out, -1, kernel.first.shape[-1])
+    outer, rank_lanes = first.shape[1], _round_up(first.shape[2], p_i)
+    data = np.zeros((outer, rank_lanes, rows), np.int8)
+    data[:, :first.shape[2], dst.lane_of()] = first.transpose(1, 2, 0)
     name = f"{node.name}.kernel"
-    tensors = [Tensor(name=f"{name}.first", layout=ChannelLayout.plain(rank_lanes, p_i), height=1, width=rows)]
+    layout = ChannelLayout.plain(outer * rank_lanes, p_i)
+    tensors = [Tensor(name=f"{name}.first", layout=layout, height=1, width=rows)]
     operations: list[ContractOp] = []
-    outer = 1
     for position, step in enumerate(kernel.steps):
         last = position == len(kernel.steps) - 1
         rank, *modes, columns_out = step.core.shape
@@ -81,7 +82,7 @@ def lower_kernel(
         ))
         outer *= width
         rank_lanes = _round_up(columns_out, p_i)
-    described = Kernel(name=name, first=tensors[0].name, data=data, columns=columns, blocks=blocks,
+    described = Kernel(name=name, first=tensors[0].name, data=data.reshape(-1, rows), columns=columns, blocks=blocks,
                        input_blocks=src.blocks, taps=taps)
     return described, tuple(tensors), tuple(operations)
 

@@ -19,9 +19,12 @@ from hwgen.compiler.emit import (
     emit_contract,
     pool_batch,
     pool_tile,
+    window_batch,
+    window_tile,
 )
 from hwgen.compiler.memory_plan import block_of, buffer_name, roots
-from hwgen.compiler.operations import ContractOp, ConvOp, Lowered, PoolOp
+from hwgen.compiler.operations import ContractOp, ConvOp, Lowered, WindowOp
+from hwgen.compiler.overlap import Group, Step
 from hwgen.compiler.shapes import Part, block_lines
 from hwgen.compiler.storage import Storage
 from hwgen.compiler.stream import Ring, Run
@@ -29,6 +32,7 @@ from hwgen.compiler.strips import (
     Pass,
     Rows,
     Staging,
+    StripOp,
     StripPlan,
     passes,
     source_rows,
@@ -51,7 +55,10 @@ class Weights:
 
 @dataclass(frozen=True)
 class Compute:
-    """The next compute descriptor."""
+    """Compute descriptor ``position`` of batch ``batch``."""
+
+    batch: int
+    position: int
 
 
 @dataclass(frozen=True)
@@ -132,24 +139,141 @@ class Scheduler:
         else:
             operands, rows = self._on_chip(op), (0, self.lowered.tensors[op.dst].height)
             for one in passes(op, (), self._words(op), self.config, self.ring.budget, shared=False):
-                made = [pool_tile(index, op, one, rows, where=self._where, operands=operands)]
-                self._batch(pool_batch(index, one, made, self.config))
+                made = self._descriptors(index, op, one, rows, operands, again=False)
+                self._batch(self._as_batch(index, op, one, made, again=False))
+
+    def add_group(self, group: Group) -> None:
+        """Append the operations of a group (on the chip), so that the window unit works beside the array."""
+        if group.operations[0] in self.storage.strips:
+            self._strips_followed(group)
+        elif group.steps:
+            self._rows_together(group)
+        else:
+            self._channels_together(group)
+
+    def _rows_together(self, group: Group) -> None:
+        """Batch by batch in the weight stream, strip by strip in the program."""
+        numbers: dict[int, list[tuple[Pass, int]]] = {}
+        made: dict[int, list[Descriptor]] = {}
+        for index in group.operations:
+            op, first = self._strip_op(index), len(self.batches) + len(made)
+            every = passes(op, self.parts.get(index, ()), self._words(op), self.config, self.ring.budget, shared=False)
+            numbers[index] = [(one, first + k) for k, one in enumerate(every)]
+            made.update({number: [] for _, number in numbers[index]})
+        begun: set[int] = set()
+        for step in group.steps:
+            op = self._strip_op(step.operation)
+            operands = self._in_group(group, step, op)
+            for one, number in numbers[step.operation]:
+                if number not in begun:
+                    begun.add(number)
+                    self.items.append(Weights(number))
+                for d in self._descriptors(step.operation, op, one, step.rows, operands, again=False):
+                    self.items.append(Compute(number, len(made[number])))
+                    made[number].append(d)
+        for index in group.operations:
+            op = self._strip_op(index)
+            self.batches += [self._as_batch(index, op, one, made[number], again=False)
+                             for one, number in numbers[index]]
+
+    def _strips_followed(self, group: Group) -> None:
+        """The window operation takes up the rows of every strip of the convolution before it as they are made."""
+        expand, window = group.operations
+        op, last = self._strip_op(expand), self._strip_op(window)
+        plan, source = self.storage.strips[expand], self.lowered.tensors[last.src]
+        (one,) = self.storage.problems[expand].passes(plan)
+        (own,) = passes(last, (), self._words(last), self.config, self.ring.budget, shared=False)
+        height, at, number = self.lowered.tensors[last.dst].height, self._on_chip(last), len(self.batches)
+        made: list[Descriptor] = []
+        followed: list[Descriptor] = []
+        done = 0
+
+        def enough(first: int, end: int) -> bool:
+            """Rows [first, end) are none, or make blocks of the least size of a descriptor of several."""
+            rows = source_rows(last, source, (first, end)) if end > first else (0, 0)
+            least = 0 if own.blocks == 1 else self.config.window_block_words
+            return end == first or (rows[1] - rows[0]) * source.width >= least
+
+        self.items.append(Weights(number))
+        for rows in plan.strips:
+            operands = self._fetch(expand, op, plan, rows, source=one.source, target=one.target,
+                                   words=(one.first_word, one.words))
+            self._run(number, made, self._descriptors(expand, op, one, rows, operands, again=False))
+            end = done
+            while end < height and source_rows(last, source, (0, end + 1))[1] <= rows[1]:
+                end += 1
+            if end > done and enough(done, end) and enough(end, height):
+                if not followed:
+                    self.items.append(Weights(number + 1))
+                self._run(number + 1, followed, self._descriptors(window, last, own, (done, end), at, again=False))
+                done = end
+        self.batches += [self._as_batch(expand, op, one, made, again=False),
+                         self._as_batch(window, last, own, followed, again=False)]
+
+    def _run(self, number: int, made: list[Descriptor], found: Sequence[Descriptor]) -> None:
+        """Append descriptors to the sequence and to those of batch ``number``."""
+        self.items += [Compute(number, len(made) + k) for k in range(len(found))]
+        made.extend(found)
+
+    def _in_group(self, group: Group, step: Step, op: StripOp) -> Operands:
+        """Where a step's operands are: on the chip, or in one of the group's buffers."""
+        places, staging = self.storage.plan.places, group.buffers
+        if staging is None or step.operation > group.window:
+            return self._on_chip(op)
+        window = self._strip_op(group.window)
+        source = self.lowered.tensors[window.src]
+        first = step.rows[0] if step.operation < group.window else source_rows(window, source, step.rows)[0]
+        slot = self.storage.plan.buffers[buffer_name(group.window, "source", step.strip % staging.slots)]
+        strip = Place(slot - first * source.width, staging.plane)
+        if step.operation == group.window:
+            return Operands(strip, places[op.dst])
+        residual = op.residual if isinstance(op, ConvOp) else None
+        return Operands(places[op.src], strip, None if residual is None else places[residual])
+
+    def _channels_together(self, group: Group) -> None:
+        """Every range of channels of the first operation, then the same range of the window operation."""
+        expand, window = group.operations[:2]
+        op, last = self._strip_op(expand), self._strip_op(window)
+        assert isinstance(op, ConvOp)
+        operands, at = self._on_chip(op), self._on_chip(last)
+        rows = (0, self.lowered.tensors[last.dst].height)
+        for part in self.parts[expand]:
+            tiles = part.tiling.tiles
+            for one in passes(op, (part,), self._words(op), self.config, self.ring.budget, shared=len(tiles) > 1,
+                              limit=group.limit):
+                self._batch(self._conv(expand, op, one, [(t, part.tiling.joined, operands) for t in tiles]))
+                same = (one.first_word, one.words)
+                own = Pass(None, one.first_word, one.words, *same, same, same, 0, self.config.window_lines)
+                made = self._descriptors(window, last, own, rows, at, again=False)
+                self._batch(self._as_batch(window, last, own, made, again=False))
+        for index in group.operations[2:]:
+            self.add(index)
+
+    def _strip_op(self, index: int) -> StripOp:
+        op = self.lowered.operations[index]
+        assert not isinstance(op, ContractOp)
+        return op
 
     # ------------------------------------------------------------ orders of the loops
-    def _passes_outside(self, index: int, op: ConvOp | PoolOp, plan: StripPlan) -> None:
+    def _passes_outside(self, index: int, op: StripOp, plan: StripPlan) -> None:
         for one in self.storage.problems[index].passes(plan):
-            self.items.append(Weights(len(self.batches)))
+            # weights that the ring cannot hold would keep the strip behind them from coming, and wait for its use
+            late = one.lines * one.blocks + self.ring.segment_lines > self.ring.lines
+            if not late:
+                self.items.append(Weights(len(self.batches)))
             made: list[Descriptor] = []
             for rows in plan.strips:
                 operands = self._fetch(index, op, plan, rows, source=one.source, target=one.target,
                                        words=(one.first_word, one.words))
+                if late and not made:
+                    self.items.append(Weights(len(self.batches)))
                 found = self._descriptors(index, op, one, rows, operands, again=False)
+                self.items += [Compute(len(self.batches), len(made) + k) for k in range(len(found))]
                 made += found
-                self.items += [Compute()] * len(found)
                 self._store(op, plan, rows, operands, one.target)
             self.batches.append(self._as_batch(index, op, one, made, again=False))
 
-    def _strips_outside(self, index: int, op: ConvOp | PoolOp, plan: StripPlan) -> None:
+    def _strips_outside(self, index: int, op: StripOp, plan: StripPlan) -> None:
         every = self.storage.problems[index].passes(plan)
         source, target = union([one.source for one in every]), union([one.target for one in every])
         words = union([(one.first_word, one.words) for one in every])
@@ -166,7 +290,7 @@ class Scheduler:
     # ------------------------------------------------------------ descriptors
     def _batch(self, batch: Batch) -> None:
         self.items.append(Weights(len(self.batches)))
-        self.items += [Compute()] * len(batch.descriptors)
+        self.items += [Compute(len(self.batches), k) for k in range(len(batch.descriptors))]
         self.batches.append(batch)
 
     def _conv(self, index: int, op: ConvOp, one: Pass, tiles: Sequence[tuple[Tile, bool, Operands]]) -> Batch:
@@ -182,30 +306,34 @@ class Scheduler:
         return self.ring.lines + self.kernel_lines[op.local] + one.block * lines
 
     def _descriptors(
-        self, index: int, op: ConvOp | PoolOp, one: Pass, rows: Rows, operands: Operands, *, again: bool
+        self, index: int, op: StripOp, one: Pass, rows: Rows, operands: Operands, *, again: bool
     ) -> list[Descriptor]:
-        if isinstance(op, PoolOp):
+        if isinstance(op, WindowOp):
+            return [replace(window_tile(index, op, one, rows, where=self._where, operands=operands), again=again)]
+        if not isinstance(op, ConvOp):
             return [replace(pool_tile(index, op, one, rows, where=self._where, operands=operands), again=again)]
         assert one.part is not None
         tiling = strip_tiles(one.part, op, self.lowered.tensors[op.dst], rows, self.config)
         return [conv_tile(index, op, one, tile, where=self._where, operands=operands, joined=tiling.joined,
                           tile_line=self._tile_line(op, one), again=again) for tile in tiling.tiles]
 
-    def _as_batch(self, index: int, op: ConvOp | PoolOp, one: Pass, made: list[Descriptor], *, again: bool) -> Batch:
-        if isinstance(op, PoolOp):
+    def _as_batch(self, index: int, op: StripOp, one: Pass, made: list[Descriptor], *, again: bool) -> Batch:
+        if isinstance(op, WindowOp):
+            return window_batch(index, one, made, self.config, again=again)
+        if not isinstance(op, ConvOp):
             return pool_batch(index, one, made, self.config, again=again)
         return conv_batch(index, op, one, made, self.config, again=again)
 
     # ------------------------------------------------------------ operands
-    def _words(self, op: ConvOp | PoolOp) -> int:
+    def _words(self, op: StripOp) -> int:
         return self.lowered.tensors[op.dst].layout.blocks
 
-    def _on_chip(self, op: ConvOp | PoolOp) -> Operands:
+    def _on_chip(self, op: StripOp) -> Operands:
         places, residual = self.storage.plan.places, op.residual if isinstance(op, ConvOp) else None
         return Operands(places[op.src], places[op.dst], None if residual is None else places[residual])
 
     def _fetch(
-        self, index: int, op: ConvOp | PoolOp, plan: StripPlan, rows: Rows, *, source: tuple[int, int],
+        self, index: int, op: StripOp, plan: StripPlan, rows: Rows, *, source: tuple[int, int],
         words: tuple[int, int], target: tuple[int, int],
     ) -> Operands:
         """Load what a strip reads; where its operands are. Ranges of planes are (first, count)."""
@@ -242,7 +370,7 @@ class Scheduler:
                 first_plane=block_of(name, self.lowered) + planes[0], first_word=words[0]))
         return Place(slot - planes[0] * staging.plane - words[0], staging.plane)
 
-    def _store(self, op: ConvOp | PoolOp, plan: StripPlan, rows: Rows, operands: Operands, target: tuple[int, int],
+    def _store(self, op: StripOp, plan: StripPlan, rows: Rows, operands: Operands, target: tuple[int, int],
                ) -> None:
         if plan.target is None:
             return

@@ -12,6 +12,9 @@ from hwgen.compiler.tiling import Tiling, plan_tiles
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.errors import HwgenError
 
+#: what a cycle in the pair shape counts where the window unit reads beside it
+PAIR_READS = 1.9
+
 
 @dataclass(frozen=True)
 class Window:
@@ -93,12 +96,17 @@ def part_cycles(op: ConvOp, part: Part, config: AcceleratorConfig, timing: Timin
 
 
 def choose_parts(
-    op: ConvOp, dst: Tensor, config: AcceleratorConfig, timing: Timing, pair_allowed: bool
+    op: ConvOp, dst: Tensor, config: AcceleratorConfig, timing: Timing, pair_allowed: bool, *,
+    single_reads: bool = False,
 ) -> tuple[Part, ...]:
     """Parts of a convolution in writing order: normal blocks first, the rest in the pair shape, whichever is fastest.
 
     On equal cycles the division with fewer descriptors wins, then the one with more pair blocks (its output blocks are
     shorter, so that the next layer's first reads are farther from the last writes).
+
+    Args:
+        single_reads: cycles in the pair shape count ``PAIR_READS`` times: normal blocks read one word a cycle and leave
+            every other one of the bank to the window unit, pairs of pixels leave none.
     """
     words = op.links.shape[0]
     per_block = config.p_o // config.p_i
@@ -123,8 +131,8 @@ def choose_parts(
     if not candidates:
         raise HwgenError("no array shape is possible", where=op.node)
 
-    def cost(parts: tuple[Part, ...]) -> tuple[int, int, int]:
-        cycles = sum(part_cycles(op, p, config, timing) for p in parts)
+    def cost(parts: tuple[Part, ...]) -> tuple[float, int, int]:
+        cycles = sum(part_cycles(op, p, config, timing) * (PAIR_READS if single_reads and p.pair else 1) for p in parts)
         return cycles, sum(len(p.tiling.tiles) for p in parts), sum(p.words for p in parts if not p.pair)
 
     if op.local is not None:  # the kernel's tile format was fixed when it was lowered: one part

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
 from hwgen.compiler.memory_plan import START, MemoryPlan, contraction_inputs, make_requests, plan_memory, roots
-from hwgen.compiler.operations import ContractOp, ConvOp, Lowered
+from hwgen.compiler.operations import ContractOp, ConvOp, Lowered, WindowOp
 from hwgen.compiler.options import Timing
+from hwgen.compiler.overlap import Group, buffered
 from hwgen.compiler.shapes import Part
 from hwgen.compiler.strip_choice import Candidate, Staged, StripProblem
 from hwgen.compiler.strips import RingBudget, StripPlan
@@ -17,6 +18,9 @@ from hwgen.errors import HwgenError
 
 #: shares of activation memory that are planned with, until everything finds a place
 SHARES = (1.0, 0.94, 0.88, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.12, 0.06)
+
+#: how much smaller than the strips of a group those are tried that come in buffers
+FINER = (1, 2, 4)
 
 
 @dataclass(frozen=True)
@@ -28,23 +32,26 @@ class Storage:
         spilled: roots of the tensors in memory.
         strips: operation -> its plan, for operations on tensors in memory.
         problems: operation -> what its plan was made for.
+        groups: operations on the chip that run beside one another, in program order.
     """
 
     plan: MemoryPlan
     spilled: frozenset[str] = frozenset()
     strips: Mapping[int, StripPlan] = field(default_factory=dict)
     problems: Mapping[int, StripProblem] = field(default_factory=dict)
+    groups: tuple[Group, ...] = ()
 
 
 def plan_storage(
     lowered: Lowered, config: AcceleratorConfig, parts: Mapping[int, tuple[Part, ...]], *, stored: Collection[str],
-    budget: RingBudget, timing: Timing, word_price: float = 1.0,
+    budget: RingBudget, timing: Timing, word_price: float = 1.0, groups: tuple[Group, ...] = (),
 ) -> Storage:
     """Everything on the chip if that is possible; first cores come at the start of the frame if there is room.
 
     Args:
         stored: tensors that leave the accelerator.
         word_price: cycles that a word of program memory is worth where strips are chosen.
+        groups: operations that run beside one another if their tensors find a place; those that take most give way.
 
     Raises:
         HwgenError: even the smallest strips do not fit.
@@ -55,11 +62,15 @@ def plan_storage(
     if readers:
         lates += [{name: max(START, at - lead) for name, at in readers.items()} for lead in (8, 3, 1)]
     error: HwgenError | None = None
+    window = any(isinstance(op, WindowOp) for op in lowered.operations)
     for late in lates:
-        try:
-            return Storage(plan_memory(lowered, config, overhang, stored, late))
-        except HwgenError as failed:
-            error = error or failed
+        for kept in _fewer(groups, lowered):
+            for apart in (True, False) if window else (False,):
+                try:
+                    plan = plan_memory(lowered, config, overhang, stored, late, groups=kept, window_apart=apart)
+                    return Storage(plan, groups=kept)
+                except HwgenError as failed:
+                    error = error or failed
     assert error is not None
     spiller = _Spiller(lowered, config, parts, overhang=overhang, stored=stored, budget=budget, timing=timing,
                        word_price=word_price)
@@ -69,6 +80,27 @@ def plan_storage(
             if found is not None:
                 return found
     raise error
+
+
+def _fewer(groups: tuple[Group, ...], lowered: Lowered) -> Iterator[tuple[Group, ...]]:
+    """All groups; then the map between expand and window operation of the one that takes most, and of the next ones, in
+    buffers, first large, then smaller ones; then one group less after the other, down to none."""
+    def words(group: Group) -> int:
+        names = {lowered.operations[i].dst or "" for i in group.together}
+        return sum(lowered.tensors[n].pixels * lowered.tensors[n].layout.blocks for n in names)
+
+    kept = dict(enumerate(groups))
+    order = sorted(kept, key=lambda n: words(kept[n]), reverse=True)
+    yield tuple(kept.values())
+    for finer in FINER:
+        for number in order:
+            strip = buffered(groups[number], lowered, finer)
+            if strip is not None:
+                kept[number] = strip
+                yield tuple(kept.values())
+    for number in order:
+        del kept[number]
+        yield tuple(kept.values())
 
 
 def overhanging(lowered: Lowered, parts: Mapping[int, tuple[Part, ...]]) -> set[str]:
@@ -168,11 +200,26 @@ class _Spiller:
             if staged.any:
                 room = limit - resident[i]
                 strips[i] = next(c.plan for c in self.options(i, staged) if c.words <= room)
-        try:
-            plan = plan_memory(self.lowered, config, self.overhang, (), late, spilled=spilled, strips=strips)
-        except HwgenError:
-            return None
-        return Storage(plan, frozenset(spilled), strips, {i: self.problem(i) for i in strips})
+        for groups in dict.fromkeys((self._followed(strips), ())):
+            try:
+                plan = plan_memory(self.lowered, config, self.overhang, (), late, spilled=spilled, strips=strips,
+                                   groups=groups)
+            except HwgenError:
+                continue
+            return Storage(plan, frozenset(spilled), strips, {i: self.problem(i) for i in strips}, groups)
+        return None
+
+    def _followed(self, strips: Mapping[int, StripPlan]) -> tuple[Group, ...]:
+        """Convolutions in strips whose result stays on the chip and is read by a window operation there, which can
+        follow strip by strip."""
+        out = []
+        for index, plan in strips.items():
+            op = self.lowered.operations[index]
+            after = self.lowered.operations[index + 1] if index + 1 < len(self.lowered.operations) else None
+            if (isinstance(op, ConvOp) and isinstance(after, WindowOp) and after.src == op.dst and plan.target is None
+                    and index + 1 not in strips and not plan.restream and len(self.problem(index).passes(plan)) == 1):
+                out.append(Group(index + 1, expands=True, projects=False))
+        return tuple(out)
 
     def _bytes(self, name: str, words: int) -> float:
         """Words that cross the memory ports because the tensor is not on the chip."""

@@ -94,26 +94,28 @@ def plan_ring(config: AcceleratorConfig, local_lines: int, options: CompileOptio
     return Ring(lines, log2, segment_lines)
 
 
-def place_batches(batches: Sequence[Batch], ring: Ring) -> tuple[list[Descriptor], list[tuple[int, int]]]:
-    """Descriptors with stream positions and RELEASE flags, and (first, end) line of every batch in the stream.
+def place_batches(batches: Sequence[Batch], ring: Ring) -> tuple[list[list[Descriptor]], list[tuple[int, int]]]:
+    """Descriptors of every batch with stream positions and RELEASE flags, and its (first, end) line in the stream.
 
     Raises:
         HwgenError: a batch would wait for lines that only it can free.
     """
     out, spans, at = [], [], 0
     for batch in batches:
+        placed: list[Descriptor] = []
         lines = batch.descriptors[0].lines
         end = at + lines * batch.blocks
         for position, d in enumerate(batch.descriptors):
             flags = d.flags
             if position == len(batch.descriptors) - 1:
                 flags = flags | {ComputeFlag.RELEASE}
-            out.append(replace(d, weight_seq=at, weight_line=at % ring.lines, flags=flags))
+            placed.append(replace(d, weight_seq=at, weight_line=at % ring.lines, flags=flags))
         if len(batch.descriptors) > 1 and end - at + ring.segment_lines > ring.lines:
             raise HwgenError(
                 f"{end - at} lines of weights are shared by tiles, the ring has {ring.lines} lines",
                 where=batch.descriptors[0].node, hint="a configuration with more weight_lines",
             )
+        out.append(placed)
         spans.append((at, end))
         at = end
     return out, spans

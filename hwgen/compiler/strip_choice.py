@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
-from hwgen.compiler.operations import ConvOp, Tensor
+from hwgen.compiler.operations import ConvOp, Tensor, WindowOp
 from hwgen.compiler.options import Timing
 from hwgen.compiler.shapes import Part, block_lines
 from hwgen.compiler.strips import (
@@ -117,7 +117,10 @@ class StripProblem:
         return passes(self.op, self.parts, self.words, self.config, self.budget, shared=shared, limit=plan.limit)
 
     def tiles(self, part: Part | None, rows: Rows) -> list[int]:
-        """Issue slots of every tile of a strip."""
+        """Issue slots of every tile of a strip (window unit: words of a channel block)."""
+        if isinstance(self.op, WindowOp):
+            first, end = source_rows(self.op, self.src, rows)
+            return [(end - first) * self.src.width]
         if part is None or not isinstance(self.op, ConvOp):
             return [self.op.kernel[0] * self.op.kernel[1] * (rows[1] - rows[0]) * self.dst.width]
         key = part.pair, rows[1] - rows[0]
@@ -130,6 +133,11 @@ class StripProblem:
         """The plan with two buffers per operand and with one."""
         op, config = self.op, self.config
         all_passes = self.passes(plan)
+        if isinstance(op, WindowOp) and any(one.blocks > 1 for one in all_passes):
+            least = min(slots for rows in plan.strips for slots in self.tiles(None, rows))
+            if least < config.window_block_words:
+                raise HwgenError(f"strips of {least} words of a channel block", where=op.node,
+                                 allowed=f"{config.window_block_words} at least")
         ins = [word_range(source_rows(op, self.src, rows), self.src.width, config) for rows in plan.strips]
         outs = [(rows[1] - rows[0]) * self.dst.width for rows in plan.strips]
         unit = unit_words(config)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from hwgen.compiler.operations import ConvOp, PoolOp, Tensor
+from hwgen.compiler.operations import ConvOp, PoolOp, Tensor, WindowOp
 from hwgen.compiler.shapes import Part, block_lines
 from hwgen.compiler.tiling import Tile, Tiling, plan_tiles
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.errors import HwgenError
 
 Rows = tuple[int, int]  #: [first, end)
-StripOp = ConvOp | PoolOp
+StripOp = ConvOp | PoolOp | WindowOp
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Pass:
     """Consecutive output blocks of an operation that are computed with one batch of weights.
 
     Args:
-        part: of the convolution; None for pools.
+        part: of the convolution; None for pools and the window unit.
         block, blocks: first output block, counted within the part, and how many.
         first_word, words: output channel blocks.
         source: first plane of the input, and planes.
@@ -122,10 +122,10 @@ def passes(
         HwgenError: the weights of one output block exceed the budget.
     """
     out: list[Pass] = []
-    if isinstance(op, PoolOp):
-        size = config.p_o // config.p_i
+    if not isinstance(op, ConvOp):
+        size = config.p_o // config.p_i if isinstance(op, PoolOp) else 1
         total = -(-words // size)
-        lines, _ = block_lines(config, False, 0)
+        lines = block_lines(config, False, 0)[0] if isinstance(op, PoolOp) else config.window_lines
         per = _per_pass(op, total, lines, budget, limit, shared=shared)
         for block in range(0, total, per):
             first = block * size

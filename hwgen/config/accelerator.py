@@ -9,6 +9,11 @@ from typing import Any
 
 from hwgen.errors import HwgenError
 
+#: widest accumulator: raw results are int32
+MAX_ACC_BITS = 32
+#: shortest row that the window unit can take, in pixels: its row memories take as many cycles
+WINDOW_MIN_WIDTH = 4
+
 
 class DspPacking(StrEnum):
     """How int8 products are placed into the board's multipliers (board field ``dsp.packing``)."""
@@ -27,6 +32,11 @@ class DspPacking(StrEnum):
         """Longest sum of packed products that cannot collide: chain*127*128 < 2^(spacing-1)."""
         return {"dsp48e2": 8, "dsp48e1": 4, "none": 8}[self.value]
 
+    @property
+    def wide_bits(self) -> int:
+        """Bits of the multiplier's wider signed operand."""
+        return {"dsp48e2": 27, "dsp48e1": 25, "none": 18}[self.value]
+
 
 class RamStyle(StrEnum):
     """Which kind of memory synthesis shall use for a buffer."""
@@ -43,6 +53,24 @@ class Crypto(StrEnum):
     BYPASS = "bypass"  #: same engine and schedule without the crypto unit; only to measure what the unit costs
 
 
+#: rounds of AES by key size (FIPS 197)
+AES_ROUNDS = {128: 10, 256: 14}
+
+
+def aes_cycles(key_bits: int) -> tuple[int, ...]:
+    """Cycles that a block may take: those for which no fewer rounds would do."""
+    rounds = AES_ROUNDS[key_bits]
+    return tuple(sorted({-(-rounds // built) for built in range(1, rounds + 1)}))
+
+
+class WindowUnit(StrEnum):
+    """What the sliding-window unit beside the array can do."""
+
+    NONE = "none"  #: there is no such unit; its work is done by the array
+    POOL = "pool"  #: maxima
+    DEPTHWISE = "depthwise"  #: depthwise convolutions and maxima
+
+
 @dataclass(frozen=True, kw_only=True)
 class AcceleratorConfig:
     """One tensor engine.
@@ -52,7 +80,7 @@ class AcceleratorConfig:
         p_o: output channels per cycle; p_i or 2*p_i. With 2*p_i, layers may run two pixels x p_o/2 channels ("pair").
         acc_depth: output pixels of a tile (rows of accumulator memory), a power of two.
         acc_bits: width of an accumulator; the compiler proves that it suffices.
-        act_words: words of p_i bytes in each of the two activation banks, a power of two.
+        act_words: words of p_i bytes in each of the two activation banks, even.
         line_columns: array columns filled by one line of weight memory (line = line_columns*p_i bytes).
         weight_lines: lines of weight memory.
         weight_ram, act_ram: kind of memory for weights and activations.
@@ -62,7 +90,11 @@ class AcceleratorConfig:
         program_words: 16-byte words of program memory, a power of two.
         crypto: see ``Crypto``.
         aes_key_bits: 128 or 256.
+        aes_cycles: cycles per 16-byte block of a port's decryptor: of the 10 or 14 rounds, ``aes_rounds`` are built.
         clock_mhz: clock of the engine.
+        window: see ``WindowUnit``; it takes p_i channels of one input pixel per cycle.
+        window_kernel: rows and columns of its window.
+        window_width: longest row it can take, in pixels, a power of two.
     """
 
     p_i: int = 32
@@ -80,7 +112,11 @@ class AcceleratorConfig:
     program_words: int = 2048
     crypto: Crypto = Crypto.GCM
     aes_key_bits: int = 128
+    aes_cycles: int = 1
     clock_mhz: float = 300.0
+    window: WindowUnit = WindowUnit.NONE
+    window_kernel: int = 3
+    window_width: int = 256
 
     def __post_init__(self) -> None:
         def require(ok: bool, field: str, allowed: str) -> None:
@@ -93,15 +129,20 @@ class AcceleratorConfig:
         require(self.line_bytes % 16 == 0, "line_columns", "line_columns*p_i must be a multiple of 16")
         require(self.line_bytes >= 2 * self.p_i, "line_columns", "at least 2")
         require(self.p_i % self.packing.chain == 0, "packing", f"p_i must be a multiple of {self.packing.chain}")
-        for name in ("acc_depth", "act_words", "program_words"):
+        for name in ("acc_depth", "program_words", "window_width"):
             require(getattr(self, name) > 0 and getattr(self, name) & (getattr(self, name) - 1) == 0, name,
                     "a power of two")
-        require(16 <= self.acc_bits <= 32, "acc_bits", "16..32")
+        require(self.act_words > 0 and self.act_words % 2 == 0, "act_words", "even")
+        require(2 <= self.window_kernel <= 7, "window_kernel", "2..7")
+        require(self.window_width >= WINDOW_MIN_WIDTH, "window_width", f"{WINDOW_MIN_WIDTH} at least")
+        require(16 <= self.acc_bits <= MAX_ACC_BITS, "acc_bits", f"16..{MAX_ACC_BITS}")
         require(self.weight_lines % 2 == 0 and self.weight_lines >= 2 * self.lines_per_tile, "weight_lines",
                 "even, at least two tiles")
         require(1 <= self.axi_ports <= 8, "axi_ports", "1..8")
         require(self.axi_bytes == 16, "axi_bytes", "16")
-        require(self.aes_key_bits in (128, 256), "aes_key_bits", "128 or 256")
+        require(self.aes_key_bits in AES_ROUNDS, "aes_key_bits", "128 or 256")
+        possible = aes_cycles(self.aes_key_bits)
+        require(self.aes_cycles in possible, "aes_cycles", ", ".join(map(str, possible)))
 
     @property
     def pair_mode(self) -> bool:
@@ -129,9 +170,45 @@ class AcceleratorConfig:
         return self.p_o // self.params_per_line
 
     @property
-    def macs_per_cycle(self) -> int:
+    def aes_rounds(self) -> int:
+        """Rounds of AES that every port's decryptor has."""
+        return -(-AES_ROUNDS[self.aes_key_bits] // self.aes_cycles)
+
+    @property
+    def act_stride(self) -> int:
+        """Distance of the two activation banks in word addresses: ``act_words`` rounded up to a power of two."""
+        return 1 << (self.act_words - 1).bit_length()
+
+    @property
+    def window_taps(self) -> int:
+        """Taps of the window unit."""
+        return self.window_kernel ** 2
+
+    @property
+    def window_record_lines(self) -> int:
+        """Weight-memory lines of requantisation records for one channel block (p_i channels) of the window unit."""
+        return -(-self.p_i // self.params_per_line)
+
+    @property
+    def window_lines(self) -> int:
+        """Weight-memory lines of one channel block of the window unit: records, then taps (line_columns a line)."""
+        return self.window_record_lines + -(-self.window_taps // self.line_columns)
+
+    @property
+    def window_block_words(self) -> int:
+        """Fewest source words of a channel block in a window descriptor of several: the next block's weights are loaded
+        while the last windows of a block go through the taps."""
+        return self.window_taps + 3
+
+    @property
+    def array_macs_per_cycle(self) -> int:
         """Multiply-accumulates per cycle of the array."""
         return self.p_i * self.p_o
+
+    @property
+    def macs_per_cycle(self) -> int:
+        """Multiply-accumulates per cycle of the array and the window unit."""
+        return self.array_macs_per_cycle + self.p_i * self.window_taps * (self.window is WindowUnit.DEPTHWISE)
 
     def replace(self, **changes: Any) -> AcceleratorConfig:
         """A copy with some fields changed, validated again."""
@@ -155,6 +232,8 @@ class AcceleratorConfig:
             for name in ("weight_ram", "act_ram"):
                 if name in fixed:
                     fixed[name] = RamStyle(fixed[name])
+            if "window" in fixed:
+                fixed["window"] = WindowUnit(fixed["window"])
             if "crypto" in fixed:
                 fixed["crypto"] = Crypto(fixed["crypto"])
         except ValueError as error:

@@ -37,6 +37,10 @@ class Resources:
         """JSON-ready fields."""
         return dataclasses.asdict(self)
 
+    def share(self, parts: int) -> Resources:
+        """One of ``parts`` equal parts."""
+        return Resources(**{name: amount / parts for name, amount in self.to_dict().items()})
+
     def shortfall(self, have: Resources) -> tuple[str, float, float] | None:
         """The resource of which ``have`` offers relatively least: (name, needed, available); None if all suffice."""
         worst: tuple[float, str, float, float] | None = None

@@ -7,12 +7,20 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from hwgen.config.accelerator import AcceleratorConfig, RamStyle
+from hwgen.config.accelerator import AcceleratorConfig, RamStyle, WindowUnit
+from hwgen.config.system import SystemConfig
+
+#: kinds of window units; a table holds their numbers
+UNITS = tuple(WindowUnit)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConfigTable:
-    """int64 [N] per field; names as in ``AcceleratorConfig``, ``act_ultra`` is 1 where activations lie in UltraRAM."""
+    """int64 [N] per field; names as in ``AcceleratorConfig``, ``act_ultra`` is 1 where activations lie in UltraRAM,
+    ``window`` the unit's place in ``UNITS``.
+
+    All fields but ``engines``, their number, are those of one engine.
+    """
 
     p_i: np.ndarray
     p_o: np.ndarray
@@ -22,8 +30,13 @@ class ConfigTable:
     line_columns: np.ndarray
     weight_lines: np.ndarray
     axi_ports: np.ndarray
+    aes_cycles: np.ndarray
     program_words: np.ndarray
     act_ultra: np.ndarray
+    window: np.ndarray
+    window_kernel: np.ndarray
+    window_width: np.ndarray
+    engines: np.ndarray
 
     def __len__(self) -> int:
         return len(self.p_i)
@@ -43,6 +56,15 @@ class ConfigTable:
         """Lines of requantisation records for p_o channels."""
         return self.p_o * 16 // self.line_bytes
 
+    @property
+    def window_lines(self) -> np.ndarray:
+        """Lines of a channel block of the window unit: records, then taps."""
+        return -(-self.p_i // (self.line_bytes // 16)) + -(-self.window_kernel ** 2 // self.line_columns)
+
+    def has_unit(self, *units: WindowUnit) -> np.ndarray:
+        """Whether the window unit is one of ``units``."""
+        return np.isin(self.window, [UNITS.index(unit) for unit in units])
+
     def take(self, index: np.ndarray) -> ConfigTable:
         """The rows at ``index`` (integers or mask)."""
         return ConfigTable(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
@@ -54,15 +76,21 @@ class ConfigTable:
         return self.take(first), inverse.reshape(-1)
 
     def config(self, row: int, base: AcceleratorConfig) -> AcceleratorConfig:
-        """Row as a configuration; what the table lacks is taken from ``base``."""
-        values = {f.name: int(getattr(self, f.name)[row]) for f in fields(self)}
-        ultra = bool(values.pop("act_ultra"))
-        return base.replace(**values, act_ram=RamStyle.ULTRA if ultra else RamStyle.BLOCK)
+        """The engine of a row; what the table lacks is taken from ``base``."""
+        values = {f.name: int(getattr(self, f.name)[row]) for f in fields(self) if f.name != "engines"}
+        ultra, unit = bool(values.pop("act_ultra")), UNITS[values.pop("window")]
+        return base.replace(**values, window=unit, act_ram=RamStyle.ULTRA if ultra else RamStyle.BLOCK)
+
+    def system(self, row: int, base: AcceleratorConfig) -> SystemConfig:
+        """Row as a design."""
+        return SystemConfig(engine=self.config(row, base), engines=int(self.engines[row]))
 
     @classmethod
-    def of(cls, configs: Iterable[AcceleratorConfig]) -> ConfigTable:
+    def of(cls, configs: Iterable[AcceleratorConfig | SystemConfig]) -> ConfigTable:
         """A table of given configurations."""
-        rows = list(configs)
-        own = {f.name: np.array([getattr(c, f.name) for c in rows], np.int64)
-               for f in fields(cls) if f.name != "act_ultra"}
-        return cls(**own, act_ultra=np.array([c.act_ram is RamStyle.ULTRA for c in rows], np.int64))
+        rows = [c if isinstance(c, SystemConfig) else SystemConfig(engine=c) for c in configs]
+        own = {f.name: np.array([getattr(c.engine, f.name) for c in rows], np.int64)
+               for f in fields(cls) if f.name not in ("act_ultra", "window", "engines")}
+        return cls(**own, act_ultra=np.array([c.engine.act_ram is RamStyle.ULTRA for c in rows], np.int64),
+                   window=np.array([UNITS.index(c.engine.window) for c in rows], np.int64),
+                   engines=np.array([c.engines for c in rows], np.int64))

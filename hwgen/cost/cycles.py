@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwgen.config.accelerator import AcceleratorConfig, DspPacking
+from hwgen.config.accelerator import WINDOW_MIN_WIDTH, AcceleratorConfig, DspPacking, WindowUnit
 from hwgen.cost.arrays import ConfigTable
 from hwgen.cost.constants import CYCLES, CycleConstants
-from hwgen.cost.work import Work
+from hwgen.cost.work import Contraction, Work
 from rtl_templates.engine.timing import ACCUMULATOR_REVISIT, pipeline_latency
 
 RAW_INTERVAL = 4
@@ -55,21 +55,24 @@ def work_cost(work: Work, table: ConfigTable, constants: CycleConstants = CYCLES
         return _pool_cost(work, table, constants)
     words_in, words_out, taps = _words(work, table)
     per_block = table.p_o // table.p_i
-    steps = words_in * taps
+    steps = pair_steps = words_in * taps
     if work.groups > 1:
         # an output block only sees the input words of its own groups
-        per_group = ceil_div(work.channels_in // work.groups * np.minimum(table.p_o, work.channels_out), table.p_i)
-        steps = np.minimum(words_in, np.maximum(per_group, per_block)) * taps
+        steps, pair_steps = (
+            np.minimum(words_in, np.maximum(ceil_div(
+                work.channels_in // work.groups * np.minimum(columns, work.channels_out), table.p_i), words)) * taps
+            for columns, words in ((table.p_o, per_block), (table.p_o // 2, 1)))
     pair_ok = (per_block == 2) & (work.stride[1] == 1) & (not work.raw) & (table.p_o // 2 % table.line_columns == 0)
     pair_ok &= (table.p_o // 2) % np.maximum(table.line_bytes // 16, 1) == 0
     normal = _part(work, table, constants, words_out, steps, pair=False)
-    if not bool(pair_ok.any()) or work.to_weights:
-        chosen = normal if not work.to_weights else _part(work, table, constants, words_out, steps, pair=True)
-        return _finish(table, chosen)
-    pair = _part(work, table, constants, words_out, steps, pair=True)
+    if work.contraction is not None:
+        return _finish(table, _part(work, table, constants, words_out, pair_steps, pair=True))
+    if not bool(pair_ok.any()):
+        return _finish(table, normal)
+    pair = _part(work, table, constants, words_out, pair_steps, pair=True)
     even = words_out - words_out % per_block
     mixed = [a + b for a, b in zip(_part(work, table, constants, even, steps, pair=False),
-                                   _part(work, table, constants, words_out - even, steps, pair=True), strict=True)]
+                                   _part(work, table, constants, words_out - even, pair_steps, pair=True), strict=True)]
     best = tuple(np.where(pair_ok & (pair[0] < normal[0]), p, n) for p, n in zip(pair, normal, strict=True))
     use_mixed = pair_ok & (even > 0) & (even < words_out) & (mixed[0] < best[0])
     best = tuple(np.where(use_mixed, m, b) for m, b in zip(mixed, best, strict=True))
@@ -110,6 +113,8 @@ def _part(
     joined = work.pointwise or work.to_weights
     if joined:
         height, width = 1, height * width
+    if work.contraction is not None:
+        width = _rows(work.contraction, table)
     slots_row = -(-width // per_slot)
     longest = np.minimum(table.acc_depth, MAX_COORDINATE // per_slot)
     cut = slots_row > longest  # rows are cut into pieces
@@ -131,7 +136,16 @@ def _part(
     cycles = repeat * (many * tile_cycles(large) + (pieces - many) * tile_cycles(small))
     cycles = np.where(blocks > 0, cycles, 0.0)
     lines = blocks * (records + (0 if work.local else steps * tile))
+    if work.contraction is not None and work.contraction.loaded:  # counted like the stream: it comes the same way
+        core = _rows(work.contraction, table) * ceil_div(work.channels_in, table.p_i) * table.p_i
+        lines = lines + ceil_div(core, table.line_bytes)
     return cycles, lines, large * unit * interval, blocks, large * unit, steps, np.where(blocks > 0, repeat * pieces, 0)
+
+
+def _rows(contraction: Contraction, table: ConfigTable) -> np.ndarray:
+    """Rows of a contraction: whole tiles of the convolution that uses the kernel."""
+    unit = table.p_o if contraction.wide else table.p_i
+    return ceil_div(contraction.outputs, unit) * unit * contraction.outer
 
 
 def _finish(table: ConfigTable, parts: tuple[np.ndarray, ...]) -> WorkCost:
@@ -147,6 +161,26 @@ def _pool_cost(work: Work, table: ConfigTable, constants: CycleConstants) -> Wor
     lines = blocks * table.param_lines
     cycles = blocks * np.maximum(slots, table.param_lines) + constants.descriptor
     return _finish(table, (cycles, lines, slots, blocks, slots, np.ones(len(table)), np.ones(len(table))))
+
+
+def window_usable(work: Work, table: ConfigTable) -> np.ndarray:
+    """Whether the window unit of each configuration takes ``work`` (``hwgen.compiler.window``)."""
+    if not work.windowed:
+        return np.zeros(len(table), bool)
+    able = table.has_unit(WindowUnit.POOL, WindowUnit.DEPTHWISE) if work.maximum else table.has_unit(
+        WindowUnit.DEPTHWISE)
+    width = work.size_in[1]
+    return able & (max(work.kernel) <= table.window_kernel) & (width <= table.window_width) & (
+        width >= WINDOW_MIN_WIDTH)
+
+
+def window_cost(work: Work, table: ConfigTable, constants: CycleConstants = CYCLES) -> WorkCost:
+    """Cost of ``work`` in the window unit: every word of its map once."""
+    blocks = ceil_div(work.channels_in, table.p_i)
+    words = blocks * (work.size_in[0] * work.size_in[1])
+    one, slots = np.ones(len(table)), words / blocks
+    cycles = words + work.size_in[1] + constants.window + constants.descriptor
+    return _finish(table, (cycles, blocks * table.window_lines, slots, blocks, slots, one, one))
 
 
 def drains(before: WorkCost, words: np.ndarray, after: WorkCost, work: Work, latency: np.ndarray) -> np.ndarray:

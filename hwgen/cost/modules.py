@@ -2,7 +2,7 @@
 
 The design is a sum of modules. Each has a formula that is linear in a few sizes (its ``terms``, read off its source);
 the coefficients are fitted to the module synthesised by itself over small configurations (``benchmarks/calibrate.py``)
-and used for all. A new module is a new entry of ``UNITS``; until it has one, its logic counts as its parent's.
+and used for all. A new module is a new entry of ``MODULES``; until it has one, its logic counts as its parent's.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hwgen.config.accelerator import DspPacking
+from hwgen.config.accelerator import AES_ROUNDS, DspPacking, WindowUnit, aes_cycles
 from hwgen.cost.arrays import ConfigTable
 from hwgen.cost.memories import ultra_rows
+from rtl_templates.crypto.timing import keystream_depth
 
 TOP = "hwgen_accelerator"
 
@@ -62,7 +63,28 @@ class Sizes:
     @property
     def aes_rounds(self) -> np.ndarray:
         """Rounds of AES that a port's decryptor has."""
-        return np.full(len(self.table), {128: 10.0, 256: 14.0}[self.key_bits])
+        return np.ceil(AES_ROUNDS[self.key_bits] / self.table.aes_cycles)
+
+    @property
+    def keystream_depth(self) -> np.ndarray:
+        """Blocks of key stream that are made ahead of the data."""
+        known = {cycles: keystream_depth(self.key_bits, cycles) for cycles in aes_cycles(self.key_bits)}
+        return np.array([known[cycles] for cycles in self.table.aes_cycles.tolist()], np.float64)
+
+    @property
+    def window(self) -> np.ndarray:
+        """1 with a window unit."""
+        return 1.0 - self.table.has_unit(WindowUnit.NONE)
+
+    @property
+    def convolves(self) -> np.ndarray:
+        """1 with a window unit that convolves."""
+        return self.table.has_unit(WindowUnit.DEPTHWISE).astype(np.float64)
+
+    @property
+    def taps(self) -> np.ndarray:
+        """Taps of the window unit."""
+        return self.table.window_kernel ** 2
 
     @property
     def weight_rows(self) -> np.ndarray:
@@ -118,7 +140,7 @@ def _with_crypto(s: Sizes) -> np.ndarray:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Unit:
+class LogicModule:
     """A module with a formula of its own.
 
     Args:
@@ -132,47 +154,58 @@ class Unit:
     count: Size = _one
 
 
-def _engine(name: str, **terms: Size) -> Unit:
-    return Unit(module=f"{TOP}.engine.{name}", terms={"one": _one, **terms})
+def _engine(name: str, **terms: Size) -> LogicModule:
+    return LogicModule(module=f"{TOP}.engine.{name}", terms={"one": _one, **terms})
 
 
-UNITS = (
-    Unit(module="hwgen_column_group", count=lambda s: s.groups, terms={
+MODULES = (
+    LogicModule(module="hwgen_column_group", count=lambda s: s.groups, terms={
         "macs": lambda s: s.table.p_i * s.table.line_columns,
         "chains": lambda s: s.chains * s.table.line_columns,
         "tree_bits": lambda s: (s.chains - 1) * s.table.line_columns * s.sum_bits,
         "words": _words,
     }),
-    Unit(module="hwgen_requantise", count=_lanes, terms={"one": _one, "acc_bits": lambda s: s.table.acc_bits}),
-    Unit(module=f"{TOP}.engine", terms={
+    LogicModule(module="hwgen_requantise", count=_lanes, terms={"one": _one, "acc_bits": lambda s: s.table.acc_bits}),
+    LogicModule(module=f"{TOP}.engine", terms={
         "one": _one, "pair": _pair, "words": lambda s: s.table.p_i * (1 + 2 * _pair(s)), "totals": _totals,
-        "delay": lambda s: s.sum_delay, "depth_bits": lambda s: s.depth_bits,
+        "delay": lambda s: s.sum_delay, "depth_bits": lambda s: s.depth_bits, "window": lambda s: s.window,
     }),
     # with sums as wide as the accumulator, Yosys masks them in LUTs before the adder
     _engine("accumulator", totals=_totals, masked=lambda s: _totals(s) * (s.table.acc_bits <= s.sum_bits)),
     _engine("activations", words=_words, address=lambda s: np.log2(s.table.act_words),
-            rows=lambda s: s.table.p_i * s.bank_rows),
+            rows=lambda s: s.table.p_i * s.bank_rows, window_words=lambda s: s.table.p_i * s.window),
     _engine("array", words=lambda s: s.table.p_i * (1 + _pair(s)), line=_line, groups=lambda s: s.groups),
-    _engine("fetch"),
+    _engine("fetch", window=lambda s: s.window),
     _engine("pool", lanes=_lanes),
     _engine("post", lanes=_lanes),
     _engine("sequencer", depth_bits=lambda s: s.depth_bits),
     _engine("weights", line=_line, rows=lambda s: s.table.line_bytes * s.weight_rows),
-    Unit(module="hwgen_load_channel", count=_ports),
-    Unit(module="hwgen_load_channel.packer", count=_ports, terms={
+    LogicModule(module=f"{TOP}.engine.window", count=lambda s: s.window, terms={
+        "one": _one, "line": _line, "row_words": lambda s: s.table.p_i * s.table.window_kernel,
+        "records": lambda s: s.table.p_i * s.convolves,
+        # a flag follows its output from tap to tap
+        "flags": lambda s: s.taps * (s.taps + 1) / 2,
+    }),
+    LogicModule(module="hwgen_window_lane", count=lambda s: s.table.p_i * s.window, terms={
+        "one": _one, "maxima": lambda s: s.taps, "products": lambda s: s.taps * s.convolves}),
+    LogicModule(module="hwgen_window_requantise", count=lambda s: s.table.p_i * s.convolves, terms={
+        "one": _one, "acc_bits": lambda s: s.table.acc_bits}),
+    LogicModule(module="hwgen_load_channel", count=_ports),
+    LogicModule(module="hwgen_load_channel.packer", count=_ports, terms={
         # two registers of a line, less the oldest beat of the line that is being collected
         "one": _one, "collected": lambda s: 2 * s.table.line_bytes - 16,
         "halves": lambda s: (s.table.p_i == 8).astype(np.float64)}),
-    Unit(module="hwgen_load_channel.unit", count=lambda s: _ports(s) * _with_crypto(s),
-         terms={"one": _one, "rounds": lambda s: s.aes_rounds}),
-    Unit(module=f"{TOP}.keys", count=_with_crypto, terms={"one": _one, "key_bits": _key_bits}),
-    Unit(module=f"{TOP}.frame"),
-    Unit(module=f"{TOP}.load", terms={"one": _one, "ports": _ports}),
-    Unit(module=f"{TOP}.registers"),
-    Unit(module=f"{TOP}.store", terms={"one": _one, "words": _words}),
-    Unit(module=f"{TOP}.writer"),
+    LogicModule(module="hwgen_load_channel.unit", count=lambda s: _ports(s) * _with_crypto(s),
+         terms={"one": _one, "rounds": lambda s: s.aes_rounds, "keystream": lambda s: s.keystream_depth,
+                       "again": lambda s: s.aes_rounds * (s.table.aes_cycles > 1)}),
+    LogicModule(module=f"{TOP}.keys", count=_with_crypto, terms={"one": _one, "key_bits": _key_bits}),
+    LogicModule(module=f"{TOP}.frame"),
+    LogicModule(module=f"{TOP}.load", terms={"one": _one, "ports": _ports}),
+    LogicModule(module=f"{TOP}.registers"),
+    LogicModule(module=f"{TOP}.store", terms={"one": _one, "words": _words}),
+    LogicModule(module=f"{TOP}.writer"),
     # lines and words of all channels meet in multiplexers, six inputs to a LUT
-    Unit(module=TOP, terms={
+    LogicModule(module=TOP, terms={
         "one": _one, "ports": _ports,
         "multiplexed": lambda s: (s.table.line_bytes + s.table.p_i) * np.ceil(s.table.axi_ports / 3)}),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 from hwgen.config.board import Board, Resources
 from hwgen.cost.arrays import ConfigTable
 from hwgen.cost.memories import block_total, multipliers, ultra_total
-from hwgen.cost.modules import UNITS, Sizes, Unit
+from hwgen.cost.modules import MODULES, LogicModule, Sizes
 
 NAMES = ("dsp", "bram36", "uram", "lut", "ff")
 #: fitted quantities of a module: as Yosys maps it, and what of that a vendor tool places inside DSP and memory blocks
@@ -41,6 +41,10 @@ class ResourceTable:
         """Part of ``row`` that a vendor tool places inside DSP and memory blocks."""
         return Resources(dsp=0, bram36=0, uram=0, lut=round(float(self.absorbable_lut[index])),
                          ff=round(float(self.absorbable_ff[index])))
+
+    def times(self, engines: np.ndarray) -> ResourceTable:
+        """Of ``engines`` [N] equal engines each; what decodes their registers is not counted."""
+        return ResourceTable(**{f.name: getattr(self, f.name) * engines for f in fields(self)})
 
     def fits(self, have: Resources) -> np.ndarray:
         """Whether each row fits on a board."""
@@ -76,22 +80,23 @@ def coefficients_source(family: str) -> str:
     return own if not missing else f"{own}; {missing} modules without multipliers and memories as for UltraScale+"
 
 
-def module_logic(unit: Unit, sizes: Sizes, fitted: Mapping[str, Mapping[str, float]], name: str) -> np.ndarray:
+def module_logic(unit: LogicModule, sizes: Sizes, fitted: Mapping[str, Mapping[str, float]], name: str) -> np.ndarray:
     """Quantity ``name`` of ``LOGIC`` of one instance of a module, float64 [N]."""
     own = fitted[name]
     return sum((own[term] * size(sizes) for term, size in unit.terms.items()), np.zeros(len(sizes.table)))
 
 
 def estimate(table: ConfigTable, board: Board, *, crypto: bool = True, key_bits: int = 128) -> ResourceTable:
-    """Resources of every row on ``board``."""
+    """Resources of every row on ``board``, of all its engines together."""
     ultra = board.resources.uram > 0
     sizes = Sizes(table=table, packing=board.packing, weights_ultra=ultra, crypto=crypto, key_bits=key_bits)
     fitted = coefficients(board.family)
     logic = {name: np.zeros(len(table)) for name in LOGIC}
-    for unit in UNITS:
+    for unit in MODULES:
         count = unit.count(sizes)
         for name in LOGIC:
             logic[name] += count * module_logic(unit, sizes, fitted[unit.module], name)
     return ResourceTable(
         dsp=multipliers(table, board.packing), bram36=block_total(table, weights_ultra=ultra),
-        uram=ultra_total(table, weights_ultra=ultra), **logic)
+        uram=ultra_total(table, weights_ultra=ultra), **logic,
+    ).times(table.engines)

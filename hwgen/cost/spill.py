@@ -7,15 +7,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hwgen.cost.lives import Lives, tensor_lives
+from hwgen.cost.lives import Lives, folded_words, tensor_lives
 from hwgen.cost.work import NetworkWork, Work
 
 #: share of the memory that the allocator fills in practice
 FILLED = 0.9
 #: rows of a strip that the buffers of an operation hold at least, for good overlap
 STRIP_ROWS = 4
-#: rows of the input that come twice, per strip of about this many rows
-HALO_ROWS = 14
+#: numbers of strips (and one for every row)
+COUNTS = (1, 2, 3, 4, 5, 7, 8, 10, 14, 19, 28, 56)
+#: strips that an operation is cut into at least, so that transfers and computation overlap
+LEAST = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strips:
+    """How an operation runs that reads or writes maps which are not on the chip.
+
+    Args:
+        count: strips.
+        loads, stores: words that come and go.
+        planes_in, planes_out: transfers' planes, over all strips.
+    """
+
+    count: int
+    loads: float
+    stores: float
+    planes_in: int
+    planes_out: int
 
 
 @dataclass(frozen=True)
@@ -23,21 +42,26 @@ class Spill:
     """Traffic of a network.
 
     Args:
-        bytes: operation (by name) -> what comes and goes while it runs.
-        transfers: loads and stores of strips.
+        strips: operation (by name) -> how it runs.
+        word: bytes of a word.
         input_in_strips: the frame's input, too, does not fit on the chip.
         possible: the smallest strips of every operation do.
     """
 
-    bytes: dict[str, float]
-    transfers: int
+    strips: dict[str, Strips]
+    word: int
     input_in_strips: bool
     possible: bool = True
 
     @property
     def total(self) -> float:
         """Bytes of a frame."""
-        return sum(self.bytes.values())
+        return self.word * sum(one.loads + one.stores for one in self.strips.values())
+
+    @property
+    def transfers(self) -> int:
+        """Loads and stores."""
+        return sum(one.count * ((one.loads > 0) + (one.stores > 0)) for one in self.strips.values())
 
 
 #: a network that fits
@@ -60,21 +84,40 @@ def spill(network: NetworkWork, p_i: int, act_words: int) -> Spill:
         if not alive:
             break
         spilled.add(max(sorted(alive), key=lambda n: lives.words[n] / _price(lives, n)))
-    moved: dict[str, float] = {}
-    transfers = 0
-    for work in network.works:
-        size = 0.0
-        if work.reads and work.reads[0] in spilled:
-            halo = max(0, work.kernel[0] - work.stride[0]) / HALO_ROWS
-            size += lives.words[work.reads[0]] * p_i * (1 + (0 if work.from_input else halo))
-        size += sum(lives.words[name] * p_i for name in work.reads[1:] if name in spilled)
-        if work.writes in spilled:
-            size += lives.words[work.writes] * p_i
-        if size:
-            moved[work.name] = moved.get(work.name, 0.0) + size
-            transfers += 3 * max(4, -(-work.size_out[0] // STRIP_ROWS))
+    strips = {work.name: _strips(work, spilled, p_i, limit - _live(lives, spilled, index))
+              for index, work in enumerate(network.works) if spilled & {*work.reads, work.writes}}
     possible = all(_least(work, spilled, p_i) <= act_words for work in network.works)
-    return Spill(moved, transfers, lives.source in spilled, possible)
+    return Spill(strips, p_i, lives.source in spilled, possible)
+
+
+def _strips(work: Work, spilled: set[str], p_i: int, room: float) -> Strips:
+    """The fewest strips whose buffers, two for every operand, fit into ``room`` words."""
+    height, width = work.size_out
+    planes_in = -(-work.channels_in // p_i)
+    kernel, stride, width_in = work.kernel[0], work.stride[0], work.size_in[1]
+    if folded_words(work, p_i):
+        planes_in, kernel, stride, width_in = -(-work.channels_in * work.kernel[0] * work.kernel[1] // p_i), 1, 1, width
+    planes_out = -(-work.channels_out // p_i)
+    source = bool(work.reads) and work.reads[0] in spilled
+    residual, target = any(name in spilled for name in work.reads[1:]), work.writes in spilled
+    high = height if kernel == 1 and stride == 1 else work.size_in[0]
+
+    def sizes(count: int) -> tuple[int, int]:
+        rows = -(-height // count)
+        return min(high, (rows - 1) * stride + kernel) * width_in * planes_in, rows * width * planes_out
+
+    counts = [n for n in (*COUNTS, height) if n <= height and n >= min(LEAST, height)]
+    count = counts[-1]
+    for one in counts:
+        inside, outside = sizes(one)
+        if 2 * (inside * source + outside * (residual + target)) <= room:
+            count = one
+            break
+    rows_in = high + (count - 1) * max(0, kernel - stride)
+    return Strips(
+        count=count, loads=float(rows_in * width_in * planes_in * source + height * width * planes_out * residual),
+        stores=float(height * width * planes_out * target),
+        planes_in=count * (planes_in * source + planes_out * residual), planes_out=count * planes_out * target)
 
 
 def _live(lives: Lives, spilled: set[str], index: int) -> int:
@@ -86,7 +129,7 @@ def _least(work: Work, spilled: set[str], p_i: int) -> int:
     """Words of the input rows of one output row, which must lie in one bank."""
     if not work.reads or work.reads[0] not in spilled:
         return 0
-    if work.from_input:  # folded, or few channels
+    if folded_words(work, p_i):
         return work.size_out[1] * -(-work.channels_in * work.kernel[0] * work.kernel[1] // p_i)
     planes = 2 if work.pool else -(-work.channels_in // p_i)
     return min(work.kernel[0], work.size_in[0]) * work.size_in[1] * planes

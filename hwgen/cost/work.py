@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from math import prod
 
 from hwgen.ir import nodes as ir
 from hwgen.ir.nodes import Graph, Node, Pair, Shape, TTExecution
 from hwgen.ir.shapes import infer_shape, tt_kernel_shape
-from hwgen.ir.tt_chain import chain_convs
+from hwgen.ir.tt_chain import chain_nodes
 from hwgen.passes.plan import TTChoice, apply_choice, candidates, plan
 from hwgen.quantize.fuse import Fused, fuse
 from hwgen.quantize.lower import lower
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contraction:
+    """What a contraction on the chip is besides a matrix product.
+
+    Args:
+        outputs: output channels of the kernel, which are padded to whole tiles of the convolution that uses it.
+        outer: taps that are there already; a contraction has ``outputs * outer`` rows.
+        wide: tiles of the using convolution have p_o columns, else they may have half as many.
+        loaded: its left operand is the first core, which is loaded into activation memory.
+    """
+
+    outputs: int
+    outer: int
+    wide: bool
+    loaded: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +46,11 @@ class Work:
         raw: int32 result.
         from_input: reads the network's input.
         local: its tiles are built on the chip; ``to_weights``: it builds them.
+        contraction: where it is a step of a reconstruction.
         macs: logical multiply-accumulates.
+        windowed: a depthwise convolution, or a pool, that the window unit can do if it is large enough; ``maximum``: a
+            maximum pool.
+        encrypted: its weights are stored encrypted.
         reads: tensors it reads, and ``writes`` the tensor it makes ("" when it goes to weight memory).
     """
 
@@ -51,6 +72,10 @@ class Work:
     macs: int
     reads: tuple[str, ...]
     writes: str
+    contraction: Contraction | None = None
+    windowed: bool = False
+    maximum: bool = False
+    encrypted: bool = True
 
     @property
     def pixels(self) -> int:
@@ -87,6 +112,17 @@ class NetworkWork:
     macs: int
 
 
+def with_encryption(network: NetworkWork, names: Collection[str] | None) -> NetworkWork:
+    """The network with the weights of the named nodes or float layers stored encrypted, the others plain; None: all."""
+    def changed(works: tuple[Work, ...]) -> tuple[Work, ...]:
+        return tuple(dataclasses.replace(w, encrypted=names is None or w.name in names or w.origin in names)
+                     for w in works)
+
+    return dataclasses.replace(network, works=changed(network.works), variants={
+        name: tuple(dataclasses.replace(v, works=changed(v.works)) for v in variants)
+        for name, variants in network.variants.items()})
+
+
 def network_work(graph: Graph) -> NetworkWork:
     """The work of a float graph (planned or not); TT layers with a fixed execution have that variant only."""
     planned = plan(graph)
@@ -118,12 +154,13 @@ def _works(groups: Iterable[Fused], graph: Graph, origins: dict[str, str]) -> tu
             case ir.Conv2d():
                 out.append(_conv(node, group, graph, source, origins.get(node.name, "")))
             case ir.TTConv2d():
-                dense = (node.shape[0], *tt_kernel_shape(node)[1:])
-                out += _reconstruct(node, group.inputs, group.tensor, _pair(graph[node.inputs[0]].shape), dense)
+                out += _reconstruct(node, group.inputs, group.tensor, _pair(graph[node.inputs[0]].shape))
             case ir.MaxPool() | ir.AvgPool():
                 channels = node.shape[0]
-                out.append(_simple(node, group, graph, source, pool=True, channels=(channels, channels),
-                                   kernel=node.kernel, stride=node.stride))
+                pool = _simple(node, group, graph, source, pool=True, channels=(channels, channels),
+                               kernel=node.kernel, stride=node.stride)
+                out.append(dataclasses.replace(pool, maximum=isinstance(node, ir.MaxPool),
+                                               windowed=_within(node.padding, node.kernel)))
             case ir.Add():
                 channels = node.shape[0]
                 out.append(_simple(node, group, graph, source, pool=False, channels=(channels, channels), kernel=(1, 1),
@@ -131,6 +168,11 @@ def _works(groups: Iterable[Fused], graph: Graph, origins: dict[str, str]) -> tu
             case _:
                 continue
     return tuple(out)
+
+
+def _within(padding: ir.Padding, kernel: Pair) -> bool:
+    """Whether every window has a row and a column of the map."""
+    return sum(padding[:2]) < kernel[0] and sum(padding[2:]) < kernel[1]
 
 
 def _simple(node: Node, group: Fused, graph: Graph, source: str, *, pool: bool, channels: Pair, kernel: Pair,
@@ -150,7 +192,10 @@ def _conv(node: ir.Conv2d, group: Fused, graph: Graph, source: str, origin: str)
         size_out=_pair(node.shape),
         pointwise=(kernel_h, kernel_w) == (1, 1) and node.stride == (1, 1) and not any(node.padding),
         raw=group.tensor == graph.output, from_input=node.inputs[0] == source, local=False, to_weights=False,
-        macs=node.weight.size * prod(_pair(node.shape)), reads=group.inputs, writes=group.tensor)
+        macs=node.weight.size * prod(_pair(node.shape)), reads=group.inputs, writes=group.tensor,
+        windowed=(node.groups == per_group * node.groups == out and node.dilation == (1, 1)
+                  and len(group.inputs) == 1 and group.tensor != graph.output
+                  and _within(node.padding, (kernel_h, kernel_w))))
 
 
 def _variant(node: ir.TTConv2d | ir.TTLinear, choice: TTChoice, shape: Shape, own: list[Work]) -> tuple[Work, ...]:
@@ -167,51 +212,58 @@ def _variant(node: ir.TTConv2d | ir.TTLinear, choice: TTChoice, shape: Shape, ow
         decided = ir.TTConv2d(
             name=node.name, inputs=node.inputs, shape=(last.shape[1], 1, 1), bias=node.bias, grouping=("IHW", "O"),
             cores=(first.reshape(1, per_pixel, *size, -1), last), execution=TTExecution.RECONSTRUCT)
-    if decided.execution is TTExecution.RECONSTRUCT:
-        dense = (decided.shape[0], *tt_kernel_shape(decided)[1:])
-        found = _reconstruct(decided, (reads[0], *residual), writes, _pair(shape), dense)
-        first = own[0].from_input
-        return tuple(dataclasses.replace(w, from_input=first and w.local, raw=raw and w.local) for w in found)
     works: list[Work] = []
-    size = _pair(shape)
-    chain = chain_convs(decided)
-    tensor = reads[0]
-    for index, conv in enumerate(chain):
-        last = index == len(chain) - 1
-        out, channels, kernel_h, kernel_w = conv.weight.shape
-        sized = ir.Conv2d(name=node.name, inputs=("x",), shape=(), weight=conv.weight, bias=conv.weight[:, 0, 0, 0],
-                          stride=conv.stride, padding=conv.padding, dilation=conv.dilation)
-        size_out = _pair(infer_shape(sized, [(channels, *size)]))
-        result = writes if last else f"{node.name}.core{index}"
-        works.append(Work(
-            name=f"{node.name}.core{index}" if len(chain) > 1 else node.name, origin=node.name, pool=False,
-            channels_in=channels, channels_out=out, kernel=(kernel_h, kernel_w), stride=conv.stride, groups=1,
-            size_in=size, size_out=size_out,
-            pointwise=(kernel_h, kernel_w) == (1, 1) and conv.stride == (1, 1) and not any(conv.padding),
-            raw=raw and last, from_input=own[0].from_input and index == 0, local=False, to_weights=False,
-            macs=conv.weight.size * prod(size_out), reads=(tensor, *(residual if last else ())), writes=result))
-        tensor, size = result, size_out
+    tensor, size = reads[0], _pair(shape)
+    members = chain_nodes(decided)
+    for index, member in enumerate(members):
+        last = index == len(members) - 1
+        channels = member.weight.shape[1] if isinstance(member, ir.Conv2d) else tt_kernel_shape(member)[1]
+        sized = dataclasses.replace(member, shape=infer_shape(member, [(channels, *size)]))
+        result = writes if last else member.name
+        sources = (tensor, *(residual if last else ()))
+        from_input = own[0].from_input and index == 0
+        if isinstance(sized, ir.TTConv2d):
+            works += [dataclasses.replace(w, origin=node.name, from_input=from_input and w.local,
+                                          raw=raw and last and w.local)
+                      for w in _reconstruct(sized, sources, result, size)]
+        else:
+            works.append(_chained(sized, node.name, sources, result, size, from_input=from_input, raw=raw and last))
+        tensor, size = result, _pair(sized.shape)
     return tuple(works)
 
 
-def _reconstruct(
-    node: ir.TTConv2d, reads: tuple[str, ...], writes: str, size_in: Pair, dense: tuple[int, int, int, int]
-) -> tuple[Work, ...]:
-    """The contractions of a reconstructed kernel (rows are output channels) and the convolution that uses it."""
-    out, channels, kernel_h, kernel_w = dense
-    steps: list[tuple[int, int, int]] = []  # rank in, columns out, repetitions
-    if node.grouping == ("I", "HW", "O"):
-        rank2, rank1 = node.cores[2].shape[0], node.cores[1].shape[0]
-        steps = [(rank2, kernel_h * kernel_w * rank1, 1), (rank1, channels, kernel_h * kernel_w)]
-    else:
-        steps = [(node.cores[1].shape[0], kernel_h * kernel_w * channels, 1)]
+def _chained(conv: ir.Conv2d, origin: str, reads: tuple[str, ...], writes: str, size: Pair, *, from_input: bool,
+             raw: bool) -> Work:
+    """One convolution of a chain."""
+    out, channels, kernel_h, kernel_w = conv.weight.shape
+    return Work(
+        name=conv.name, origin=origin, pool=False, channels_in=channels, channels_out=out, kernel=(kernel_h, kernel_w),
+        stride=conv.stride, groups=1, size_in=size, size_out=_pair(conv.shape),
+        pointwise=(kernel_h, kernel_w) == (1, 1) and conv.stride == (1, 1) and not any(conv.padding), raw=raw,
+        from_input=from_input, local=False, to_weights=False, macs=conv.weight.size * prod(_pair(conv.shape)),
+        reads=reads, writes=writes)
+
+
+def _reconstruct(node: ir.TTConv2d, reads: tuple[str, ...], writes: str, size_in: Pair) -> tuple[Work, ...]:
+    """The contractions of a kernel on the chip, from the output end, and the convolution that uses it.
+
+    The rows of a contraction are output channels times the taps that are there already, its columns the taps and the
+    rank (at last: the input channels) that it adds.
+    """
+    out, channels, kernel_h, kernel_w = tt_kernel_shape(node)
+    *_, first = node.cores
+    outer = first.size // (first.shape[0] * out)
     works = []
-    for index, (rank, columns, repeats) in enumerate(steps):
-        last = index == len(steps) - 1
-        works += [Work(
-            name=f"{node.name}.contract{index}", origin=node.name, pool=False, channels_in=rank, channels_out=columns,
-            kernel=(1, 1), stride=(1, 1), groups=1, size_in=(1, out), size_out=(1, out), pointwise=True, raw=False,
-            from_input=False, local=False, to_weights=last, macs=0, reads=(), writes="")] * repeats
+    for core in node.cores[-2::-1]:
+        to_weights = core is node.cores[0]
+        rank = core.shape[-1]
+        works.append(Work(
+            name=f"{node.name}.contract{len(works)}", origin=node.name, pool=False, channels_in=rank,
+            channels_out=core.size // rank, kernel=(1, 1), stride=(1, 1), groups=1, size_in=(outer, out),
+            size_out=(outer, out), pointwise=True, raw=False, from_input=False, local=False, to_weights=to_weights,
+            macs=0, reads=(), writes="", contraction=Contraction(
+                outputs=out, outer=outer, wide=node.stride[1] != 1, loaded=not works)))
+        outer *= core.size // (core.shape[0] * rank)
     works.append(Work(
         name=node.name, origin=node.name, pool=False, channels_in=channels, channels_out=out,
         kernel=(kernel_h, kernel_w), stride=node.stride, groups=1, size_in=size_in, size_out=_pair(node.shape),

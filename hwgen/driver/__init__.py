@@ -7,5 +7,6 @@ from .accelerator import Accelerator, FrameResult
 from .bus import Buffer, Bus
 from .errors import AcceleratorError, DriverError
 from .image import Image
+from .system import System
 
-__all__ = ["Accelerator", "AcceleratorError", "Buffer", "Bus", "DriverError", "FrameResult", "Image"]
+__all__ = ["Accelerator", "AcceleratorError", "Buffer", "Bus", "DriverError", "FrameResult", "Image", "System"]

@@ -12,14 +12,6 @@ from .errors import AcceleratorError, DriverError
 from .image import Image
 from .tensors import dequantise, pack_input, quantise, unpack_output
 
-#: register -> name of a counter in ``FrameResult.counters``
-COUNTERS = {
-    "cycles": reg.CYCLES, "busy": reg.BUSY, "stall_weights": reg.STALL_WEIGHTS, "stall_act": reg.STALL_ACT,
-    "stall_drain": reg.STALL_DRAIN, "stall_other": reg.STALL_OTHER, "read_beats": reg.READ_BEATS,
-    "write_beats": reg.WRITE_BEATS, "key_cycles": reg.KEY_CYCLES, "program_cycles": reg.PROGRAM_CYCLES,
-    "first_busy": reg.FIRST_BUSY, "program_loaded": reg.PROGRAM_LOADED,
-}
-
 
 @dataclass(frozen=True)
 class FrameResult:
@@ -29,7 +21,7 @@ class FrameResult:
         output: the tensor, int32 [C, H, W] for a raw output, else int8.
         real: the same in real numbers, in the author's shape.
         dumps: tensors of the inner layers, of a debug image.
-        counters: of the hardware, see ``COUNTERS``.
+        counters: of the hardware, see ``register_map.COUNTERS``.
         warm: the frame used what the frame before left in the buffers.
     """
 
@@ -63,6 +55,7 @@ class Accelerator:
         self.image: Image | None = None
         #: image, input, output and, if the image needs one, scratch, while an image is loaded
         self.buffers: list[Buffer] = []
+        self._own_payload = self._warm = False
         bus.write32(reg.IRQ_STATUS, 3)
         bus.write32(reg.IRQ_ENABLE, 3)
 
@@ -113,8 +106,11 @@ class Accelerator:
         """End a frame with an error after so many cycles; 0: never."""
         self.bus.write32(reg.WATCHDOG, cycles)
 
-    def load(self, image: Image, *, check_config: bool = True) -> None:
+    def load(self, image: Image, *, check_config: bool = True, payload: Buffer | None = None) -> None:
         """Put an image into memory and its parameters into the registers.
+
+        Args:
+            payload: memory that already holds ``image.payload``; it stays its owner's, and is not freed by ``unload``.
 
         Raises:
             DriverError: the image was made for other hardware.
@@ -126,11 +122,14 @@ class Accelerator:
             raise DriverError("the image was made for another configuration of the accelerator")
         self.unload()
         layout = image.metadata
-        sizes = [len(image.payload), layout["input"]["bytes"], layout["output_bytes"]]
+        sizes = [layout["input"]["bytes"], layout["output_bytes"]]
         if layout.get("scratch_bytes"):
             sizes.append(layout["scratch_bytes"])
-        self.buffers = [self.bus.alloc(max(16, size)) for size in sizes]
-        self.buffers[0].write(image.payload)
+        if payload is None:
+            payload = self.bus.alloc(max(16, len(image.payload)))
+            payload.write(image.payload)
+            self._own_payload = True
+        self.buffers = [payload, *(self.bus.alloc(max(16, size)) for size in sizes)]
         registers = (reg.IMAGE_ADDR_LOW, reg.INPUT_ADDR_LOW, reg.OUTPUT_ADDR_LOW, reg.SCRATCH_ADDR_LOW)
         for low, buffer in zip(registers, self.buffers, strict=False):
             self._write64(low, buffer.address)
@@ -145,9 +144,9 @@ class Accelerator:
 
     def unload(self) -> None:
         """Give the image's memory back."""
-        for buffer in self.buffers:
+        for buffer in self.buffers[0 if self._own_payload else 1:]:
             buffer.free()
-        self.buffers, self.image = [], None
+        self.buffers, self.image, self._own_payload = [], None, False
 
     def run(self, frame: np.ndarray, *, warm: bool = True) -> FrameResult:
         """Run one frame.
@@ -160,14 +159,28 @@ class Accelerator:
             AcceleratorError: the hardware reported an error; no output was written after it.
             DriverError: no image is loaded, the frame has the wrong shape, or the hardware does not answer.
         """
+        self.begin(self.pack(frame), warm=warm)
+        self.wait()
+        return self.result()
+
+    def pack(self, frame: np.ndarray) -> bytes:
+        """What the input buffer holds for a frame, see ``run``."""
+        if self.image is None:
+            raise DriverError("no image is loaded")
+        layout = self.image.metadata["input"]
+        return pack_input(frame if frame.dtype == np.int8 else quantise(frame, layout), layout)
+
+    def begin(self, packed: bytes, *, warm: bool = True) -> None:
+        """Start a frame of ``pack``."""
+        self.buffers[1].write(packed)
+        self._warm = warm and bool(self.status >> reg.STATUS_RESIDENT & 1)
+        self.start(warm=warm)
+
+    def result(self) -> FrameResult:
+        """What the frame that has ended (``wait``) left."""
         if self.image is None:
             raise DriverError("no image is loaded")
         layout = self.image.metadata
-        tensor = frame if frame.dtype == np.int8 else quantise(frame, layout["input"])
-        self.buffers[1].write(pack_input(tensor, layout["input"]))
-        resident = bool(self.status >> reg.STATUS_RESIDENT & 1)
-        self.start(warm=warm)
-        self.wait()
         data = self.buffers[2].read(layout["output_bytes"])
 
         def tensor_at(where: dict) -> np.ndarray:
@@ -176,7 +189,7 @@ class Accelerator:
         output = tensor_at(layout["output"])
         return FrameResult(output=output, real=dequantise(output, layout["output"]),
                            dumps={dump["name"]: tensor_at(dump) for dump in layout["dumps"]},
-                           counters=self.counters(), warm=warm and resident)
+                           counters=self.counters(), warm=self._warm)
 
     def start(self, *, warm: bool = True) -> None:
         """Start a frame on what lies in the input buffer."""
@@ -187,18 +200,33 @@ class Accelerator:
 
         Raises:
             AcceleratorError: the frame ended with an error.
-            DriverError: it did not end in time.
+            DriverError: it did not end in time, or the interrupt is that of another engine.
         """
         if not self.bus.wait_irq(self.timeout):
             raise DriverError(f"no interrupt within {self.timeout} s; STATUS is {self.status:#x}")
+        if not self.end():
+            raise DriverError("another engine's frame has ended: System waits for several at once")
+
+    def end(self) -> bool:
+        """Clear the interrupt if the frame has ended.
+
+        Returns:
+            whether it has.
+
+        Raises:
+            AcceleratorError: it ended with an error.
+        """
         status = self.bus.read32(reg.IRQ_STATUS)
+        if not status:
+            return False
         self.bus.write32(reg.IRQ_STATUS, status)
         if status >> reg.IRQ_STATUS_ERROR & 1:
             raise AcceleratorError(self.bus.read32(reg.ERROR_CODE), self.bus.read32(reg.ERROR_SEGMENT))
+        return True
 
     def counters(self) -> dict[str, int]:
         """The hardware's counters of the last frame."""
-        return {name: self.bus.read32(offset) for name, offset in COUNTERS.items()}
+        return {name: self.bus.read32(offset) for name, offset in reg.COUNTERS.items()}
 
     def _write64(self, low: int, value: int) -> None:
         self.bus.write32(low, value & 0xFFFFFFFF)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .errors import DriverError
-from .register_map import IRQ_STATUS
+from .register_map import ENGINES, IRQ_STATUS, WINDOW_BYTES
 
 
 class PynqBuffer:
@@ -44,7 +44,7 @@ class PynqBuffer:
 
 
 class PynqBus:
-    """An accelerator in a loaded overlay.
+    """A design in a loaded overlay.
 
     Args:
         ip: the overlay's IP object (``overlay.hwgen_accelerator_0``); its interrupt pin is named ``irq``.
@@ -60,6 +60,7 @@ class PynqBus:
 
         self._allocate = pynq.allocate
         self._ip, self._limit = ip, address_limit
+        self._status = [k * WINDOW_BYTES + IRQ_STATUS for k in range(self.read32(ENGINES) & 0xFF)]
 
     def read32(self, offset: int) -> int:
         """Read a register."""
@@ -80,15 +81,15 @@ class PynqBus:
         return PynqBuffer(array)
 
     def wait_irq(self, timeout: float) -> bool:
-        """Wait for the interrupt, with PYNQ's interrupt object where there is one, else by reading the status register.
+        """Wait for the interrupt, with PYNQ's interrupt object where there is one, else by reading status registers.
 
         There is none where the overlay has no AXI interrupt controller, and none can be waited for while the caller's
-        own event loop runs (Jupyter). The register decides in any case: the controller may remember an old interrupt.
+        own event loop runs (Jupyter). The registers decide in any case: the controller may remember an old interrupt.
         """
         end = time.monotonic() + timeout
         interrupt = getattr(self._ip, "irq", None)
         loop = None if interrupt is None else _idle_loop()
-        while not self.read32(IRQ_STATUS):
+        while not any(map(self.read32, self._status)):
             left = end - time.monotonic()
             if left <= 0:
                 return False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,18 +10,10 @@ from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.emulator.loops import StepAccumulator, accumulate, wrap_signed
 from hwgen.emulator.memories import ActivationMemory, Reader, WeightMemory
 from hwgen.emulator.order import Known
+from hwgen.emulator.records import Records, decode_records
 from hwgen.emulator.violation import require
+from hwgen.emulator.window import WindowRun
 from hwgen.isa.layout import ACT_ADDR_BITS, COORD_BITS, LOOP_NAMES, ComputeFlag, Opcode
-
-
-@dataclass(frozen=True)
-class Records:
-    """Requantisation records of one output block, int64 [channels]."""
-
-    bias: np.ndarray
-    multiplier: np.ndarray
-    residual: np.ndarray
-    shift: np.ndarray
 
 
 class Engine:
@@ -47,6 +38,9 @@ class Engine:
         Raises:
             ContractViolation: see the package's documentation.
         """
+        if d["opcode"] in (Opcode.WINDOW_CONV, Opcode.WINDOW_MAX):
+            WindowRun(self.config, self.acts, self.weights, pump=self.pump, number=number, d=d, known=known).execute()
+            return
         require(d["opcode"] in (Opcode.CONV, Opcode.MAXPOOL, Opcode.AVGPOOL), f"unknown opcode {d['opcode']}",
                 f"compute descriptor {number}")
         run = _Run(self, number, d, known)
@@ -120,16 +114,7 @@ class _Run:
         require(channels * 16 % self.config.line_bytes == 0, "half the records do not fill whole lines", self.where)
         count = channels * 16 // self.config.line_bytes
         raw = self._lines(at, count).reshape(channels, 16)
-
-        def field(first: int, size: int, kind: str) -> np.ndarray:
-            return np.ascontiguousarray(raw[:, first:first + size]).view(kind).reshape(-1).astype(np.int64)
-
-        records = Records(field(0, 4, "<i4"), field(4, 2, "<u2"), field(6, 2, "<u2"), field(8, 1, "u1"))
-        require(not raw[:, 9:].any(), "reserved bytes of a record are not zero", self.where)
-        if not self.has(ComputeFlag.RAW):
-            inside = records.shift.min() >= 1 and records.shift.max() <= 47
-            require(bool(inside), "shift outside 1..47", self.where)
-        return records, count
+        return decode_records(raw, self.where, shifted=not self.has(ComputeFlag.RAW)), count
 
     # ------------------------------------------------------------ operations
     def convolve(self) -> None:
@@ -257,9 +242,8 @@ class _Run:
             defined = acts.valid[address]
             late = defined & (now - acts.slot[address] < self.engine.latency)
             require(not late.any(), "a residual may still be in the pipeline", self.where)
-            early = acts.load[address][defined] > self.known.loads
-            require(not early.any(), "a residual's load was not waited for", self.where)
-            acts.reader[address] = self.access.number
+            acts.ordered(address[defined], self.access)
+            acts.reader[0, address] = self.access.number
             values.append(acts.data[address].astype(np.int64))
             valids.append(defined)
         return np.concatenate(values, axis=1), valids

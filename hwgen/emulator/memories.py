@@ -17,30 +17,33 @@ class ActivationMemory:
     """Words of p_i bytes in two banks.
 
     Members:
-        data: int8 [2*act_words, p_i].
-        valid: bool [2*act_words], the word has been written in this frame.
+        data: int8 [2*act_stride, p_i]; the words of a bank behind its act_words do not exist.
+        valid: bool [2*act_stride], the word has been written in this frame.
         slot: int64, issue slot of the pixel that wrote the word; NEVER once certainly landed.
         load: int64, ordinal (from 1) of the activation load that wrote the word, 0 for computed words.
-        writer, reader: int64, compute descriptor (from 1) that wrote or read the word last, 0 for none.
+        writer, reader: int64 [2, words], compute descriptor (from 1) of each unit (array, window unit) that wrote or
+            read the word last, 0 for none.
         copied: int64, ordinal (from 1) of the store that read the word last, 0 for none.
     """
 
     def __init__(self, config: AcceleratorConfig) -> None:
-        self.bank_words = config.act_words
-        self.words = 2 * config.act_words
+        self.bank_words = config.act_stride
+        self.bank_used = config.act_words
+        self.words = 2 * config.act_stride
         self.p_i = config.p_i
         self.data = np.zeros((self.words, config.p_i), np.int8)
         self.valid = np.zeros(self.words, bool)
         self.slot = np.full(self.words, NEVER, np.int64)
         self.load = np.zeros(self.words, np.int64)
-        self.writer, self.reader, self.copied = (np.zeros(self.words, np.int64) for _ in range(3))
+        self.copied = np.zeros(self.words, np.int64)
+        self.writer, self.reader = np.zeros((2, self.words), np.int64), np.zeros((2, self.words), np.int64)
 
     def reset(self) -> None:
         """Start of a frame: nothing may be read before it is written."""
         self.valid[:] = False
         self.settle()
         for marks in (self.load, self.writer, self.reader, self.copied):
-            marks[:] = 0
+            marks[...] = 0
 
     def settle(self) -> None:
         """All results have landed (DRAIN)."""
@@ -55,37 +58,52 @@ class ActivationMemory:
         if address.size == 0:
             return np.zeros((0, self.p_i), np.int8)
         where = reader.where
-        require(int(address.min()) >= 0 and int(address.max()) < self.words,
-                f"read of word {int(address.min())}..{int(address.max())}", where)
+        self._inside(address, "read of word", where)
         _forbid(~self.valid[address], address, "was never written", where)
-        _forbid(now - self.slot[address] < latency, address, "may still be in the pipeline", where)
-        _forbid(self.load[address] > reader.known.loads, address, "comes by a load that was not waited for", where)
-        self.reader[address] = reader.number
+        if not reader.window:
+            _forbid(now - self.slot[address] < latency, address, "may still be in the pipeline", where)
+        self.ordered(address, reader)
+        self.reader[reader.window, address] = reader.number
         return self.data[address]
+
+    def ordered(self, address: np.ndarray, reader: Reader) -> None:
+        """What wrote the words that are read has been waited for: loads, and the other unit."""
+        _forbid(self.load[address] > reader.known.loads, address, "comes by a load that was not waited for",
+                reader.where)
+        _forbid(self.writer[1 - reader.window, address] > reader.known.computes, address,
+                "is written by the other unit, which was not waited for", reader.where)
+
+    def _inside(self, address: np.ndarray, what: str, where: str) -> None:
+        low, high = int(address.min()), int(address.max())
+        require(low >= 0 and high < self.words and bool(np.all(address % self.bank_words < self.bank_used)),
+                f"{what} {low}..{high}, outside activation memory", where)
 
     def store(self, address: np.ndarray, words: np.ndarray, now: np.ndarray, valid: np.ndarray, reader: Reader) -> None:
         """Write int8 ``words`` [n, p_i] issued at slots ``now``; not ``valid``: made of undefined operands."""
         if address.size == 0:
             return
         where = reader.where
-        require(int(address.min()) >= 0 and int(address.max()) < self.words, "write outside activation memory", where)
+        self._inside(address, "write of word", where)
         banks = {int(end) // self.bank_words for end in (address.min(), address.max())}
         require(len(banks) == 1, "an output tensor straddles the banks", where)
         late = self.load[address] > reader.known.loads
         require(not late.any(), "overwrites what a load may bring later", where)
         require(bool(np.all(self.copied[address] <= reader.known.stores)),
                 "overwrites words that a store may still have to read", where)
+        other = np.maximum(self.writer[1 - reader.window, address], self.reader[1 - reader.window, address])
+        require(bool(np.all(other <= reader.known.computes)),
+                f"overwrites words of the other unit's descriptor {int(other.max()) - 1}, not waited for", where)
         self.data[address] = words
         self.valid[address] = valid
-        self.slot[address] = now
+        self.slot[address] = NEVER if reader.window else now
         self.load[address] = 0
-        self.writer[address] = reader.number
+        self.writer[reader.window, address] = reader.number
 
     def copy_in(self, dest: int, words: np.ndarray, known: Known, number: int, where: str) -> None:
         """Activation load ``number`` (from 1) writes int8 ``words`` [n, p_i] from ``dest`` on."""
-        require(dest + len(words) <= self.words, "load outside activation memory", where)
+        self._inside(np.array((dest, dest + len(words) - 1)), "load of word", where)
         part = slice(dest, dest + len(words))
-        require(bool(np.all(np.maximum(self.writer[part], self.reader[part]) <= known.computes)),
+        require(bool(np.all(np.maximum(self.writer[:, part], self.reader[:, part]) <= known.computes)),
                 "overwrites words of a compute descriptor that may not have retired", where)
         require(bool(np.all(self.copied[part] <= known.stores)),
                 "overwrites words that a store may still have to read", where)
@@ -96,13 +114,13 @@ class ActivationMemory:
         self.valid[part] = True
         self.slot[part] = NEVER
         self.load[part] = number
-        self.writer[part] = 0
+        self.writer[:, part] = 0
 
     def copy_out(self, first: int, count: int, known: Known, number: int, where: str) -> bytes:
         """What store ``number`` (from 1) copies; words never written read as zero (spare words behind a map)."""
-        require(first + count <= self.words, "store outside activation memory", where)
+        self._inside(np.array((first, first + count - 1)), "store of word", where)
         part = slice(first, first + count)
-        require(bool(np.all(self.writer[part] <= known.computes)),
+        require(bool(np.all(self.writer[:, part] <= known.computes)),
                 "reads words of a compute descriptor that was not waited for", where)
         require(bool(np.all(self.load[part] <= known.loads)), "reads words of a load that may not have landed", where)
         self.copied[part] = number
@@ -111,11 +129,12 @@ class ActivationMemory:
 
 @dataclass(frozen=True)
 class Reader:
-    """A compute descriptor (``number`` from 1) and what is known when it begins."""
+    """A compute descriptor (``number`` from 1), what is known when it begins, and its unit: 0 array, 1 window unit."""
 
     number: int
     known: Known
     where: str
+    window: int = 0
 
 
 class WeightMemory:

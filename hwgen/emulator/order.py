@@ -1,8 +1,9 @@
 """What is certain to have happened before a load, a compute descriptor or a store of a program begins.
 
-Loads, descriptors and stores run at the same time, each kind in program order, and meet only through the counters they
-wait for. Two accesses to a word of which one writes must be ordered by these waits, directly or through others; then
-every interleaving gives the same result. Otherwise there is one that does not, whether or not it is the one emulated.
+Loads, descriptors of the array, descriptors of the window unit and stores run at the same time, each kind in program
+order, and meet only through the counters they wait for; retired descriptors count in program order. Two accesses to a
+word of which one writes must be ordered by these waits, directly or through others; then every interleaving gives the
+same result. Otherwise there is one that does not, whether or not it is the one emulated.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 
 from hwgen.emulator.decode import Program
 from hwgen.emulator.violation import ContractViolation, require
-from hwgen.isa.layout import LoadKind
+from hwgen.isa.layout import LoadKind, Opcode
 
 
 @dataclass(frozen=True)
@@ -43,17 +44,19 @@ class _Builder:
     def __init__(self, program: Program) -> None:
         self.loads = [(load["kind"] in (LoadKind.INPUT, LoadKind.ACTIVATIONS), load["wait_progress"],
                        load["wait_store"]) for load in program.loads]
-        self.computes = [(d["wait_act"], d["wait_store"]) for d in program.computes]
+        self.computes = [(d["wait_act"], d["wait_progress"], d["wait_store"]) for d in program.computes]
+        self.window = [d["opcode"] in (Opcode.WINDOW_CONV, Opcode.WINDOW_MAX) for d in program.computes]
+        self._last = [Known(), Known()]  # of the latest descriptor of each unit
         self.stores = [store["wait_progress"] for store in program.stores if store["words"]]
         self.known: dict[str, list[Known]] = {"loads": [], "computes": [], "stores": []}
+        self.retired: list[Known] = []  # what is certain when so many descriptors have retired
         self._started = Known()  # of the load unit
         self._position = 0
 
     def _after(self, loads: int, computes: int, stores: int) -> Known | None:
         """What so many landed loads, retired descriptors and complete stores imply; None: not worked out yet."""
         out = Known(loads, computes, stores)
-        for name, count in (("loads", loads), ("computes", computes), ("stores", stores)):
-            own = self.known[name]
+        for own, count in ((self.known["loads"], loads), (self.retired, computes), (self.known["stores"], stores)):
             if count > len(own):
                 return None
             if count:
@@ -91,11 +94,15 @@ class _Builder:
         own = self.known["computes"]
         if len(own) == len(self.computes):
             return False
-        loads, stores = self.computes[len(own)]
-        found = self._after(loads, 0, stores)
+        loads, computes, stores = self.computes[len(own)]
+        found = self._after(loads, computes, stores)
         if found is None:
             return False
-        own.append(found.joined(own[-1]) if own else found)
+        unit = self.window[len(own)]
+        self._last[unit] = found.joined(self._last[unit])
+        own.append(self._last[unit])
+        # when so many descriptors count as retired, those before them of both units have run
+        self.retired.append(self._last[0].joined(self._last[1]))
         return True
 
     def _store(self) -> bool:

@@ -15,7 +15,7 @@ _PATCH_BYTES = 4 << 20
 def reconstruct(kernel: ReconstructedKernel) -> np.ndarray:
     """The int8 kernel [O, I, Kh, Kw]: cores contracted from the output end, requantised after every step."""
     out, channels, kernel_h, kernel_w = kernel.shape
-    product = kernel.first  # [rows, r]
+    product = kernel.first.reshape(-1, kernel.first.shape[-1])  # [rows, r]
     for step in kernel.steps:
         core = step.core.astype(np.float64).reshape(step.core.shape[0], -1)
         acc = product.astype(np.float64) @ core  # int8 sums over a rank are far below 2^53: exact in float64

@@ -14,12 +14,13 @@ from typing import Any
 from amaranth.hdl import Elaboratable, Fragment, Module, UnusedElaboratable
 
 from hwgen.config.accelerator import AcceleratorConfig
-from rtl_templates.shell.accelerator import Accelerator
+from hwgen.config.system import SystemConfig
+from rtl_templates.verilog import top_component
 
 _MODULE = re.compile(r"^(?:\(\*.*\*\)\n)*module \\?([^\s(;#]+)", re.M)
 
 
-def annotate(verilog: str, config: AcceleratorConfig, name: str) -> str:
+def annotate(verilog: str, config: AcceleratorConfig | SystemConfig, name: str) -> str:
     """The Verilog of ``rtl_templates.verilog.generate(config, name)`` with a comment above each module.
 
     Removing the lines that begin with ``// template:`` gives ``verilog`` again.
@@ -35,10 +36,10 @@ def annotate(verilog: str, config: AcceleratorConfig, name: str) -> str:
     return _MODULE.sub(comment, verilog)
 
 
-def templates(config: AcceleratorConfig, name: str) -> dict[str, str]:
+def templates(config: AcceleratorConfig | SystemConfig, name: str) -> dict[str, str]:
     """Module name -> class and parameters, of everything below the accelerator ``name``."""
     found: dict[str, str] = {}
-    top = Accelerator(config=config)
+    top = top_component(config)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UnusedElaboratable)
         _collect(Fragment.get(top, None), name, found)
@@ -63,6 +64,6 @@ def _describe(component: Any) -> str:
     values = {p: getattr(component, p, None) for p in inspect.signature(kind.__init__).parameters}
     shown = [f"{p}={v.value if isinstance(v, Enum) else v}" for p, v in values.items()
              if isinstance(v, int | str | Enum)]
-    if isinstance(values.get("config"), AcceleratorConfig):
+    if isinstance(values.get("config"), AcceleratorConfig | SystemConfig):
         shown.insert(0, "the configuration above")
     return f"{kind.__module__}.{kind.__qualname__}" + (f" ({', '.join(shown)})" if shown else "")

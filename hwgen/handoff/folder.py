@@ -11,14 +11,14 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import hwgen.driver
-from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.config.board import Board
+from hwgen.config.system import SystemConfig
 from hwgen.config.zynq import ZYNQ
 from hwgen.driver.tensors import pack_input
 from hwgen.handoff.annotate import annotate
 from hwgen.handoff.archive import write_checksums
 from hwgen.handoff.names import plain_text, safe_name, tcl_word
-from hwgen.handoff.registers import c_header, ip_xact, markdown
+from hwgen.handoff.registers import WINDOW_BYTES, c_header, ip_xact, markdown
 
 TOP = "hwgen_accelerator"
 
@@ -28,7 +28,7 @@ class Contents:
     """What goes in.
 
     Args:
-        model: name; board, config: of the build.
+        model: name; board, system: of the build.
         verilog: of the accelerator; image: the model image's bytes; metadata: of the image.
         inputs: int8 [N, C, H, W]; expected: output tensor per frame; output: its name; classes: per frame.
         report: the figures; report_folder: with report.html and report.json.
@@ -36,7 +36,7 @@ class Contents:
 
     model: str
     board: Board
-    config: AcceleratorConfig
+    system: SystemConfig
     verilog: str
     image: bytes
     metadata: dict[str, Any]
@@ -54,10 +54,12 @@ def write_handoff(folder: Path, c: Contents) -> None:
                         lstrip_blocks=True, keep_trailing_newline=True, autoescape=False)
     # whatever others named goes through one of these
     texts.filters |= {"name": safe_name, "tcl": tcl_word, "plain": plain_text}
-    values = {"model": c.model, "board": c.board, "config": c.config, "top": TOP, "report": c.report,
-              "ports": list(range(c.config.axi_ports)), "frames": len(c.inputs), "classes": c.classes,
-              "labels": c.labels, "metadata": c.metadata, "memory_ports": c.board.memory.ports[:c.config.axi_ports],
-              "period_ns": round(1e3 / c.config.clock_mhz, 3), "system": c.board.processing_system,
+    config, ports = c.system.engine, c.system.ports
+    values = {"model": c.model, "board": c.board, "config": config, "engines": c.system.engines, "top": TOP,
+              "report": c.report, "ports": list(range(ports)), "frames": len(c.inputs), "classes": c.classes,
+              "labels": c.labels, "metadata": c.metadata, "memory_ports": c.board.memory.ports[:ports],
+              "register_bytes": WINDOW_BYTES << (c.system.engines - 1).bit_length(),
+              "period_ns": round(1e3 / config.clock_mhz, 3), "system": c.board.processing_system,
               "zynq": ZYNQ.get(c.board.processing_system.kind),
               # absent from reports of older builds
               "weights": c.report["network"].get("weights", "unknown")}
@@ -68,7 +70,7 @@ def write_handoff(folder: Path, c: Contents) -> None:
         path.write_text(texts.get_template(template).render(values), encoding="utf-8")
 
     (folder / "rtl").mkdir()
-    (folder / "rtl" / f"{TOP}.v").write_text(annotate(c.verilog, c.config, TOP), encoding="utf-8")
+    (folder / "rtl" / f"{TOP}.v").write_text(annotate(c.verilog, c.system, TOP), encoding="utf-8")
     text("README.md", "README.md.j2")
     if c.board.flow == "vivado":
         text("vivado/package_ip.tcl", "package_ip.tcl.j2")

@@ -109,7 +109,8 @@ def _count_quantised(graph: Graph, node: ir.QConv2d) -> LayerCount:
     dense = int(np.prod(kernel.shape))
     cores = (kernel.first, *(step.core for step in kernel.steps))
     pixels = _pixels(node.shape)
-    # in chain form only a leading 1x1 core (two steps: I, HW, O) sees the map before the stride
-    before = _pixels(graph[node.inputs[0]].shape) if len(kernel.steps) > 1 and kernel.shape[2:] != (1, 1) else pixels
+    # in chain form only a leading 1x1 core (of I alone) sees the map before the stride
+    leading = cores[-1].ndim == 2 and kernel.shape[2:] != (1, 1)
+    before = _pixels(graph[node.inputs[0]].shape) if leading else pixels
     macs = sum(core.size for core in cores[:-1]) * pixels + cores[-1].size * before
     return _layer(node, sum(core.size for core in cores) + bias, macs, dense + bias, dense * pixels)

@@ -34,6 +34,7 @@ class TTExecution(StrEnum):
     CHAIN = "chain"
     RECONSTRUCT = "reconstruct"
     MERGED = "merged"
+    MIXED = "mixed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +86,9 @@ class TTConv2d(Node):
             ("I", "H", "W", "O"), ("IH", "WO").
         bias: float32 [O].
         execution: how the layer runs; AUTO before planning.
+        segments: of a planned layer, how many cores each convolution of its chain holds; the kernel of one that holds
+            several is contracted on the chip. () = one core each.
+        spans: of how many cores of the layer's own train each core was merged; () = one each.
     """
 
     cores: tuple[np.ndarray, ...]
@@ -94,6 +98,8 @@ class TTConv2d(Node):
     padding: Padding = (0, 0, 0, 0)
     dilation: Pair = (1, 1)
     execution: TTExecution = TTExecution.AUTO
+    segments: tuple[int, ...] = ()
+    spans: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,9 +225,10 @@ class ReconstructedKernel:
     """An int8 kernel [O, I, Kh, Kw] which the hardware contracts from its TT cores.
 
     The cores of the train over (O, Kh, Kw, I) are contracted left to right beginning at the *output* end: ``first`` is
-    int8 [O, r]; every step multiplies the running product, flattened to [rows, r], by a core flattened to [r, N] and
-    requantises to int8 in [-127, 127] per column; the product is reshaped so that the new modes follow the old ones and
-    the new rank is last. After the last step (whose columns are the I input channels) it is [O, Kh, Kw, I].
+    int8 [O, modes, r] (mostly without modes); every step multiplies the running product, flattened to [rows, r], by a
+    core flattened to [r, N] and requantises to int8 in [-127, 127] per column; the product is reshaped so that the new
+    modes follow the old ones and the new rank is last. After the last step (whose columns are the I input channels) it
+    is [O, Kh, Kw, I].
     """
 
     first: np.ndarray

@@ -86,7 +86,7 @@ def _verify_float(node: Node, stage: Stage) -> None:
     if isinstance(node, ir.BatchNorm) and (node.var < 0).any():
         raise HwgenError("negative variance", where=_where(node))
     if stage is Stage.PLANNED and isinstance(node, ir.TTConv2d | ir.TTLinear):
-        allowed = (TTExecution.CHAIN, TTExecution.RECONSTRUCT)
+        allowed = (TTExecution.CHAIN, TTExecution.MIXED, TTExecution.RECONSTRUCT)
         if node.execution not in allowed:
             raise HwgenError(
                 f"execution {node.execution.value!r}", where=_where(node), allowed=", ".join(e.value for e in allowed),
@@ -184,9 +184,10 @@ def _verify_reconstruction(node: ir.QConv2d, kernel: ir.ReconstructedKernel) -> 
     if node.groups != 1:
         raise HwgenError(f"a reconstructed kernel with {node.groups} groups", where=_where(node), allowed="1")
     _integers(node, "first", kernel.first, np.int8, (-127, 127))
-    if kernel.first.ndim != 2 or kernel.first.shape[0] != out:
-        raise HwgenError(f"first of shape {kernel.first.shape}", where=_where(node), allowed=f"[{out}, r]")
-    columns, rank = 1, kernel.first.shape[1]
+    if kernel.first.ndim < 2 or kernel.first.shape[0] != out:
+        raise HwgenError(f"first of shape {kernel.first.shape}", where=_where(node), allowed=f"[{out}, ..., r]")
+    rank = kernel.first.shape[-1]
+    columns = kernel.first.size // (out * rank)
     for index, step in enumerate(kernel.steps):
         label = f"steps[{index}]"
         _integers(node, f"{label}.core", step.core, np.int8, (-127, 127))

@@ -11,10 +11,11 @@ from enum import IntEnum
 
 from hwgen.errors import HwgenError
 
-ISA_VERSION = 2
+ISA_VERSION = 3
 WORD_BYTES = 16
 LOOPS = 6
-#: conv: x, y, kx, ky, input block, output block; pool: kx, ky, x, y, (1), output block
+#: conv: x, y, kx, ky, input block, output block; pool: kx, ky, x, y, (1), output block;
+#: window: input x, input y, output x, output y, (1), channel block
 LOOP_NAMES = ("l0", "l1", "l2", "l3", "l4", "l5")
 
 
@@ -25,6 +26,8 @@ class Opcode(IntEnum):
     CONV = 1  #: weight-stationary convolution / matrix product
     MAXPOOL = 2
     AVGPOOL = 3  #: window sum, then requantise
+    WINDOW_CONV = 4  #: depthwise convolution in the window unit
+    WINDOW_MAX = 5  #: maximum over a window, in the window unit
 
 
 class ComputeFlag(IntEnum):
@@ -97,8 +100,10 @@ COMPUTE_FIELDS: tuple[Field, ...] = (
     _f("dst_jump_y", ACT_ADDR_BITS, "... at the next row", True),
     _f("dst_jump_o", ACT_ADDR_BITS, "... at the next output block", True),
     _f("dst_plane", ACT_ADDR_BITS, "distance of the second output word (next channel block); odd"),
-    _f("res_base", ACT_ADDR_BITS, "first residual word"),
-    _f("res_jump_x", ACT_ADDR_BITS, "like dst_jump_x", True),
+    _f("res_base", ACT_ADDR_BITS,
+       "first residual word; window: number of the source word (from 0, in reading order) that is the first output's "
+       "last tap"),
+    _f("res_jump_x", ACT_ADDR_BITS, "like dst_jump_x; window: distance to the next output's last tap", True),
     _f("res_jump_y", ACT_ADDR_BITS, "like dst_jump_y", True),
     _f("res_jump_o", ACT_ADDR_BITS, "like dst_jump_o", True),
     _f("res_plane", ACT_ADDR_BITS, "distance of the second residual word, pool: of the second input word; odd"),
@@ -111,7 +116,8 @@ COMPUTE_FIELDS: tuple[Field, ...] = (
     _f("steps", 16, "weight tiles per output block (conv); 0 for pools"),
     _f("wait_act", COUNT_BITS, "activation loads (input included) that must have landed"),
     _f("wait_progress", COUNT_BITS,
-       "compute descriptors that must have retired before the weights are fetched (LOCAL)"),
+       "compute descriptors that must have retired before the first read or write (LOCAL_WEIGHTS: before the tiles are "
+       "fetched, too)"),
     _f("wait_store", COUNT_BITS, "stores that must be complete before the first read or write"),
 )
 

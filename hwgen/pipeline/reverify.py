@@ -21,7 +21,7 @@ from hwgen.pipeline.steps.frontend import load_input
 from hwgen.pipeline.steps.quantise import QUANTISED
 from hwgen.pipeline.steps.rtl import VERILOG
 from hwgen.pipeline.steps.seal import IMAGE
-from hwgen.pipeline.steps.search import load_config, load_memory
+from hwgen.pipeline.steps.search import load_memory, load_system
 
 #: what the proof is made from; all they were made from must belong to the same build
 _STEPS = ("frontend", "search", "quantise", "seal", "rtl")
@@ -75,7 +75,8 @@ def reverify(folder: Path, again: Again) -> dict[str, Any]:
 
     saved = load_request(folder)
     check_chain(folder, _STEPS)
-    config = load_config(folder / "search")
+    system = load_system(folder / "search")
+    config = system.engine
     key = finished_key(saved, again.key_file, config.aes_key_bits).reveal() if config.crypto is Crypto.GCM else b""
     per_cycle, latency = load_memory(folder / "search")
     graph = load_graph(folder / "quantise" / QUANTISED)
@@ -94,7 +95,7 @@ def reverify(folder: Path, again: Again) -> dict[str, Any]:
             changed.write_bytes(tamper(image.read_bytes(), again.tamper))
             image = changed
         job = Job(
-            config=config, verilog=(folder / "rtl" / VERILOG).read_text(encoding="utf-8"), image=image, key=key,
+            config=system, verilog=(folder / "rtl" / VERILOG).read_text(encoding="utf-8"), image=image, key=key,
             inputs=inputs, memory=MemoryTiming(bytes_per_cycle=Fraction(per_cycle).limit_denominator(1000),
                                                read_latency=latency),
             seed=again.seed, cache=again.cache, waves=again.waves)

@@ -13,9 +13,9 @@ import numpy as np
 
 from hwgen.errors import HwgenError
 from hwgen.ir import nodes as ir
-from hwgen.ir.nodes import Graph, Node, Shape, TTExecution
+from hwgen.ir.nodes import Graph, Node, Shape
 from hwgen.ir.shapes import infer_shape
-from hwgen.ir.tt_chain import chain_convs
+from hwgen.ir.tt_chain import chain_nodes
 from hwgen.ir.verify import Stage, verify
 from hwgen.passes.rewrite import rebuild
 
@@ -68,7 +68,8 @@ class _Lowering:
                 self.origins[node.name] = node.name
                 _, height, width = self.shapes[inputs[0]]
                 weight = node.weight.reshape(node.weight.shape[0], -1, height, width)
-                self._conv(node.name, inputs[0], weight, node.bias)
+                self._emit(ir.Conv2d(name=node.name, inputs=(inputs[0],), shape=(), bias=node.bias,
+                                     weight=np.ascontiguousarray(weight)))
             case ir.TTConv2d():
                 self._tt(dataclasses.replace(node, inputs=inputs))
             case ir.TTLinear():
@@ -89,30 +90,12 @@ class _Lowering:
         )
 
     def _tt(self, node: ir.TTConv2d) -> None:
-        if node.execution is TTExecution.RECONSTRUCT:
-            self.origins[node.name] = node.name
-            self._emit(node)
-            return
-        source, chain = node.inputs[0], chain_convs(node)
-        for index, conv in enumerate(chain):
-            last = index == len(chain) - 1
-            name = f"{node.name}.core{index}" if len(chain) > 1 else node.name
-            bias = node.bias if last else np.zeros(conv.weight.shape[0], np.float32)
-            self.origins[name] = node.name
-            self._conv(name, source, conv.weight, bias, stride=conv.stride, padding=conv.padding,
-                       dilation=conv.dilation)
-            source = name
-        if source != node.name:
-            self.renamed[node.name] = source
-
-    def _conv(
-        self, name: str, source: str, weight: np.ndarray, bias: np.ndarray, *, stride: ir.Pair = (1, 1),
-        padding: ir.Padding = (0, 0, 0, 0), dilation: ir.Pair = (1, 1),
-    ) -> None:
-        self._emit(ir.Conv2d(
-            name=name, inputs=(source,), shape=(), weight=np.ascontiguousarray(weight), bias=bias, stride=stride,
-            padding=padding, dilation=dilation,
-        ))
+        members = chain_nodes(node)
+        for member in members:
+            self.origins[member.name] = node.name
+            self._emit(member)
+        if members[-1].name != node.name:
+            self.renamed[node.name] = members[-1].name
 
     def _other(self, node: Node, inputs: tuple[str, ...]) -> None:
         maps = [self.shapes[i] for i in inputs]

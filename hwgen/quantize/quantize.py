@@ -16,7 +16,7 @@ from hwgen.quantize.multiplier import nearest, not_below, shifts
 from hwgen.quantize.reconstruct import quantise_kernel
 
 #: largest bias, in accumulator steps
-_BIAS_LIMIT = 2.0**23
+BIAS_LIMIT = 2.0**23
 #: smallest accumulator step, in output steps
 _LEAST_RATIO = 2.0**-24
 
@@ -126,7 +126,7 @@ def _conv(place: _Place, conv: ir.Conv2d) -> Node:
     source = place.input_scales[0]
     weight, bias = conv.weight.astype(np.float64), conv.bias.astype(np.float64)
     scale = np.abs(weight).max(axis=(1, 2, 3)) / 127
-    scale = np.maximum(scale, np.abs(bias) / (source * _BIAS_LIMIT))
+    scale = np.maximum(scale, np.abs(bias) / (source * BIAS_LIMIT))
     scale = np.maximum(scale, _LEAST_RATIO * place.scale / source)
     requantise = None
     if not place.raw:
@@ -148,7 +148,7 @@ def _reconstructed_conv(place: _Place, conv: ir.TTConv2d) -> Node:
         ratio, residual = scale * source / place.scale, np.full(len(scale), _residual_ratio(place))
         shift = shifts(np.stack([ratio, residual]), place.fused.name)
         requantise = _requantise(place, nearest(ratio, shift), shift, nearest(residual, shift))
-    bias = np.clip(np.rint(conv.bias / (scale * source)), -_BIAS_LIMIT, _BIAS_LIMIT)
+    bias = np.clip(np.rint(conv.bias / (scale * source)), -BIAS_LIMIT, BIAS_LIMIT)
     return _qconv(place, conv, weight=kernel, bias=bias, requantise=requantise, acc_scale=scale * source)
 
 

@@ -15,23 +15,24 @@ _BALANCE = 0.4
 
 
 def output_first(node: TTConv2d) -> tuple[np.ndarray, list[np.ndarray]]:
-    """The train turned round: ``first`` float64 [O, r], then [r, Kh, Kw, r'] and [r', I], or [r, Kh, Kw, I] alone."""
-    last = node.cores[-1].astype(np.float64)  # [r, O, 1]
-    first = last[:, :, 0].T
-    if node.grouping == ("I", "HW", "O"):
-        middle = node.cores[1].astype(np.float64).transpose(3, 1, 2, 0)  # [r2, Kh, Kw, r1]
-        return first, [middle, node.cores[0][0].astype(np.float64).T]  # [r1, I]
-    return first, [node.cores[0][0].astype(np.float64).transpose(3, 1, 2, 0)]  # [r, Kh, Kw, I]
+    """The train turned round: ``first`` float64 [O, taps, r], then cores [r, taps, r'], the last one [r', taps, I].
+
+    ``taps`` stands for the modes Kh, Kw in the one core that holds them, and for nothing in the others.
+    """
+    turned = [core.astype(np.float64).transpose(-1, *range(1, core.ndim - 1), 0) for core in node.cores[::-1]]
+    first = np.moveaxis(turned[0][0], -2, 0)  # [(taps), O, r] -> [O, (taps), r]
+    last = turned[-1][..., 0]  # [r', I, (taps)]
+    return first, [*turned[1:-1], np.moveaxis(last, 1, -1)]
 
 
 def _row_scales(first: np.ndarray, peaks: np.ndarray) -> np.ndarray:
-    """Real value of one step per output channel: rounds both ``first`` [O, r] and the final kernel well.
+    """Real value of one step per output channel: rounds both ``first`` [O, ...] and the final kernel well.
 
     The finest scale that fits a row of ``first`` would leave many rows of the kernel (of largest values ``peaks`` [O])
     with few of the 255 integers, because the last contraction has one scale for all rows. So the rows whose kernel is
     large in units of that scale take a coarser one.
     """
-    finest = np.maximum(np.abs(first).max(axis=1), _TINY) / 127
+    finest = np.maximum(np.abs(first).reshape(len(first), -1).max(axis=1), _TINY) / 127
     share = peaks / finest
     return np.maximum(finest, peaks / max(float(np.quantile(share, _BALANCE)), _TINY))
 
@@ -44,16 +45,17 @@ def quantise_kernel(node: TTConv2d) -> tuple[ReconstructedKernel, np.ndarray]:
     per output channel from ``first`` to the end, where the convolution's multipliers absorb it.
 
     Args:
-        node: grouping I|HW|O or IHW|O.
+        node: grouping I|HW|O, IHW|O or I|HWO.
     """
     first, cores = output_first(node)
-    gains = np.maximum(np.abs(first).max(axis=0), _TINY)
-    first, cores[0] = first / gains, cores[0] * gains[:, None, None, None]
+    rank = first.shape[-1]
+    gains = np.maximum(np.abs(first).reshape(-1, rank).max(axis=0), _TINY)
+    first, cores[0] = first / gains, cores[0] * gains.reshape(-1, *[1] * (cores[0].ndim - 1))
     row_scale = _row_scales(first, np.abs(dense_kernel(node)).max(axis=(1, 2, 3)))
-    left = np.clip(np.rint(first / row_scale[:, None]), -127, 127)
-    left_real = first / row_scale[:, None]
-    first_int = left.astype(np.int8)
-    column_scale = np.ones(first.shape[1])
+    scaled = first / row_scale.reshape(-1, *[1] * (first.ndim - 1))
+    first_int = np.clip(np.rint(scaled), -127, 127).astype(np.int8)
+    left_real = scaled.reshape(-1, rank)
+    column_scale = np.ones(rank)
     steps: list[ContractionStep] = []
     for index, core in enumerate(cores):
         is_last = index == len(cores) - 1

@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import hwgen.cost
-from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.config.board import Board
+from hwgen.config.system import SystemConfig
 from hwgen.cost.limit import limit_cycles
 from hwgen.cost.resources import coefficients_source
 from hwgen.errors import HwgenError
+from hwgen.report.breakdown import frame_breakdown, predicted_cycles
 
 #: version of report.json
 FORMAT = 1
+#: frames that are broken down by layers: the first one, and the one after it
+STATES = ("cold", "steady")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +41,7 @@ class Sources:
     weights: dict[str, str]
     compress: dict[str, Any]
     search: dict[str, Any]
-    config: AcceleratorConfig
+    system: SystemConfig
     accuracy: dict[str, Any]
     program: dict[str, Any]
     sealing: dict[str, Any]
@@ -65,7 +68,8 @@ def model_error() -> dict[str, Any] | None:
 
 def make_report(s: Sources) -> dict[str, Any]:
     """All figures; groups say whether they are simulated, predicted, estimated, measured or recorded."""
-    program, config, board = s.program, s.config, s.board
+    program, config, board = s.program, s.system.engine, s.board
+    breakdown, layers = _breakdown(s)
     cycles = _cycles(s)
     cold = cycles["measured"] or cycles["predicted"]
     steady = cycles["measured_steady"] or cycles["predicted_steady"]
@@ -75,7 +79,7 @@ def make_report(s: Sources) -> dict[str, Any]:
         "format": FORMAT,
         "model": s.model,
         "board": board.name,
-        "config": config.to_dict(),
+        "config": s.system.to_dict(),
         "source": "simulated" if s.proof else "predicted",
         "network": {**{k: s.compress[k] for k in ("parameters", "macs", "dense_parameters", "dense_macs")},
                     "weights": s.weights["kind"], "weights_origin": s.weights["text"]},
@@ -83,7 +87,7 @@ def make_report(s: Sources) -> dict[str, Any]:
         "cycles": cycles,
         "latency_ms": cold / hertz * 1e3,
         "latency_steady_ms": steady / hertz * 1e3,
-        "throughput_fps": hertz / steady,
+        "throughput_fps": hertz / (cycles["measured_interval"] or cycles["predicted_interval"]),
         "energy_uj": {"estimated": chosen.get("energy_uj"), "source": "estimated, order of magnitude"},
         "resources": {
             "estimated": chosen["resources"],
@@ -94,6 +98,8 @@ def make_report(s: Sources) -> dict[str, Any]:
             "clock": {k: s.synthesis[k] for k in ("worst_module", "worst_ns", "clock_mhz")} if s.synthesis else None,
             "modules": _modules(s.synthesis),
             "available": board.resources.to_dict(),
+            "shares": {name: chosen["resources"][name] / have for name, have in board.resources.to_dict().items()
+                       if have},
         },
         "encryption": {
             "bytes_encrypted": s.sealing["bytes_encrypted"], "bytes_total": s.sealing["bytes_total"],
@@ -108,7 +114,8 @@ def make_report(s: Sources) -> dict[str, Any]:
             "scratch_bytes": program["scratch_bytes"], "spilled_bytes": program["spilled_bytes"],
         },
         "search": {k: s.search[k] for k in ("considered", "feasible", "seconds", "explanation", "front")},
-        "layers": _layers(s),
+        "layers": layers,
+        "breakdown": breakdown,
         "timeline": program["predicted"]["cold"],
         "model_error": model_error(),
         "steps": s.steps,
@@ -116,7 +123,7 @@ def make_report(s: Sources) -> dict[str, Any]:
 
 
 def _cycles(s: Sources) -> dict[str, Any]:
-    program, config, board = s.program, s.config, s.board
+    program, config, board = s.program, s.system.engine, s.board
     macs = s.compress["macs"]
     ideal = ceil(macs / config.macs_per_cycle)
     moved = program["payload_bytes"] + program["input_bytes"] + program["output_bytes"]
@@ -124,13 +131,17 @@ def _cycles(s: Sources) -> dict[str, Any]:
     measured = s.proof["cycles"][0] if s.proof else None
     steady = s.proof["cycles"][1] if s.proof else None
     predicted, following = (program["predicted"][k]["cycles"] for k in ("cold", "steady"))
+    together = s.proof["together"] if s.proof else None
+    interval = together["cycles"] / together["frames"] if together else steady
     work = [(layer["macs"] / config.macs_per_cycle, layer["lines"] * config.line_bytes) for layer in program["layers"]]
     limit = limit_cycles(work, min(board.bytes_per_cycle, 16 * config.axi_ports),
                          program["ring_lines"] * config.line_bytes + 2 * config.p_i * config.p_o)
     return {
         "measured": measured, "measured_steady": steady, "predicted": predicted, "predicted_steady": following,
+        "measured_interval": interval, "predicted_interval": program["predicted"]["interval"],
         "ideal": ideal, "roofline": roofline, "limit": round(limit),
         "mac_efficiency": ideal / (measured or predicted), "mac_efficiency_steady": ideal / (steady or following),
+        "mac_efficiency_interval": ideal / s.system.engines / (interval or program["predicted"]["interval"]),
         "roofline_efficiency": roofline / (measured or predicted), "roofline_limit": roofline / max(limit, roofline),
         "prediction_error": predicted / measured - 1 if measured else None,
         "prediction_error_steady": following / steady - 1 if steady else None,
@@ -138,12 +149,15 @@ def _cycles(s: Sources) -> dict[str, Any]:
         "definitions": {
             "measured": "start-register write to interrupt, first frame: program, keys and weights are fetched",
             "measured_steady": "the following frame of the same series",
+            "measured_interval": "cycles per frame of all engines at work: first start to last interrupt, divided by "
+                                 "the frames; with one engine, measured_steady",
             "ideal": "MACs of the network divided by MACs per cycle of the array",
             "roofline": "the larger of ideal and bytes of image, input and output, unpadded and once each, divided by "
                         "bytes per cycle",
             "limit": "what the configuration cannot beat: ideal compute while weights stream through its buffer",
         },
         "counters": s.proof["counters"] if s.proof else None,
+        "together": together,
     }
 
 
@@ -156,22 +170,38 @@ def _verification(s: Sources) -> dict[str, Any]:
             "simulator_cached": s.proof["simulator_cached"], "build_seconds": s.proof["build_seconds"]}
 
 
+def _breakdown(s: Sources) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
+    """Cycles outside the layers, per frame, and the table of layers; measured only where the proof ran."""
+    rows = _layers(s)
+    if s.proof is None:
+        return None, rows
+    frames = {}
+    for state in STATES:
+        rates = (s.system.engine.array_macs_per_cycle, s.system.engine.macs_per_cycle)
+        frames[state], measured = frame_breakdown(s.proof["rows"][state], s.program["layers"], rates)
+        for row, one in zip(rows, measured, strict=True):
+            row["measured"] = {**(row["measured"] or {}), state: one}
+    return frames, rows
+
+
 def _layers(s: Sources) -> list[dict[str, Any]]:
-    """One row per layer: work, predicted time in the cold frame, ideal time, bytes, noise."""
+    """One row per layer: work, predicted time, ideal time, bytes, noise, what explains its cycles."""
     quality = {q["name"]: q for q in s.layers}
-    spans: dict[str, list[dict[str, Any]]] = {}
-    for span in s.program["predicted"]["cold"]["spans"]:
-        spans.setdefault(span["node"], []).append(span)
+    predicted = {state: predicted_cycles(s.program["predicted"][state]["spans"], s.program["layers"])
+                 for state in STATES}
+    spans = s.program["predicted"]["cold"]["spans"]
     encrypted = set(s.program["encrypted"])
     rows = []
-    for layer in s.program["layers"]:
-        name, own = layer["node"], spans.get(layer["node"], [])
+    for number, layer in enumerate(s.program["layers"]):
+        name = layer["node"]
         rows.append({
             "name": name, "macs": layer["macs"], "shape": layer["shape"], "descriptors": len(layer["descriptors"]),
-            "cycles": sum(p["end"] - p["start"] + p["wait_other"] for p in own),
-            "wait_weights": sum(p["wait_weights"] for p in own), "ideal": layer["macs"] / s.config.macs_per_cycle,
-            "bytes": layer["lines"] * s.config.line_bytes, "encrypted": name in encrypted,
-            "sqnr_db": quality.get(name, {}).get("sqnr_db"),
+            "drains": layer["drains"],
+            "cycles": predicted["cold"][number], "cycles_steady": predicted["steady"][number],
+            "wait_weights": sum(spans[n]["wait_weights"] for n in layer["descriptors"]),
+            "ideal": layer["macs"] / s.system.engine.macs_per_cycle,
+            "bytes": layer["lines"] * s.system.engine.line_bytes, "encrypted": name in encrypted,
+            "sqnr_db": quality.get(name, {}).get("sqnr_db"), "usage": layer["usage"], "measured": None,
         })
     return rows
 

@@ -6,8 +6,10 @@ import io
 import re
 from typing import Any
 
-from matplotlib import rc_context
+from matplotlib import colormaps, rc_context
 from matplotlib.figure import Figure
+
+from hwgen.report.breakdown import loss_title
 
 _BLUE, _GREY, _RED, _GREEN = "#2b6cb0", "#a0aec0", "#c53030", "#2f855a"
 
@@ -33,6 +35,30 @@ def layers(report: dict[str, Any]) -> str:
     axes.set_xticks(list(places), [r["name"] for r in rows], rotation=90, fontsize=5, parse_math=False)
     axes.set_ylabel("cycles")
     axes.legend(fontsize=7)
+    return _svg(figure)
+
+
+def breakdown(report: dict[str, Any]) -> str:
+    """Measured cycles per layer, one stack for the cold and one for the following frame; "" before a proof."""
+    if report["breakdown"] is None:
+        return ""
+    states, rows = tuple(report["breakdown"]), report["layers"]
+    losses = tuple(rows[0]["measured"][states[0]]["lost"])
+    colours = colormaps["tab20"].colors  # type: ignore[attr-defined]
+    figure = Figure(figsize=(10, 3.0 * len(states) + 0.6))
+    places = list(range(len(rows)))
+    every = figure.subplots(len(states), sharex=True, squeeze=False)[:, 0]
+    for axes, state in zip(every, states, strict=True):
+        parts = {"ideal": [min(r["ideal"], r["measured"][state]["cycles"]) for r in rows],
+                 **{name: [max(0.0, r["measured"][state]["lost"][name]) for r in rows] for name in losses}}
+        below = [0.0] * len(rows)
+        for number, (name, heights) in enumerate(parts.items()):
+            axes.bar(places, heights, bottom=below, color=_GREEN if name == "ideal" else colours[number % 20],
+                     label=name if name == "ideal" else loss_title(name) if any(heights) else None)
+            below = [b + h for b, h in zip(below, heights, strict=True)]
+        axes.set_ylabel(f"cycles, {state} (simulated)")
+    every[0].legend(fontsize=6, ncols=6, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    every[-1].set_xticks(places, [r["name"] for r in rows], rotation=90, fontsize=5, parse_math=False)
     return _svg(figure)
 
 
@@ -133,5 +159,5 @@ def encryption(report: dict[str, Any]) -> str:
     return _svg(figure)
 
 
-PLOTS = {"layers": layers, "roofline": roofline, "timeline": timeline, "pareto": pareto, "resources": resources,
-         "encryption": encryption}
+PLOTS = {"layers": layers, "breakdown": breakdown, "roofline": roofline, "timeline": timeline, "pareto": pareto,
+         "resources": resources, "encryption": encryption}

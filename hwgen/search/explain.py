@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 _LABELS = {
     "p_i": "input channels per cycle", "p_o": "output channels per cycle", "acc_depth": "pixels per tile",
-    "axi_ports": "memory ports", "weight_lines": "lines of weight memory", "line_columns": "columns per line",
+    "axi_ports": "memory ports", "aes_cycles": "cycles per block of a decryptor",
+    "weight_lines": "lines of weight memory", "line_columns": "columns per line",
 }
 
 
@@ -30,19 +31,51 @@ def explain(found: Evaluated, winner: int, aim: Objective, seconds: float) -> st
     table, board = found.table, found.board
     values = aim.value(found.figures)
     chosen = found.resources.row(winner)
+    engines, dsp = int(table.engines[winner]), board.resources.dsp
     lines = [
         f"{len(table):,} configurations in {seconds:.2f} s, {int(found.fits.sum()):,} fit {board.name}.",
-        f"Chosen: {table.p_i[winner]} x {table.p_o[winner]} = {table.p_i[winner] * table.p_o[winner]:,} MACs a cycle, "
-        f"{table.axi_ports[winner]} ports, {table.acc_depth[winner]} pixels per tile, "
+        f"Chosen: {engines} engine{'s' * (engines > 1)}, {'each ' * (engines > 1)}"
+        f"{table.p_i[winner]} x {table.p_o[winner]} = {table.p_i[winner] * table.p_o[winner]:,} MACs a cycle, "
+        f"{table.axi_ports[winner]} port{'s' * int(table.axi_ports[winner] > 1)} whose decryptors take a block in "
+        f"{table.aes_cycles[winner]} cycle{'s' * int(table.aes_cycles[winner] > 1)}, "
+        f"{table.acc_depth[winner]} pixels per tile, "
         f"{table.weight_lines[winner]:,} weight lines of {table.line_bytes[winner]} bytes.",
         f"It minimises {aim.text}; among candidates within {aim.tolerance:.1%} the one with the smallest share of DSP, "
-        "BRAM, LUT and FF was taken, then the one with most weight memory (UltraRAM serves nothing else).",
+        "BRAM, LUT and FF was taken, then the one with most weight memory (UltraRAM serves nothing else), then the one "
+        "with the smallest sum of shares.",
         "Takes " + ", ".join(
             f"{getattr(chosen, n):,.0f} of {v:,.0f} {n}" for n, v in board.resources.to_dict().items() if v) + ".",
     ]
+    if engines > 1:
+        alone, together = found.cost.steady[winner], found.figures.interval[winner]
+        lines.append(
+            f"The engines work on different frames and share the memory: a frame takes {alone:,.0f} cycles on an "
+            f"engine alone and, with all {engines} at work, {together:,.0f} cycles per frame.")
+    lines += _other_counts(found, winner, values, dsp)
     for field, label in _LABELS.items():
         lines += _neighbours(found, winner, values, field, label)
     return "\n".join(lines)
+
+
+def _other_counts(found: Evaluated, winner: int, values: np.ndarray, dsp: float) -> list[str]:
+    """The best with every other number of engines, whatever its other fields."""
+    table, out = found.table, []
+    for engines in map(int, np.unique(table.engines)):
+        rows = np.flatnonzero(table.engines == engines)
+        feasible = rows[found.fits[rows]]
+        name = f"{engines} engine{'s' * (engines > 1)}"
+        if engines == table.engines[winner]:
+            continue
+        if not feasible.size:
+            out.append(f"- {name}: none fits.")
+            continue
+        row = feasible[np.argmin(values[feasible])]
+        change = values[row] / values[winner] - 1
+        verdict = "the same" if abs(change) < 5e-5 else f"{change:+.2%}"
+        out.append(f"- {name}: at best {table.p_i[row]} x {table.p_o[row]}, objective {verdict}, "
+                   f"{found.resources.dsp[row]:,.0f} DSP ({found.resources.dsp[row] / dsp:.1%}); chosen: "
+                   f"{found.resources.dsp[winner]:,.0f} ({found.resources.dsp[winner] / dsp:.1%}).")
+    return out
 
 
 def _neighbours(found: Evaluated, winner: int, values: np.ndarray, field: str, label: str) -> list[str]:

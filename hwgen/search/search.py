@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from typing import Any
@@ -11,20 +12,23 @@ import numpy as np
 
 from hwgen.config.accelerator import AcceleratorConfig, RamStyle
 from hwgen.config.board import Board, Resources
+from hwgen.config.system import SystemConfig
 from hwgen.cost.activation import activation_words
 from hwgen.cost.arrays import ConfigTable
 from hwgen.cost.energy import energy_uj
+from hwgen.cost.memory import MemoryModel
 from hwgen.cost.network import NetworkCost, network_cost
 from hwgen.cost.resources import NAMES, ResourceTable, estimate
-from hwgen.cost.timeline import MemoryModel
-from hwgen.cost.work import network_work
+from hwgen.cost.shared import Shared
+from hwgen.cost.work import NetworkWork, network_work, with_encryption
 from hwgen.errors import HwgenError
 from hwgen.ir.nodes import Graph
 from hwgen.passes.plan import TTChoice
 from hwgen.search.explain import amount, explain
 from hwgen.search.objectives import Figures, Objective, objective
+from hwgen.search.orders import Orders, choose_orders
 from hwgen.search.pareto import pareto
-from hwgen.search.space import config_table
+from hwgen.search.space import accumulator_width, config_table, window_units
 
 #: entries of the front that are kept
 FRONT = 40
@@ -32,18 +36,32 @@ FRONT = 40
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """One configuration with its predicted figures."""
+    """One configuration with its predicted figures.
+
+    Args:
+        config: of every engine; engines: how many.
+        cold_cycles, steady_cycles: of a frame that has the memory to itself.
+        interval_cycles: cycles per frame of all engines at work.
+        resources, absorbable: of all engines.
+    """
 
     config: AcceleratorConfig
+    engines: int
     cold_cycles: int
     steady_cycles: int
+    interval_cycles: int
     resources: Resources
     absorbable: Resources
     energy_uj: float
 
+    @property
+    def system(self) -> SystemConfig:
+        """The design."""
+        return SystemConfig(engine=self.config, engines=self.engines)
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
-        return {**asdict(self), "config": self.config.to_dict()}
+        return {**asdict(self), "config": self.system.to_dict()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,17 +107,23 @@ class Evaluated:
     def candidate(self, row: int) -> Candidate:
         """One row."""
         return Candidate(
-            config=self.table.config(row, self.base), cold_cycles=round(float(self.cost.cold[row])),
-            steady_cycles=round(float(self.cost.steady[row])), resources=self.resources.row(row),
+            config=self.table.config(row, self.base), engines=int(self.table.engines[row]),
+            cold_cycles=round(float(self.cost.cold[row])), steady_cycles=round(float(self.cost.steady[row])),
+            interval_cycles=round(float(self.figures.interval[row])), resources=self.resources.row(row),
             absorbable=self.resources.absorbable(row), energy_uj=round(float(self.figures.energy[row]), 2))
 
 
-def search(graph: Graph, board: Board, *, goal: str = "latency", base: AcceleratorConfig | None = None) -> SearchResult:
-    """The best configuration of the tensor engine for a float graph on a board.
+def search(
+    graph: Graph, board: Board, *, goal: str = "latency", base: AcceleratorConfig | None = None,
+    encrypted: Collection[str] | None = None, engines: int | None = None,
+) -> SearchResult:
+    """The best configuration of the tensor engine, and the number of engines, for a float graph on a board.
 
     Args:
         goal: name of an objective.
         base: fields that are not searched (crypto, key size).
+        encrypted: names of the float layers (or nodes) whose weights are stored encrypted; None: all.
+        engines: only designs with so many; None: the search chooses. At most as many as the board has ports.
 
     Raises:
         HwgenError: no configuration fits; names the binding resource, what is needed and what the board has.
@@ -108,28 +132,67 @@ def search(graph: Graph, board: Board, *, goal: str = "latency", base: Accelerat
     base = (base or AcceleratorConfig()).replace(
         packing=board.packing, clock_mhz=board.clock_mhz,
         weight_ram=RamStyle.ULTRA if board.resources.uram else RamStyle.BLOCK)
-    network = network_work(graph)
+    network = with_encryption(network_work(graph), encrypted)
+    acc_bits = accumulator_width(graph, board.packing)
     start = time.perf_counter()
-    words = cache(lambda p_i: activation_words(network, p_i))
-    table = config_table(board, words)
+    words = cache(lambda p_i, beside, buffered: activation_words(
+        network, p_i, beside=beside, buffered=buffered))
+    if engines is None and not aim.several:
+        engines = 1
+    table = config_table(board, words, window_units(network), acc_bits=acc_bits, engines=engines)
     cost = network_cost(network, table, MemoryModel.of(board), board.packing)
+    shared = Shared.of(network, table, cost, MemoryModel.of(board), board.packing)
     table = replace(table, program_words=_program_words(cost))
     resources = estimate(table, board, key_bits=base.aes_key_bits)
-    found = Evaluated(table, cost, resources, _figures(cost, resources, board, network.macs),
+    figures = _figures(cost, shared.interval, resources, board, network.macs)
+    found = Evaluated(table, cost, resources, figures,
                       resources.fits(board.resources) & cost.possible, board, base)
     if not found.fits.any():
         raise _infeasible(found)
     feasible = np.flatnonzero(found.fits)
     winner = _winner(found, feasible, aim)
-    values = np.stack([cost.cold, cost.steady, resources.dsp, resources.bram36, resources.lut, found.figures.energy])
+    values = np.stack([cost.cold, cost.steady, shared.interval, resources.dsp, resources.bram36, resources.lut,
+                       found.figures.energy])
     front = feasible[pareto(values[:, feasible].T)]
     front = front[np.argsort(aim.value(found.figures)[front])]
-    front = np.concatenate([[winner], front[front != winner]])[:FRONT]
+    front = front[front != winner][:FRONT - 1]
+    orders = _orders(found, network, winner, aim)
+    chosen = _ordered(found, winner, orders, network.macs)
     seconds = time.perf_counter() - start
     return SearchResult(
-        chosen=found.candidate(winner), front=tuple(found.candidate(int(i)) for i in front),
-        choices=cost.choice(network, winner), considered=len(table), feasible=len(feasible), seconds=round(seconds, 4),
+        chosen=chosen, front=(chosen, *(found.candidate(int(i)) for i in front)), choices=orders.choices,
+        considered=len(table), feasible=len(feasible), seconds=round(seconds, 4),
         explanation=explain(found, winner, aim, seconds))
+
+
+def _ordered(found: Evaluated, row: int, orders: Orders, macs: int) -> Candidate:
+    """Configuration ``row`` with the figures of the orders that were chosen for it."""
+    out, one = found.candidate(row), _one(found, row, orders.cost, macs)
+    out = replace(out, interval_cycles=round(float(one.interval[0])), energy_uj=round(float(one.energy[0]), 2))
+    if out.engines > 1:  # the orders were chosen for the memory that each engine has while all are at work
+        return out
+    return replace(out, cold_cycles=round(float(one.cold[0])), steady_cycles=round(float(one.steady[0])))
+
+
+def _one(found: Evaluated, row: int, cost: NetworkCost, macs: int) -> Figures:
+    """Figures of configuration ``row`` with another cost of the network (one row)."""
+    interval = cost.steady / found.table.engines[row]
+    energy = energy_uj(macs=macs, dram_bytes=cost.dram_bytes_steady, cycles=interval,
+                       clock_mhz=found.board.clock_mhz, lut=found.resources.lut[[row]])
+    return Figures(cold=cost.cold, steady=cost.steady, interval=interval, energy=energy,
+                   share=found.figures.share[[row]])
+
+
+def _orders(found: Evaluated, network: NetworkWork, row: int, aim: Objective) -> Orders:
+    """How the TT layers execute on configuration ``row``: all together by the objective."""
+    one = found.table.take(np.array([row]))
+
+    def value(cost: NetworkCost) -> float:
+        runs = bool(cost.possible[0]) and int(_program_words(cost)[0]) <= int(one.program_words[0])
+        return float(aim.value(_one(found, row, cost, network.macs))[0]) if runs else np.inf
+
+    memory = MemoryModel.of(found.board).share(int(one.engines[0]))
+    return choose_orders(network, one, memory, found.board.packing, value)
 
 
 def _program_words(cost: NetworkCost) -> np.ndarray:
@@ -139,25 +202,26 @@ def _program_words(cost: NetworkCost) -> np.ndarray:
     return np.maximum(1024, 2 ** np.ceil(np.log2(words)).astype(np.int64))
 
 
-def _figures(cost: NetworkCost, resources: ResourceTable, board: Board, macs: int) -> Figures:
+def _figures(cost: NetworkCost, interval: np.ndarray, resources: ResourceTable, board: Board, macs: int) -> Figures:
     have = board.resources.to_dict()
     shares = [getattr(resources, n) / have[n] for n in NAMES if n != "uram" and have[n]]
-    energy = energy_uj(macs=macs, dram_bytes=cost.dram_bytes_steady, cycles=cost.steady, clock_mhz=board.clock_mhz,
+    energy = energy_uj(macs=macs, dram_bytes=cost.dram_bytes_steady, cycles=interval, clock_mhz=board.clock_mhz,
                        lut=resources.lut)
-    return Figures(cold=cost.cold, steady=cost.steady, energy=energy, share=np.max(shares, axis=0))
+    return Figures(cold=cost.cold, steady=cost.steady, interval=interval, energy=energy, share=np.max(shares, axis=0))
 
 
 def _winner(found: Evaluated, feasible: np.ndarray, aim: Objective) -> int:
     """Best by the objective; within its tolerance the smallest, then the one with most weight memory.
 
-    What is still equal in whole cycles is decided by the sum of all resources' shares.
+    What is still equal is decided by the sum of all resources' shares, so that a decryptor for example is no faster
+    than it must be, and then by the objective.
     """
     values = aim.value(found.figures)[feasible]
     good = feasible[values <= values.min() * (1 + aim.tolerance)]
     memory = found.table.weight_lines[good] * found.table.line_bytes[good]
     have = found.board.resources.to_dict()
     total = np.sum([getattr(found.resources, n)[good] / have[n] for n in NAMES if have[n]], axis=0)
-    order = np.lexsort((total, np.round(values[np.searchsorted(feasible, good)]), -memory,
+    order = np.lexsort((values[np.searchsorted(feasible, good)], np.round(total, 4), -memory,
                         np.round(found.figures.share[good], 4)))
     return int(good[order[0]])
 

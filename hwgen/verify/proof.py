@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,15 @@ import numpy as np
 
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.config.board import Board
+from hwgen.config.system import SystemConfig
 from hwgen.errors import HwgenError
 from hwgen.verify.compare import Comparison, compare
-from hwgen_sim.simulate import MemoryTiming, SimulationResult, run_job
+from hwgen_sim.cycle_rows import CycleRows
+from hwgen_sim.simulate import Frame, MemoryTiming, SimulationResult, run_job
 from rtl_templates.shell.error_codes import ErrorCode
 
+#: frames per engine in the round that is timed, after one in which every engine got the image
+FRAMES_PER_ENGINE = 2
 #: exit code when the simulated hardware itself refused the image or the key
 REFUSED = 5
 
@@ -36,7 +40,7 @@ class Job:
         cache: folder of compiled simulators.
     """
 
-    config: AcceleratorConfig
+    config: AcceleratorConfig | SystemConfig
     verilog: str
     image: Path
     key: bytes
@@ -48,16 +52,35 @@ class Job:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Together:
+    """All engines at work on following frames.
+
+    Args:
+        engines: of the design; frames: that ran.
+        cycles: from the first frame's start register to the last one's interrupt.
+        counters: of the hardware, per frame.
+    """
+
+    engines: int
+    frames: int
+    cycles: int
+    counters: tuple[dict[str, int], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Proof:
     """Args:
         comparison: of all elements; frames: that ran.
-        counters: of the hardware, per frame.
+        counters: of the hardware, per frame that ran alone; rows: the same per compute descriptor.
+        together: None where there is one engine.
         simulator: name and version; seconds: of everything, building the simulator included; cached: it was not built.
     """
 
     comparison: Comparison
     frames: int
     counters: tuple[dict[str, int], ...]
+    rows: tuple[CycleRows, ...]
+    together: Together | None
     simulator: str
     seconds: float
     build_seconds: float
@@ -70,7 +93,7 @@ class Proof:
             "mismatches": self.comparison.mismatches, "elements_compared": self.comparison.elements,
             "first_mismatch": self.comparison.first, "simulator": self.simulator, "seconds": round(self.seconds, 2),
             "build_seconds": round(self.build_seconds, 2), "simulator_cached": self.cached,
-            "counters": list(self.counters),
+            "counters": list(self.counters), "together": None if self.together is None else asdict(self.together),
         }
 
 
@@ -81,17 +104,27 @@ def memory_timing(board: Board) -> MemoryTiming:
 
 
 def simulate(job: Job) -> SimulationResult:
-    """Run the frames, the first one cold.
+    """Run the frames one after the other on the first engine, the first of them cold.
+
+    Where there are more engines, then give the same frames to all of them at once: one for each (cold but on the first
+    engine), then ``FRAMES_PER_ENGINE`` for each.
 
     Raises:
         HwgenError: the hardware ended a frame with an error (exit code 5); the code is named.
     """
-    result = run_job(job.config, job.image, list(job.inputs), key=job.key, verilog=job.verilog, memory=job.memory,
-                     seed=job.seed, waves=job.waves, cache_dir=job.cache)
-    for number, frame in enumerate(result.frames):
+    engines = job.config.engines if isinstance(job.config, SystemConfig) else 1
+    rounds = [] if engines == 1 else [[job.inputs[n % len(job.inputs)] for n in range(frames)]
+                                      for frames in (engines, FRAMES_PER_ENGINE * engines)]
+    result = run_job(job.config, job.image, list(job.inputs), rounds=rounds, key=job.key, verilog=job.verilog,
+                     memory=job.memory, seed=job.seed, waves=job.waves, cache_dir=job.cache)
+    for number, frame in enumerate(_all_frames(result)):
         if frame.error:
             raise hardware_error(number, frame.error, frame.segment, frame.message, touched=frame.output_touched)
     return result
+
+
+def _all_frames(result: SimulationResult) -> list[Frame]:
+    return [*result.frames, *(frame for one in result.rounds for frame in one.frames)]
 
 
 def hardware_error(frame: int, code: int, segment: int, message: str, *, touched: bool) -> HwgenError:
@@ -119,11 +152,20 @@ def prove(job: Job, expected: Sequence[dict[str, np.ndarray]], output: str,
     """
     began = time.perf_counter()
     result = simulate(job)
-    actual = []
-    for frame in result.frames:
+    actual, wanted = [], list(expected)
+    for frame in _all_frames(result):
         assert frame.output is not None
         actual.append({**frame.dumps, output: spoil(frame.output)})
+    for one in result.rounds:
+        wanted += [expected[n % len(expected)] for n in range(len(one.frames))]
+    together = None
+    if result.rounds and isinstance(job.config, SystemConfig):
+        last = result.rounds[-1]
+        together = Together(engines=job.config.engines, frames=len(last.frames), cycles=last.cycles,
+                            counters=tuple(f.counters for f in last.frames))
     return Proof(
-        comparison=compare(expected, actual), frames=len(result.frames), simulator=result.simulator.split(" rev ")[0],
-        counters=tuple(f.counters for f in result.frames), seconds=time.perf_counter() - began,
+        comparison=compare(wanted, actual), frames=len(actual), together=together,
+        simulator=result.simulator.split(" rev ")[0],
+        counters=tuple(f.counters for f in result.frames),
+        rows=tuple(f.rows for f in result.frames if f.rows is not None), seconds=time.perf_counter() - began,
         build_seconds=result.build_seconds, cached=result.cached)

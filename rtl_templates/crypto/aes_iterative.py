@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl_templates.crypto.aes_steps import columns, mix_column, shift_rows, sub_byte, sub_columns
-from rtl_templates.crypto.interfaces import rounds_of
+from rtl_templates.crypto.timing import rounds_of
 
 
 class AesIterative(wiring.Component):

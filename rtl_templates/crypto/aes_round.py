@@ -8,36 +8,38 @@ from rtl_templates.crypto.aes_steps import columns, mix_column, shift_rows, sub_
 
 
 class AesRound(wiring.Component):
-    """SubBytes, ShiftRows, MixColumns, AddRoundKey in ``stages`` cycles, one block per cycle.
+    """SubBytes, ShiftRows, MixColumns, AddRoundKey in two cycles, one block per cycle.
+
+    The register behind the S-boxes also keeps them at 32 LUT6 each in Yosys.
 
     Args:
-        last: the last round of the cipher, without MixColumns.
-        stages: 1, or 2 with a register behind the S-boxes as well.
+        inner: builds ``o``, the result of a round before the last.
+        last: builds ``last_o``, the result of the cipher's last round, which has no MixColumns. With both, they share
+            the S-boxes.
 
     Members:
-        key: round key, static while a block is inside.
-        i, o: the state, byte k in bits 8k..8k+7.
-
-    Raises:
-        ValueError: for another number of stages.
+        key, last_key: round keys, added in the second cycle.
+        i, o, last_o: the state, byte k in bits 8k..8k+7.
     """
 
-    def __init__(self, *, last: bool = False, stages: int = 2) -> None:
-        if stages not in (1, 2):
-            raise ValueError(f"stages must be 1 or 2, not {stages!r}")
+    def __init__(self, *, inner: bool = True, last: bool = False) -> None:
+        self.inner = inner
         self.last = last
-        self.stages = stages
-        super().__init__({"key": In(128), "i": In(128), "o": Out(128)})
+        members = {"i": In(128)}
+        if inner:
+            members |= {"key": In(128), "o": Out(128)}
+        if last:
+            members |= {"last_key": In(128), "last_o": Out(128)}
+        super().__init__(members)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        state = sub_columns(m, columns(self.i))
-        if self.stages == 2:
-            middle = Signal(128)
-            m.d.sync += middle.eq(Cat(state))
-            state = columns(middle)
-        state = shift_rows(state)
-        if not self.last:
-            state = [mix_column(m, column, name=f"mix_{c}") for c, column in enumerate(state)]
-        m.d.sync += self.o.eq(Cat(state) ^ self.key)
+        substituted = Signal(128)
+        m.d.sync += substituted.eq(Cat(sub_columns(m, columns(self.i))))
+        shifted = shift_rows(columns(substituted))
+        if self.inner:
+            mixed = Cat(mix_column(m, column, name=f"mix_{c}") for c, column in enumerate(shifted))
+            m.d.sync += self.o.eq(mixed ^ self.key)
+        if self.last:
+            m.d.sync += self.last_o.eq(Cat(shifted) ^ self.last_key)
         return m

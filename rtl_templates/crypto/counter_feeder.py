@@ -15,7 +15,7 @@ class CounterRequest(data.Struct):
 class CounterFeeder(wiring.Component):
     """Issues, per request, counter blocks 2, 3, .. and last counter block 1, whose encryption masks the tag.
 
-    One block per cycle, requests back to back, as long as the key stream queue has room for what is under way.
+    As many as the cipher takes, requests back to back, as long as the key stream queue has room for what is under way.
 
     Args:
         depth: entries of the key stream queue.
@@ -23,7 +23,7 @@ class CounterFeeder(wiring.Component):
     Members:
         request: one per message, taken with its last block.
         taken: strobe; a block left the key stream queue.
-        o_valid, o: counter block for the cipher, which never stalls.
+        o: counter block for the cipher.
     """
 
     def __init__(self, *, depth: int) -> None:
@@ -31,8 +31,7 @@ class CounterFeeder(wiring.Component):
         super().__init__({
             "request": In(stream.Signature(CounterRequest)),
             "taken": In(1),
-            "o_valid": Out(1),
-            "o": Out(128),
+            "o": Out(stream.Signature(128)),
         })
 
     def elaborate(self, platform: object) -> Module:
@@ -41,21 +40,24 @@ class CounterFeeder(wiring.Component):
         issued = Signal(17)
         counter = Signal(17, init=2)  # of SP 800-38D's 32-bit counter, more bits cannot be set
         last = Signal()
+        issue = Signal()
         low = Signal(17)
         m.d.comb += [
             last.eq(issued == self.request.p.blocks),
             low.eq(Mux(last, 1, counter)),
             # the counter is big-endian: its low byte is byte 15 of the block
-            self.o.eq(Cat(self.request.p.iv, Const(0, 8), low[16], Const(0, 7), low[8:16], low[:8])),
-            self.o_valid.eq(self.request.valid & (room != 0)),
-            self.request.ready.eq(last & (room != 0)),
+            self.o.payload.eq(Cat(self.request.p.iv, Const(0, 8), low[16], Const(0, 7), low[8:16],
+                                  low[:8])),
+            self.o.valid.eq(self.request.valid & (room != 0)),
+            issue.eq(self.o.valid & self.o.ready),
+            self.request.ready.eq(last & (room != 0) & self.o.ready),
         ]
-        with m.If(self.o_valid):
+        with m.If(issue):
             m.d.sync += [counter.eq(counter + 1), issued.eq(issued + 1)]
             with m.If(last):
                 m.d.sync += [counter.eq(2), issued.eq(0)]
-        with m.If(self.o_valid & ~self.taken):
+        with m.If(issue & ~self.taken):
             m.d.sync += room.eq(room - 1)
-        with m.Elif(~self.o_valid & self.taken):
+        with m.Elif(~issue & self.taken):
             m.d.sync += room.eq(room + 1)
         return m

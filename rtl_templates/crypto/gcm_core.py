@@ -8,12 +8,15 @@ from rtl_templates.crypto.aes_pipeline import AesPipeline
 from rtl_templates.crypto.counter_feeder import CounterFeeder, CounterRequest
 from rtl_templates.crypto.gcm_engine import GcmEngine, GcmMessage
 from rtl_templates.crypto.ghash import Ghash
-from rtl_templates.crypto.interfaces import H_POWERS, DataBeat, PlainBeat, SegmentStatus, rounds_of
+from rtl_templates.crypto.interfaces import H_POWERS, DataBeat, PlainBeat, SegmentStatus
 from rtl_templates.crypto.keystream_fifo import KeystreamFifo
+from rtl_templates.crypto.timing import keystream_depth, rounds_of
 
 
 class GcmCore(wiring.Component):
     """Key stream, hash and tag check, at one beat per cycle and one cycle more per message.
+
+    Encrypted beats come at the rate of the cipher (one per ``aes_cycles`` cycles) when the key stream queue is empty.
 
     A message may end within its last beat (``aad_bits``, ``text_bits``): such a beat must be padded with zeros, for
     associated data and ciphertext alike, and its plaintext is undefined behind the end.
@@ -23,6 +26,7 @@ class GcmCore(wiring.Component):
 
     Args:
         key_bits: 128 or 256.
+        aes_cycles: cycles per block of key stream, see ``AesPipeline``.
 
     Members:
         round_keys, h_powers: as on the key bus.
@@ -36,14 +40,13 @@ class GcmCore(wiring.Component):
         idle: nothing is under way on the data side.
 
     Raises:
-        ValueError: for another key size.
+        ValueError: for another key size or an impossible number of cycles.
     """
 
-    def __init__(self, *, key_bits: int = 128) -> None:
+    def __init__(self, *, key_bits: int = 128, aes_cycles: int = 1) -> None:
         self.key_bits = key_bits
-        self.aes = AesPipeline(key_bits=key_bits)
-        # room for everything that is in the cipher, so that it can take a block every cycle
-        self.depth = 1 << (self.aes.latency + 3).bit_length()
+        self.aes = AesPipeline(key_bits=key_bits, cycles=aes_cycles)
+        self.depth = keystream_depth(key_bits, aes_cycles)
         super().__init__({
             "round_keys": In(128 * (rounds_of(key_bits) + 1)),
             "h_powers": In(128 * H_POWERS),
@@ -93,8 +96,9 @@ class GcmCore(wiring.Component):
             self.idle.eq(engine.idle & ~clear),
             # key stream
             aes.round_keys.eq(self.round_keys),
-            aes.i_valid.eq(feeder.o_valid),
-            aes.i.eq(feeder.o),
+            aes.i_valid.eq(feeder.o.valid),
+            aes.i.eq(feeder.o.payload),
+            feeder.o.ready.eq(aes.i_ready),
             keystream.i_valid.eq(aes.o_valid),
             keystream.i.eq(aes.o),
             feeder.taken.eq(keystream.o.valid & keystream.o.ready),

@@ -6,7 +6,8 @@ from amaranth.lib.wiring import connect, flipped
 
 from rtl_templates.crypto.gcm_core import GcmCore
 from rtl_templates.crypto.header_queue import HeaderQueue
-from rtl_templates.crypto.interfaces import FLAG_ENCRYPTED, SegmentHeader, rounds_of, segment_unit_members
+from rtl_templates.crypto.interfaces import FLAG_ENCRYPTED, SegmentHeader, segment_unit_members
+from rtl_templates.crypto.timing import unrolled_rounds
 
 
 def reversed_bytes(value: Value) -> Value:
@@ -20,10 +21,12 @@ def associated_block(header: "data.View[data.StructLayout] | SegmentHeader") -> 
 
 
 class GcmStream(wiring.Component):
-    """Decrypts and authenticates segments at one 16-byte beat per cycle.
+    """Decrypts and authenticates segments at one 16-byte beat per cycle, or where the cipher is not all there, at its
+    rate (plain segments, which need one block of key stream each, at one beat per cycle).
 
     Args:
         key_bits: 128 or 256.
+        aes_cycles: cycles per encrypted beat.
 
     Members:
         header: one per segment, in order, ahead of its data; at least two more are queued while a segment flows, so
@@ -37,17 +40,18 @@ class GcmStream(wiring.Component):
         idle: no segment is in progress or waiting, and no flush is under way.
 
     Raises:
-        ValueError: for another key size.
+        ValueError: for another key size or an impossible number of cycles.
     """
 
-    def __init__(self, *, key_bits: int = 128) -> None:
-        rounds_of(key_bits)
+    def __init__(self, *, key_bits: int = 128, aes_cycles: int = 1) -> None:
+        unrolled_rounds(key_bits, aes_cycles)
         self.key_bits = key_bits
+        self.aes_cycles = aes_cycles
         super().__init__(segment_unit_members(key_bits))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.core = core = GcmCore(key_bits=self.key_bits)
+        m.submodules.core = core = GcmCore(key_bits=self.key_bits, aes_cycles=self.aes_cycles)
         m.submodules.headers = headers = ResetInserter(core.flushing)(HeaderQueue())
         connect(m, core.data, flipped(self.data))
         connect(m, core.out, flipped(self.out))

@@ -7,6 +7,8 @@ from amaranth.hdl import unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from rtl_templates.crypto.timing import rounds_of
+
 H_POWERS = 4
 """Powers of the hash key on the key bus: H^1 .. H^4, one per interleaved GHASH lane."""
 
@@ -48,17 +50,6 @@ class KeyWord(data.Struct):
 
     index: unsigned(3)
     data: unsigned(32)
-
-
-def rounds_of(key_bits: int) -> int:
-    """AES rounds for a key of 128 or 256 bits.
-
-    Raises:
-        ValueError: for any other key size.
-    """
-    if key_bits not in (128, 256):
-        raise ValueError(f"key_bits must be 128 or 256, not {key_bits!r}")
-    return {128: 10, 256: 14}[key_bits]
 
 
 class KeyBus(wiring.Signature):

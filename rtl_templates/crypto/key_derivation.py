@@ -11,7 +11,8 @@ from amaranth.lib.wiring import In, Out
 
 from rtl_templates.crypto.aes_iterative import AesIterative
 from rtl_templates.crypto.gf128 import WIDTH, reduce, times_digit, to_block, to_poly
-from rtl_templates.crypto.interfaces import H_POWERS, rounds_of
+from rtl_templates.crypto.interfaces import H_POWERS
+from rtl_templates.crypto.timing import rounds_of
 
 LABEL = b"hwgen-image"
 """The SP 800-108 label of per-image keys."""

@@ -4,8 +4,9 @@ from amaranth.hdl import Cat, Module, ResetInserter, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl_templates.crypto.interfaces import KeyBus, KeyWord, rounds_of
+from rtl_templates.crypto.interfaces import KeyBus, KeyWord
 from rtl_templates.crypto.key_derivation import KeyDerivation
+from rtl_templates.crypto.timing import rounds_of
 
 
 class KeyManager(wiring.Component):

@@ -3,7 +3,8 @@
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 
-from rtl_templates.crypto.interfaces import SegmentHeader, rounds_of, segment_unit_members
+from rtl_templates.crypto.interfaces import SegmentHeader, segment_unit_members
+from rtl_templates.crypto.timing import rounds_of
 
 
 class SegmentBypass(wiring.Component):

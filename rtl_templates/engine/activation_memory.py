@@ -4,7 +4,7 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hwgen.config.accelerator import AcceleratorConfig
+from hwgen.config.accelerator import AcceleratorConfig, WindowUnit
 from hwgen.isa.layout import ACT_ADDR_BITS
 from rtl_templates.engine.delay import delay
 from rtl_templates.memory.ram import Ram
@@ -18,12 +18,13 @@ def request_layout() -> data.StructLayout:
 
 
 class ActivationMemory(wiring.Component):
-    """Word address = bank·act_words + offset; the lowest bit selects the sub-bank.
+    """Word address = bank·act_stride + offset; the lowest bit selects the sub-bank.
 
     Data follow a request after ``timing.MEMORY`` - 1 cycles (the last register, with the padding mask, is the
     engine's). The array's reads come first, then the post-processor's residual reads (never in the same sub-bank by the
-    planner's rules), then the store unit's, which wait for a free sub-bank. Results come first on the write side,
-    loads wait.
+    planner's rules), then the window unit's and then the store unit's, which wait for a free sub-bank. The array's
+    results come first on the write side, then those of the window unit (as long as they find their sub-bank free), then
+    loads.
 
     Members:
         source: In(request), word0/word1: Out: array reads.
@@ -31,6 +32,8 @@ class ActivationMemory(wiring.Component):
         write_valid: In(2), write_addr0/1, write_data: results, word 0 and word 1 (different parity if both are valid).
         dma_write: stream In {addr, data}.
         dma_read: stream In {addr}; dma_data: Out {valid, data}, in order, 3 cycles after the transfer.
+        window_read: stream In {addr}; window_data: Out, 3 cycles after the transfer (with a window unit).
+        window_write: stream In {addr, data} (with a window unit).
     """
 
     def __init__(self, *, config: AcceleratorConfig) -> None:
@@ -47,12 +50,18 @@ class ActivationMemory(wiring.Component):
             "dma_write": In(stream.Signature(data.StructLayout({"addr": ACT_ADDR_BITS, "data": word}))),
             "dma_read": In(stream.Signature(data.StructLayout({"addr": ACT_ADDR_BITS}))),
             "dma_data": Out(data.StructLayout({"valid": 1, "data": word})),
+            **({} if config.window is WindowUnit.NONE else {
+                "window_read": In(stream.Signature(data.StructLayout({"addr": ACT_ADDR_BITS}))),
+                "window_data": Out(word),
+                "window_write": In(stream.Signature(data.StructLayout({"addr": ACT_ADDR_BITS, "data": word}))),
+            }),
         })
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         word = self.config.p_i * 8
-        bank_bit = (self.config.act_words - 1).bit_length()
+        bank_bit = (self.config.act_stride - 1).bit_length()
+        window = self.config.window is not WindowUnit.NONE
 
         def place(addr: Signal) -> Signal:
             """Index of the sub-bank of a word address: {bank, parity}."""
@@ -62,7 +71,7 @@ class ActivationMemory(wiring.Component):
             return place(addr) == index
 
         outputs = []
-        read_free = []
+        read_free, dma_free, write_free = [], [], []
         for index in range(2 * BANKS):
             rows = Ram(width=word, depth=self.config.act_words // 2, style=self.config.act_ram)
             m.submodules[f"bank{index // 2}_{'odd' if index % 2 else 'even'}"] = rows
@@ -70,13 +79,18 @@ class ActivationMemory(wiring.Component):
             # writes: one register stage in front of the memory
             result0 = self.write_valid[0] & hits(self.write_addr0, index)
             result1 = self.write_valid[1] & hits(self.write_addr1, index)
+            write_free.append(~(result0 | result1))
             load = self.dma_write.valid & self.dma_write.ready & hits(self.dma_write.payload.addr, index)
-            addr = Mux(result0, self.write_addr0, Mux(result1, self.write_addr1, self.dma_write.payload.addr))
+            enable, addr, word_in = result0 | result1 | load, self.dma_write.payload.addr, self.dma_write.payload.data
+            if window:
+                windowed = self.window_write.valid & hits(self.window_write.payload.addr, index)
+                enable |= windowed
+                addr = Mux(windowed, self.window_write.payload.addr, addr)
+                word_in = Mux(windowed, self.window_write.payload.data, word_in)
             m.d.sync += [
-                rows.write_en.eq(result0 | result1 | load),
-                rows.write_addr.eq(addr[1:bank_bit]),
-                rows.write_data.eq(Mux(result0, self.write_data0,
-                                  Mux(result1, self.write_data1, self.dma_write.payload.data))),
+                rows.write_en.eq(enable),
+                rows.write_addr.eq(Mux(result0, self.write_addr0, Mux(result1, self.write_addr1, addr))[1:bank_bit]),
+                rows.write_data.eq(Mux(result0, self.write_data0, Mux(result1, self.write_data1, word_in))),
             ]
 
             # reads: address register, memory, output register
@@ -88,17 +102,30 @@ class ActivationMemory(wiring.Component):
             m.d.comb += used.eq(Cat(*(hit for hit, _ in choices)).any())
             read_free.append(~used)
             addr = self.dma_read.payload.addr
+            if window:
+                windowed = self.window_read.valid & hits(self.window_read.payload.addr, index)
+                dma_free.append(~used & ~windowed)
+                addr = Mux(windowed, self.window_read.payload.addr, addr)
             for hit, value in reversed(choices):
                 addr = Mux(hit, value, addr)
             output = Signal(word, name=f"output_{index}")
             m.d.sync += [rows.read_addr.eq(addr[1:bank_bit]), output.eq(rows.read_data)]
             outputs.append(output)
 
-        m.d.comb += [
-            self.dma_write.ready.eq(~self.write_valid.any()),
-            self.dma_read.ready.eq(Array(read_free)[place(self.dma_read.payload.addr)]),
-        ]
+        dma_write_ready = Array(write_free)[place(self.dma_write.payload.addr)]
         by_place = Array(outputs)
+        if window:
+            read, write = self.window_read, self.window_write
+            dma_write_ready &= ~write.valid | (place(write.payload.addr) != place(self.dma_write.payload.addr))
+            m.d.comb += [
+                read.ready.eq(Array(read_free)[place(read.payload.addr)]),
+                write.ready.eq(Array(write_free)[place(write.payload.addr)]),
+                self.window_data.eq(by_place[delay(m, place(read.payload.addr), 3, "window_place")]),
+            ]
+        m.d.comb += [
+            self.dma_write.ready.eq(dma_write_ready),
+            self.dma_read.ready.eq(Array(dma_free if window else read_free)[place(self.dma_read.payload.addr)]),
+        ]
         for target, addr in ((self.word0, self.source.addr0), (self.word1, self.source.addr1),
                              (self.residual0, self.residual.addr0), (self.residual1, self.residual.addr1)):
             m.d.comb += target.eq(by_place[delay(m, place(addr), 3, f"{target.name}_place")])

@@ -10,6 +10,9 @@ from hwgen.config.accelerator import AcceleratorConfig
 class Requantise(wiring.Component):
     """y = clamp((acc·M + res·R + 2^(S-1)) >> S, lo, hi), ``timing.POST_PROCESS`` cycles, one result per cycle.
 
+    Args:
+        whole: with residual and raw output; without, neither their ports nor their logic exist.
+
     The constant is not added before the shift: with v = (sum >> (S-1)) arithmetic, (v + 1) >> 1 is the same number.
 
     Members:
@@ -21,33 +24,34 @@ class Requantise(wiring.Component):
         result: Out(signed 8).
     """
 
-    def __init__(self, *, config: AcceleratorConfig) -> None:
-        self.config = config
+    def __init__(self, *, config: AcceleratorConfig, whole: bool = True) -> None:
+        self.config, self.whole = config, whole
         super().__init__({
             "acc": In(signed(config.acc_bits)), "bias": In(signed(32)),
-            "multiplier": In(16), "residual_multiplier": In(16),
-            "residual": In(signed(8)), "shift": In(6), "lo": In(signed(8)), "hi": In(signed(8)),
-            "raw": Out(signed(32)), "result": Out(signed(8)),
+            "multiplier": In(16), "shift": In(6), "lo": In(signed(8)), "hi": In(signed(8)),
+            "result": Out(signed(8)),
+            **({"residual_multiplier": In(16), "residual": In(signed(8)), "raw": Out(signed(32))} if whole else {}),
         })
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         acc_bits = self.config.acc_bits
         # 1: bias (acc + bias is inside acc_bits by the compiler's proof); the raw output keeps 32 bits
-        biased, raw = Signal(signed(acc_bits)), Signal(signed(32))
-        m1, r1 = Signal(16), Signal(16)
-        m.d.sync += [biased.eq(self.acc + self.bias), raw.eq(self.acc + self.bias),
-                     m1.eq(self.multiplier), r1.eq(self.residual_multiplier)]
-        m.d.comb += self.raw.eq(raw)
-        # 2: products
+        biased, m1 = Signal(signed(acc_bits)), Signal(16)
+        m.d.sync += [biased.eq(self.acc + self.bias), m1.eq(self.multiplier)]
+        # 2: products; 3: their sum
         product = Signal(signed(acc_bits + 17), attrs={"use_dsp": "yes"})
-        res_product = Signal(signed(25), attrs={"use_dsp": "yes"})
-        residual = Signal(signed(8))
-        m.d.comb += residual.eq(self.residual)
-        m.d.sync += [product.eq(biased * m1), res_product.eq(residual * r1)]
-        # 3: sum
         total = Signal(signed(acc_bits + 18))
-        m.d.sync += total.eq(product + res_product)
+        m.d.sync += product.eq(biased * m1)
+        if self.whole:
+            raw, r1 = Signal(signed(32)), Signal(16)
+            res_product = Signal(signed(25), attrs={"use_dsp": "yes"})
+            residual = Signal(signed(8))
+            m.d.comb += [self.raw.eq(raw), residual.eq(self.residual)]
+            m.d.sync += [raw.eq(self.acc + self.bias), r1.eq(self.residual_multiplier),
+                         res_product.eq(residual * r1), total.eq(product + res_product)]
+        else:
+            m.d.sync += total.eq(product)
         # 4..6: v = total >> (S-1), kept to 10 bits: 9 value bits and "everything above is the sign"
         shift = [self.shift - 1]
         for i in range(5):

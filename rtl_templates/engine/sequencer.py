@@ -43,16 +43,17 @@ def tag_layout(config: AcceleratorConfig) -> data.StructLayout:
 
 
 class Sequencer(wiring.Component):
-    """Runs compute descriptors in order, until END; a reset starts over.
+    """Runs the array's descriptors in order, until END; a reset starts over.
 
     Members:
         descriptors: stream In, decoded compute descriptor.
         tile_ready, parameters_ready: In; tile_taken, block_started: Out (see WeightFetch).
-        act_loaded: In(16), activation loads landed; stored: In(16), stores complete.
+        act_loaded: In(16), activation loads landed; stored: In(16), stores complete;
+            progress: In(16), descriptors retired.
         read: Out(read_layout), ``timing.ADDRESS`` cycles after the issue.
         tag: Out(tag_layout), at the same time.
-        progress: Out(16); finished: Out(1).
-        busy, stall_weights, stall_act, stall_drain: Out, one of them per cycle at most; for the counters.
+        retired: Out(1), pulse; finished: Out(1).
+        busy, stall_weights, stall_act, stall_drain, stall_window: Out, one of them per cycle at most; for the counters.
     """
 
     def __init__(self, *, config: AcceleratorConfig) -> None:
@@ -63,15 +64,16 @@ class Sequencer(wiring.Component):
             "tile_taken": Out(1),
             "parameters_ready": In(1),
             "block_started": Out(1),
-            "act_loaded": In(COUNT_BITS), "stored": In(COUNT_BITS),
+            "act_loaded": In(COUNT_BITS), "stored": In(COUNT_BITS), "progress": In(COUNT_BITS),
             "read": Out(read_layout()),
             "tag": Out(tag_layout(config)),
-            "progress": Out(COUNT_BITS),
+            "retired": Out(1),
             "finished": Out(1),
             "busy": Out(1),
             "stall_weights": Out(1),
             "stall_act": Out(1),
             "stall_drain": Out(1),
+            "stall_window": Out(1),
         })
 
     def elaborate(self, platform: object) -> Module:
@@ -241,12 +243,12 @@ class Sequencer(wiring.Component):
         retire_delay = Array([Signal(name=f"retire_{i}") for i in range(latency)])
         m.d.sync += retire_delay[0].eq(retire)
         m.d.sync += [retire_delay[i + 1].eq(retire_delay[i]) for i in range(latency - 1)]
-        with m.If(retire_delay[latency - 1]):
-            m.d.sync += self.progress.eq(self.progress + 1)
+        m.d.comb += self.retired.eq(retire_delay[latency - 1])
 
         # compared one cycle ahead: ``held`` rests since PREPARE when they are looked at
-        act_there, stores_there = Signal(), Signal()
-        m.d.sync += [act_there.eq(self.act_loaded >= held.wait_act), stores_there.eq(self.stored >= held.wait_store)]
+        act_there, stores_there, before_there = Signal(), Signal(), Signal()
+        m.d.sync += [act_there.eq(self.act_loaded >= held.wait_act), stores_there.eq(self.stored >= held.wait_store),
+                     before_there.eq(self.progress >= held.wait_progress)]
 
         settle = Signal(2)
         new = self.descriptors.payload
@@ -271,6 +273,8 @@ class Sequencer(wiring.Component):
                 must_drain = flags[ComputeFlag.DRAIN] | flags[ComputeFlag.RAW] | (last_was_pool != is_pool)
                 with m.If(~act_there | ~stores_there):
                     m.d.comb += self.stall_act.eq(1)
+                with m.Elif(~before_there):
+                    m.d.comb += self.stall_window.eq(1)
                 with m.Elif((must_drain & ~drained) | (last_had_residual & ~residual_read)):
                     m.d.comb += self.stall_drain.eq(1)
                 with m.Else():

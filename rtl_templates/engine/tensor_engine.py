@@ -1,29 +1,25 @@
 """The tensor engine: everything between program memory and the on-chip buffers."""
 
-from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, ResetInserter, Signal
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hwgen.config.accelerator import AcceleratorConfig
+from hwgen.config.accelerator import AcceleratorConfig, WindowUnit
 from hwgen.isa.layout import ACT_ADDR_BITS, COUNT_BITS, LINE_BITS, SEQ_BITS, Opcode
 from rtl_templates.engine.accumulator import Accumulator
 from rtl_templates.engine.activation_memory import ActivationMemory
 from rtl_templates.engine.array import Array
+from rtl_templates.engine.counters import COUNTERS, EXCLUSIVE_COUNTERS, counters_layout
 from rtl_templates.engine.delay import delay
-from rtl_templates.engine.descriptor import DESCRIPTOR_BITS, compute_layout
+from rtl_templates.engine.descriptor import DESCRIPTOR_BITS, compute_layout, is_window, window_fields
 from rtl_templates.engine.pool import Pool
 from rtl_templates.engine.post_processor import PostProcessor
+from rtl_templates.engine.progress import Progress
 from rtl_templates.engine.sequencer import PadMode, Sequencer, read_layout, tag_layout
 from rtl_templates.engine.timing import ADDRESS, MEMORY, array_output, pool_output
 from rtl_templates.engine.weight_fetch import WeightFetch
 from rtl_templates.engine.weight_memory import READ_LATENCY, WeightMemory
-
-COUNTERS = ("busy", "stall_weights", "stall_act", "stall_drain", "stall_other")
-
-
-def counters_layout() -> data.StructLayout:
-    """Cycles since ``clear``, one class per cycle."""
-    return data.StructLayout(dict.fromkeys(COUNTERS, 32))
+from rtl_templates.engine.window_unit import SlidingWindow
 
 
 class TensorEngine(wiring.Component):
@@ -44,6 +40,7 @@ class TensorEngine(wiring.Component):
         word = config.p_i * 8
         self.array = Array(config=config)
         self.post = PostProcessor(config=config)
+        self.window = SlidingWindow(config=config) if config.window is not WindowUnit.NONE else None
         super().__init__({
             "descriptors": In(stream.Signature(DESCRIPTOR_BITS)),
             "weight_write": In(stream.Signature(data.StructLayout({
@@ -58,12 +55,14 @@ class TensorEngine(wiring.Component):
             "progress": Out(COUNT_BITS),
             "finished": Out(1),
             "clear": In(1),
+            "scrub": In(1),
             "counters": Out(counters_layout()),
         })
 
     def submodules(self) -> dict[str, wiring.Component]:
         """Components that are placed by name and must be converted to Verilog beside this one."""
-        return {**self.array.submodules(), **self.post.submodules()}
+        window = self.window.submodules() if self.window else {}
+        return {**self.array.submodules(), **self.post.submodules(), **window}
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -82,25 +81,35 @@ class TensorEngine(wiring.Component):
         m.submodules.fetch = ResetInserter(clear)(fetch)
         m.submodules.post = ResetInserter(clear)(post)
 
-        # ---- descriptors go to the weight fetch at once and to the sequencer through a short queue
+        window = self.window
+        progress = Progress(units=2 if window else 1)
+        m.submodules.retirement = ResetInserter(clear)(progress)
+
+        # ---- descriptors go to the weight fetch at once and to their unit through a short queue
         queue = fifo.SyncFIFOBuffered(width=DESCRIPTOR_BITS, depth=2)
         m.submodules.queue = ResetInserter(clear)(queue)
         arriving = compute_layout()(self.descriptors.payload[:compute_layout().size])
         is_end = arriving.opcode == Opcode.END
-        accept = queue.w_rdy & (fetch.descriptors.ready | is_end) & ~clear & ~self.clear
+        to_window = is_window(arriving.opcode) if window else Const(0)
+        unit_ready = Mux(to_window, window.descriptors.ready, queue.w_rdy) if window else queue.w_rdy
+        may = unit_ready & progress.handed.ready & ~clear & ~self.clear
+        accept = may & (fetch.descriptors.ready | is_end)
+        taken = self.descriptors.valid & accept
         m.d.comb += [
             fetch.descriptors.payload.eq(arriving),
-            fetch.descriptors.valid.eq(self.descriptors.valid & queue.w_rdy & ~is_end & ~clear & ~self.clear),
+            fetch.descriptors.valid.eq(self.descriptors.valid & may & ~is_end),
             queue.w_data.eq(self.descriptors.payload),
-            queue.w_en.eq(self.descriptors.valid & accept),
+            queue.w_en.eq(taken & ~to_window),
             self.descriptors.ready.eq(accept),
             sequencer.descriptors.payload.eq(compute_layout()(queue.r_data[:compute_layout().size])),
             sequencer.descriptors.valid.eq(queue.r_rdy),
             queue.r_en.eq(sequencer.descriptors.ready),
+            progress.handed.valid.eq(taken & ~is_end), progress.handed.payload.eq(to_window),
+            progress.retired[0].eq(sequencer.retired),
         ]
 
         # ---- weights
-        in_array = fetch.line_valid & ~fetch.line_is_parameters
+        in_array = fetch.line_valid & ~fetch.line_is_parameters & (~fetch.line_is_window if window else 1)
         in_post = fetch.line_valid & fetch.line_is_parameters
         m.d.comb += [
             weights.read_line.eq(fetch.read_line),
@@ -113,7 +122,7 @@ class TensorEngine(wiring.Component):
             post.parameter_slot.eq(delay(m, fetch.parameter_slot, READ_LATENCY, "parameter_slot")),
             fetch.ring_lines.eq(self.ring_lines), fetch.loaded.eq(self.weight_loaded),
             self.weight_freed.eq(fetch.freed),
-            fetch.progress.eq(sequencer.progress),
+            fetch.progress.eq(progress.progress),
             fetch.tile_taken.eq(sequencer.tile_taken), sequencer.tile_ready.eq(fetch.tile_ready),
             fetch.block_started.eq(sequencer.block_started),
             sequencer.parameters_ready.eq(fetch.parameters_ready),
@@ -186,16 +195,33 @@ class TensorEngine(wiring.Component):
         wiring.connect(m, wiring.flipped(self.act_write), activations.dma_write)
         wiring.connect(m, wiring.flipped(self.act_read), activations.dma_read)
 
+        # ---- the window unit
+        counted_now = {name: getattr(sequencer, name) for name in EXCLUSIVE_COUNTERS if name != "stall_other"}
+        counted_now["stall_window"] |= sequencer.finished & ~progress.idle
+        counted_now["stall_other"] = ~Cat(*counted_now.values()).any() & ~self.finished
+        if window:
+            m.submodules.window = window
+            in_window = fetch.line_valid & fetch.line_is_window
+            m.d.comb += [
+                window.descriptors.payload.eq(window_fields(arriving)),
+                window.descriptors.valid.eq(taken & to_window),
+                window.parameter_write.eq(delay(m, in_window, READ_LATENCY, "window_line")),
+                window.parameter_line.eq(weights.read_data), fetch.window_taken.eq(window.parameter_taken),
+                window.act_loaded.eq(self.act_loaded), window.stored.eq(self.stored),
+                window.progress.eq(progress.progress), progress.retired[1].eq(window.retired),
+                window.word.eq(activations.window_data), window.clear.eq(clear), window.scrub.eq(self.scrub),
+            ]
+            wiring.connect(m, window.read, activations.window_read)
+            wiring.connect(m, window.write, activations.window_write)
+            counted_now["window_busy"] = window.busy
+
         # ---- status
         m.d.comb += [sequencer.act_loaded.eq(self.act_loaded), sequencer.stored.eq(self.stored),
-                     self.progress.eq(sequencer.progress), self.finished.eq(sequencer.finished)]
-        named = {"busy": sequencer.busy, "stall_weights": sequencer.stall_weights, "stall_act": sequencer.stall_act,
-                 "stall_drain": sequencer.stall_drain}
-        other = Signal()
-        m.d.comb += other.eq(~Cat(*named.values()).any() & ~self.finished)
-        for name, signal in (*named.items(), ("stall_other", other)):
+                     sequencer.progress.eq(progress.progress), self.progress.eq(progress.progress),
+                     self.finished.eq(sequencer.finished & progress.idle)]
+        for name in COUNTERS:
             counted = Signal(name=f"counted_{name}")
-            m.d.sync += counted.eq(signal)
+            m.d.sync += counted.eq(counted_now.get(name, 0))
             value = self.counters[name]
             with m.If(self.clear):
                 m.d.sync += value.eq(0)

@@ -1,20 +1,21 @@
-"""Streams parameter records and weight tiles out of weight memory, ahead of the sequencer."""
+"""Streams parameter records and weight tiles out of weight memory, ahead of the units that use them."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Const, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hwgen.config.accelerator import AcceleratorConfig
+from hwgen.config.accelerator import AcceleratorConfig, WindowUnit
 from hwgen.isa.layout import COUNT_BITS, LINE_BITS, SEQ_BITS, ComputeFlag, Opcode
-from rtl_templates.engine.descriptor import compute_layout
-from rtl_templates.engine.timing import PARAMETER_SLOTS
+from rtl_templates.engine.descriptor import compute_layout, is_window
+from rtl_templates.engine.timing import PARAMETER_SLOTS, WINDOW_QUEUE
 
 
 class WeightFetch(wiring.Component):
     """One line per cycle; the next tile starts the cycle after the array took the last one.
 
     With the array's activation path one cycle longer than its line path (``timing``), ``tile_ready`` may be raised in
-    the cycle before the last line is read, and a tile can be swapped every ``lines_per_tile`` cycles.
+    the cycle before the last line is read, and a tile can be swapped every ``lines_per_tile`` cycles. The lines of a
+    window descriptor are read in order, as long as the window unit's queue has room for those on their way.
 
     Members:
         descriptors: stream In, decoded compute descriptor; taken when the previous one's lines are all read.
@@ -24,6 +25,8 @@ class WeightFetch(wiring.Component):
         parameters_taken: In, the post-processor is done with the oldest parameter slot.
         parameters_ready: Out, the records of the next output block to start have been read.
         block_started: In, the sequencer started an output block.
+        line_is_window: Out, the read of this cycle is for the window unit; window_taken: In, one of its lines has left
+            the queue (with a window unit).
         ring_lines, loaded: In; freed: Out; progress: In (16).
         busy: Out, a descriptor is held.
     """
@@ -48,6 +51,7 @@ class WeightFetch(wiring.Component):
             "freed": Out(SEQ_BITS),
             "progress": In(COUNT_BITS),
             "busy": Out(1),
+            **({} if config.window is WindowUnit.NONE else {"line_is_window": Out(1), "window_taken": In(1)}),
         })
 
     def elaborate(self, platform: object) -> Module:
@@ -72,6 +76,7 @@ class WeightFetch(wiring.Component):
         last_tile_line = Signal(8)
         waits_done = Signal()  # LOCAL_WEIGHTS: the kernel has been written
         no_tiles = Signal()
+        in_window, window_room = Signal(), Signal(init=1)  # a window descriptor: all lines are like parameters
 
         shadow_free = Signal(init=1)
         slots_used = Signal(range(PARAMETER_SLOTS + 1))
@@ -80,10 +85,12 @@ class WeightFetch(wiring.Component):
         loaded = Signal(SEQ_BITS)
         m.d.sync += loaded.eq(self.loaded)
 
+        has_window = config.window is not WindowUnit.NONE
+        for_array = ~in_window if has_window else Const(1)
         from_ring = Signal()
         available, next_available = Signal(), Signal()
         issue = Signal()
-        last_line = Signal()
+        slot_free, last_line = Signal(), Signal()
         before_last = Signal()
         m.d.comb += [
             from_ring.eq(in_parameters | ~local),
@@ -91,10 +98,10 @@ class WeightFetch(wiring.Component):
             next_available.eq(Mux(from_ring, (ring_seq + 1)[:SEQ_BITS] < loaded, waits_done)),
             last_line.eq(index == Mux(in_parameters, last_parameter, last_tile_line)),
             before_last.eq(index + 1 == last_tile_line),
-            issue.eq(busy & available & Mux(in_parameters, (index != 0) | (slots_used != PARAMETER_SLOTS),
-                                            (index != 0) | shadow_free)),
+            slot_free.eq(Mux(in_parameters, slots_used != PARAMETER_SLOTS, shadow_free)),
+            issue.eq(busy & available & Mux(for_array, (index != 0) | slot_free, window_room)),
             self.line_valid.eq(issue),
-            self.line_is_parameters.eq(in_parameters),
+            self.line_is_parameters.eq(in_parameters & for_array),
             self.line_index.eq(index),
             self.read_line.eq(Mux(from_ring, ring_line, local_line)),
             self.parameter_slot.eq(slot),
@@ -114,14 +121,21 @@ class WeightFetch(wiring.Component):
         with m.If(tile_issue & last_line & announced):
             m.d.sync += ready.eq(ready & ~self.tile_taken)
 
-        new_block = issue & in_parameters & last_line
+        new_block = issue & in_parameters & for_array & last_line
         taken = self.parameters_taken
-        m.d.sync += slots_used.eq(slots_used + (issue & in_parameters & (index == 0)) - taken)
+        m.d.sync += slots_used.eq(slots_used + (issue & in_parameters & for_array & (index == 0)) - taken)
         with m.If(new_block):
             m.d.sync += slot.eq(slot + 1)
         blocks_ready = Signal(range(PARAMETER_SLOTS + 1))
         m.d.sync += blocks_ready.eq(blocks_ready + new_block - self.block_started)
         m.d.comb += self.parameters_ready.eq(blocks_ready != 0)
+        if has_window:
+            window_lines = Signal(range(WINDOW_QUEUE + 1))
+            m.d.comb += self.line_is_window.eq(in_window)
+            with m.If(issue & in_window & ~self.window_taken):
+                m.d.sync += [window_lines.eq(window_lines + 1), window_room.eq(window_lines != WINDOW_QUEUE - 1)]
+            with m.Elif(self.window_taken & ~(issue & in_window)):
+                m.d.sync += [window_lines.eq(window_lines - 1), window_room.eq(1)]
         ring_last = Signal(LINE_BITS)
         m.d.sync += ring_last.eq(self.ring_lines - 1)
 
@@ -162,4 +176,8 @@ class WeightFetch(wiring.Component):
                 last_parameter.eq(Mux(half, config.param_lines // 2 - 1, config.param_lines - 1)),
                 last_tile_line.eq(Mux(half, config.lines_per_tile // 2 - 1, config.lines_per_tile - 1)),
             ]
+            if has_window:
+                m.d.sync += in_window.eq(is_window(new.opcode))
+                with m.If(is_window(new.opcode)):
+                    m.d.sync += [no_tiles.eq(1), last_parameter.eq(config.window_lines - 1)]
         return m

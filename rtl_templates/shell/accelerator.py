@@ -4,10 +4,11 @@ from amaranth.hdl import Cat, Const, Module, Mux, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 
-from hwgen.config.accelerator import AcceleratorConfig, Crypto
+from hwgen.config.accelerator import AcceleratorConfig, Crypto, WindowUnit
 from hwgen.image.layout import config_fingerprint
 from hwgen.isa.layout import COMPUTE_WORDS, COUNT_BITS, ISA_VERSION, LOAD_WORDS, STORE_WORDS, Opcode
 from rtl_templates.crypto.key_manager import KeyManager
+from rtl_templates.engine.counters import COUNTERS
 from rtl_templates.engine.descriptor import compute_layout
 from rtl_templates.engine.tensor_engine import TensorEngine
 from rtl_templates.shell.axi import read_members, write_members
@@ -30,14 +31,19 @@ LOAD_CHANNEL = "hwgen_load_channel"
 class Accelerator(wiring.Component):
     """See docs/architecture.md.
 
+    Args:
+        config: of the engine.
+        engines: accelerators of the whole design, this one included; only told to software.
+
     Members:
         s_axil_*: AXI4-Lite slave, registers.rdl.
         m_axi_0_*: AXI4 master, reads and writes; m_axi_1_* ...: read-only AXI4 masters.
         irq: Out(1), level: an enabled interrupt is set.
     """
 
-    def __init__(self, *, config: AcceleratorConfig) -> None:
+    def __init__(self, *, config: AcceleratorConfig, engines: int = 1) -> None:
         self.config = config
+        self.engines = engines
         self.engine = TensorEngine(config=config)
         members = {f"s_axil_{name}": member for name, member in lite_members().items()}
         for port in range(config.axi_ports):
@@ -129,6 +135,7 @@ class Accelerator(wiring.Component):
             frame.write_error.eq(writer.error),
             frame.quiet.eq(quiet),
             frame.scrubbing.eq(scrubber.busy), scrubber.start.eq(frame.scrub),
+            engine.scrub.eq(scrubber.window),
             registers.locked.eq(frame.busy),
             writer.abort.eq(frame.abort),
             engine.clear.eq(frame.clear), engine.ring_lines.eq(frame.ring_lines),
@@ -231,9 +238,12 @@ class Accelerator(wiring.Component):
             "config0_crypto": int(config.crypto is Crypto.GCM), "config0_aes256": int(config.aes_key_bits == 256),
             "config0_line_columns": config.line_columns,
             "config1_acc_depth_log2": config.acc_depth.bit_length() - 1, "config1_acc_bits": config.acc_bits,
-            "config1_act_words_log2": config.act_words.bit_length() - 1,
             "config1_program_words_log2": config.program_words.bit_length() - 1,
-            "config2_weight_lines": config.weight_lines,
+            "config2_weight_lines": config.weight_lines, "config3_act_words": config.act_words,
+            "config4_unit": list(WindowUnit).index(config.window),
+            **({} if config.window is WindowUnit.NONE else
+               {"config4_kernel": config.window_kernel, "config4_width": config.window_width}),
+            "engines_engines": self.engines,
             **{f"fingerprint_{k}_value": int.from_bytes(config_fingerprint(config)[4 * k:4 * k + 4], "little")
                for k in range(4)},
         }
@@ -246,10 +256,7 @@ class Accelerator(wiring.Component):
             inputs.irq_status_done.eq(frame.done), inputs.irq_status_error.eq(frame.failed),
             inputs.error_code_code.eq(frame.error_code), inputs.error_segment_index.eq(frame.error_segment),
             inputs.cycles_count.eq(frame.cycles), inputs.program_cycles_count.eq(frame.program_cycles),
-            inputs.busy_count.eq(engine.counters.busy), inputs.stall_weights_count.eq(engine.counters.stall_weights),
-            inputs.stall_act_count.eq(engine.counters.stall_act),
-            inputs.stall_drain_count.eq(engine.counters.stall_drain),
-            inputs.stall_other_count.eq(engine.counters.stall_other),
+            *(inputs[f"{name}_count"].eq(engine.counters[name]) for name in COUNTERS),
         ]
         m.d.sync += [
             self.irq.eq(values.irq_status_done & values.irq_enable_done

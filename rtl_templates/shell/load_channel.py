@@ -22,8 +22,9 @@ QUEUE = 4
 
 def segment_unit(config: AcceleratorConfig) -> GcmStream | SegmentBypass:
     """The component that stands between a port and the buffers."""
-    kind = GcmStream if config.crypto is Crypto.GCM else SegmentBypass
-    return kind(key_bits=config.aes_key_bits)
+    if config.crypto is Crypto.BYPASS:
+        return SegmentBypass(key_bits=config.aes_key_bits)
+    return GcmStream(key_bits=config.aes_key_bits, aes_cycles=config.aes_cycles)
 
 
 def load_channel_signature(config: AcceleratorConfig) -> wiring.Signature:

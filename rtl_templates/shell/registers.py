@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from rtl_templates.shell.register_model import RegisterField, register_map
 
-REGISTER_VERSION = 2
+REGISTER_VERSION = 3
 IDENTIFICATION = 0x48574745
 #: byte address bits of the slave
 ADDR_BITS = 12

@@ -1,4 +1,4 @@
-// One accelerator and its memory. The clock is made here, which is several times faster than from outside; registers are
+// One design of one or several accelerators, and its memory. The clock is made here, which is several times faster than from outside; registers are
 // reached by `reg_*` (a change of reg_toggle starts an access, reg_done follows it), memory by the backdoor of dram_model.
 // Everything from outside changes at falling clock edges.
 module bench #(
@@ -17,7 +17,7 @@ module bench #(
   bit reg_toggle  /*verilator public_flat_rw*/ = 0;
   bit reg_done  /*verilator public_flat_rd*/ = 0;
   bit reg_write  /*verilator public_flat_rw*/ = 0;
-  bit [11:0] reg_addr  /*verilator public_flat_rw*/ = 0;
+  bit [15:0] reg_addr  /*verilator public_flat_rw*/ = 0;
   bit [31:0] reg_wdata  /*verilator public_flat_rw*/ = 0;
   bit [31:0] reg_rdata  /*verilator public_flat_rd*/ = 0;
   bit [31:0] pool_num  /*verilator public_flat_rw*/ = 40;
@@ -42,25 +42,29 @@ module bench #(
   bit [63:0] wait_until  /*verilator public_flat_rw*/ = 0;
   bit waited  /*verilator public_flat_rd*/ = 0;
 
+  // logic behind a signal that can be written from outside is evaluated at every edge, whether it changes or not: none of
+  // the accelerator's may be
+  bit reset = 1;
   always @(posedge clk) begin
+    reset <= rst;
     now <= now + 1;
     waited <= now >= wait_until;
   end
 
   // ---------------------------------------------------------------- AXI4-Lite master
-  logic [11:0] awaddr_l, araddr_l;
+  logic [15:0] awaddr_l, araddr_l;
   logic awvalid_l = 0, wvalid_l = 0, bready_l = 0, arvalid_l = 0, rready_l = 0;
   logic awready_l, wready_l, bvalid_l, arready_l, rvalid_l;
   logic [31:0] wdata_l, rdata_l;
   logic [1:0] bresp_l, rresp_l;
   bit reg_running = 0;
-  assign awaddr_l = reg_addr;
-  assign araddr_l = reg_addr;
-  assign wdata_l = reg_wdata;
   always @(posedge clk) begin
     if (!reg_running) begin
       if (reg_toggle != reg_done) begin
         reg_running <= 1;
+        awaddr_l <= reg_addr;
+        araddr_l <= reg_addr;
+        wdata_l <= reg_wdata;
         awvalid_l <= reg_write;
         wvalid_l <= reg_write;
         bready_l <= reg_write;
@@ -95,7 +99,7 @@ module bench #(
       .ADDR_BITS(ADDR_BITS),
       .LOG2_WORDS(LOG2_WORDS),
       .BASE(BASE)
-  ) dram (.*);
+  ) dram (.rst(reset), .*);
 
-  accelerator_ports accelerator (.*);
+  accelerator_ports accelerator (.rst(reset), .*);
 endmodule

@@ -17,55 +17,101 @@ import numpy as np
 from cocotb.task import bridge
 from cocotb.triggers import FallingEdge
 
-from hwgen.driver import Accelerator, AcceleratorError, DriverError, Image
+from hwgen.driver import Accelerator, AcceleratorError, DriverError, FrameResult, Image, System
+from hwgen.driver import register_map as reg
 from hwgen_sim.bus import SimulatedBus
 
 #: what the output buffer holds before a frame
 UNTOUCHED = 0xA5
+#: in the exchange folder; see cycle_monitor.sv
+EVENTS = "counters.txt"
 
 
-def _drive(dut: Any, job: dict[str, Any], key: bytes) -> list[dict[str, Any]]:
+class TimedBus(SimulatedBus):
+    """Remembers when a frame was started for the first time since ``first_start`` was None, and the last interrupt."""
+
+    first_start: int | None = None
+    last_interrupt = 0
+
+    def write32(self, offset: int, value: int) -> None:
+        """Write a register."""
+        if self.first_start is None and offset % reg.WINDOW_BYTES == reg.CONTROL and value >> reg.CONTROL_START & 1:
+            self.first_start = int(self.dut.now.value)
+        super().write32(offset, value)
+
+    def wait_irq(self, timeout: float) -> bool:
+        """Wait for the interrupt."""
+        high = super().wait_irq(timeout)
+        self.last_interrupt = int(self.dut.now.value)
+        return high
+
+
+def _drive(dut: Any, job: dict[str, Any], key: bytes) -> dict[str, Any]:
     """The synchronous part: what a person's program would do."""
-    bus = SimulatedBus(dut, Path(job["exchange"]), cycles_per_second=1e6)
-    accelerator = Accelerator(bus, timeout=job["timeout_cycles"] / 1e6)
+    bus = TimedBus(dut, Path(job["exchange"]), cycles_per_second=1e6)
+    system = System(bus, timeout=job["timeout_cycles"] / 1e6)
     if key:
-        accelerator.set_key(key)
-    accelerator.set_watchdog(job["watchdog"])
-    accelerator.set_minimum_version(job["minimum_version"])
-    image = Image.load(job["image"])
-    accelerator.load(image, check_config=job["check_config"])
+        system.set_key(key)
+    for engine in system.engines:
+        engine.set_watchdog(job["watchdog"])
+        engine.set_minimum_version(job["minimum_version"])
+    system.load(Image.load(job["image"]), check_config=job["check_config"])
+    accelerator = system.engines[0]
     if job["fault"] is not None:
         buffer = {"image": 0, "input": 1, "output": 2, "scratch": 3}[job["fault"]["where"]]
         dut.error_addr.value = accelerator.buffers[buffer].address + job["fault"]["offset"]
         dut.error_enable.value = 1
-    results = []
-    for number, frame in enumerate(job["frames"]):
-        output = accelerator.buffers[2]
-        blank = bytes([UNTOUCHED]) * output.size
-        output.write(blank)
-        result: dict[str, Any] = {"error": 0, "segment": 0, "message": "", "output": None, "dumps": {}, "counters": {}}
-        try:
-            done = accelerator.run(np.load(frame["input"]), warm=frame["warm"])
-        except AcceleratorError as error:
-            result |= {"error": error.code, "segment": error.segment, "message": str(error), "warm": False,
-                       "counters": accelerator.counters()}
-        except DriverError as error:
-            result |= {"error": -1, "message": str(error), "warm": False, "counters": accelerator.counters()}
-        else:
-            folder = Path(job["folder"])
-            for name, tensor in {"output": done.output, **{f"dump_{k}": v for k, v in done.dumps.items()}}.items():
-                path = folder / f"frame_{number}_{len(os.listdir(folder))}.npy"
-                np.save(path, tensor)
-                if name == "output":
-                    result["output"] = str(path)
-                else:
-                    result["dumps"][name.removeprefix("dump_")] = str(path)
-            result |= {"counters": done.counters, "warm": done.warm}
-        result["output_touched"] = output.read(output.size) != blank
-        results.append(result)
-        if result["error"] == -1:
-            break
-    return results
+    folder, frames = Path(job["folder"]), []
+    events = Path(job["exchange"]) / EVENTS
+    for frame in job["frames"]:
+        seen = events.stat().st_size
+        ended = _alone(accelerator, np.load(frame["input"]), folder, warm=frame["warm"])
+        frames.append({**ended, "events": events.read_bytes()[seen:].decode("ascii")})
+        if frames[-1]["error"] == -1:
+            return {"frames": frames, "rounds": []}
+    dut.error_enable.value = 0
+    rounds = []
+    for paths in job["rounds"]:
+        bus.first_start = None
+        ended = system.run_many(np.load(path) for path in paths)
+        assert bus.first_start is not None
+        rounds.append({"cycles": bus.last_interrupt - bus.first_start,
+                       "frames": [_saved(one, folder) for one in ended]})
+    return {"frames": frames, "rounds": rounds}
+
+
+def _alone(accelerator: Accelerator, frame: np.ndarray, folder: Path, *, warm: bool) -> dict[str, Any]:
+    """One frame on one engine, with a look at the output buffer."""
+    output = accelerator.buffers[2]
+    blank = bytes([UNTOUCHED]) * output.size
+    output.write(blank)
+    try:
+        ended = _saved(accelerator.run(frame, warm=warm), folder)
+    except AcceleratorError as error:
+        ended = {**_saved(error, folder), "counters": accelerator.counters()}
+    except DriverError as error:
+        ended = {**_nothing(error), "error": -1, "counters": accelerator.counters()}
+    return {**ended, "output_touched": output.read(output.size) != blank}
+
+
+def _nothing(error: Exception) -> dict[str, Any]:
+    return {"error": 0, "segment": 0, "message": str(error), "output": None, "dumps": {}, "counters": {}, "warm": False,
+            "output_touched": False}
+
+
+def _saved(ended: FrameResult | AcceleratorError, folder: Path) -> dict[str, Any]:
+    """A frame as the result file has it, its tensors in files."""
+    if isinstance(ended, AcceleratorError):
+        return {**_nothing(ended), "error": ended.code, "segment": ended.segment}
+
+    def save(tensor: np.ndarray) -> str:
+        path = folder / f"tensor_{len(os.listdir(folder))}.npy"
+        np.save(path, tensor)
+        return str(path)
+
+    return {"error": 0, "segment": 0, "message": "", "output": save(ended.output),
+            "dumps": {name: save(tensor) for name, tensor in ended.dumps.items()}, "counters": ended.counters,
+            "warm": ended.warm, "output_touched": True}
 
 
 @cocotb.test()
@@ -79,11 +125,11 @@ async def run(dut: Any) -> None:
         await FallingEdge(dut.clk)
     dut.rst.value = 0
     began, start = time.perf_counter(), int(dut.now.value)
-    frames = await bridge(_drive)(dut, job, key)
+    ended = await bridge(_drive)(dut, job, key)
     seconds = time.perf_counter() - began
     for _ in range(1000):
         await FallingEdge(dut.clk)
     Path(job["result"]).write_text(json.dumps({
-        "frames": frames, "seconds": seconds, "cycles": int(dut.now.value) - start,
+        **ended, "seconds": seconds, "cycles": int(dut.now.value) - start,
         "violation": int(dut.violation.value), "bursts_open": int(dut.bursts_open.value),
         "beats_read": int(dut.beats_read.value), "beats_written": int(dut.beats_written.value)}))

@@ -152,7 +152,7 @@ module dram_model #(
   end
 
   // ---------------------------------------------------------------- AXI
-  int p, q, slot;
+  int p, q, slot, reads, writes;
   logic [31:0] n;
   logic [ADDR_BITS-1:0] a;
   logic pause;
@@ -204,6 +204,8 @@ module dram_model #(
     end
 
     // one beat per port and direction, while the pool lasts; reads at even turns, writes at odd ones
+    reads = 0;
+    writes = 0;
     next_turn = turn;
     for (q = 0; q < 2 * PORTS; q++) begin
       p = ((turn + q) >> 1) % PORTS;
@@ -219,7 +221,7 @@ module dram_model #(
           rdata[p*128+:128] <= inside_memory(a) ? mem[LOG2_WORDS'((a-BASE)>>4)] : {4{n}};
           rresp[p*2+:2] <= response(a);
           rlast[p] <= r_beat[p] + 1 == ar_q[p][ar_head[p]].beats;
-          beats_read <= beats_read + 1;
+          reads++;
           r_beat[p] = r_beat[p] + 1;
           if (r_beat[p] == ar_q[p][ar_head[p]].beats) begin
             r_beat[p] = 0;
@@ -236,7 +238,7 @@ module dram_model #(
         if (response(a) == 0)
           for (int i = 0; i < 16; i++)
             if (w_strb[p][w_head[p]][i]) mem[LOG2_WORDS'((a-BASE)>>4)][i*8+:8] = w_data[p][w_head[p]][i*8+:8];
-        beats_written <= beats_written + 1;
+        writes++;
         w_beat[p] = w_beat[p] + 1;
         if (w_last[p][w_head[p]] != (w_beat[p] == aw_q[p][aw_head[p]].beats)) violation[VIOLATION_LAST] <= 1;
         w_head[p] = (w_head[p] + 1) % W_DEPTH;
@@ -253,6 +255,8 @@ module dram_model #(
       end
     end
     turn = next_turn;
+    beats_read <= beats_read + longint'(reads);
+    beats_written <= beats_written + longint'(writes);
 
     bursts_open = 0;
     for (p = 0; p < PORTS; p++) begin

@@ -15,7 +15,7 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ReadOnly, RisingEdge
 
-COUNTERS = ("busy", "stall_weights", "stall_act", "stall_drain", "stall_other")
+from rtl_templates.engine.counters import COUNTERS
 
 
 async def _send(dut, prefix: str, items, rng: random.Random) -> None:
@@ -47,6 +47,7 @@ async def run(dut) -> None:
         getattr(dut, name + "__valid").value = 0
     dut.rst.value = 1
     dut.clear.value = 0
+    dut.scrub.value = 0
     dut.ring_lines.value = job["ring_lines"]
     dut.weight_loaded.value = 0
     dut.act_loaded.value = 0

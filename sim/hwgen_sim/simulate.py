@@ -11,16 +11,20 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from hwgen.config.accelerator import AcceleratorConfig
+from hwgen.config.system import SystemConfig
 from hwgen.errors import HwgenError
 from hwgen.image.reseal import reseal
 from hwgen.seal import Key
 from hwgen_sim.bench import simulator_source
+from hwgen_sim.cycle_rows import CycleRows, cycle_rows
 from hwgen_sim.runner import build_simulator, run_cocotb
 from hwgen_sim.toolchain import find_toolchain
+from rtl_templates.engine.counters import COUNTERS
 from rtl_templates.verilog import generate
 
 
@@ -65,7 +69,8 @@ class Frame:
     Args:
         output: int32 or int8 [C, H, W]; None after an error.
         dumps: inner tensors, of a debug image.
-        counters: the hardware's, names as in ``hwgen.driver.accelerator.COUNTERS``.
+        counters: the hardware's, names as in ``hwgen.driver.register_map.COUNTERS``.
+        rows: the same per compute descriptor; None after an error.
         warm: the frame used what the one before left in the buffers.
         error: the hardware's error code; 0: none, -1: the hardware did not answer (``message`` says more).
         segment: for a wrong tag, its segment.
@@ -75,6 +80,7 @@ class Frame:
     output: np.ndarray | None
     dumps: dict[str, np.ndarray]
     counters: dict[str, int]
+    rows: CycleRows | None
     warm: bool
     error: int
     segment: int
@@ -83,13 +89,25 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class Round:
+    """Frames that ran on all engines at once, in the order in which they were given.
+
+    ``cycles`` from the first frame's start register to the last one's interrupt.
+    """
+
+    frames: tuple[Frame, ...]
+    cycles: int
+
+
+@dataclass(frozen=True)
 class SimulationResult:
-    """Frames and figures of a simulation.
+    """Frames and figures of a simulation: one after the other on the first engine, then rounds on all of them.
 
     ``cycles`` simulated in ``seconds``; the simulator, named by ``simulator``, was ready after ``build_seconds``.
     """
 
     frames: tuple[Frame, ...]
+    rounds: tuple[Round, ...]
     cycles: int
     seconds: float
     simulator: str
@@ -98,10 +116,11 @@ class SimulationResult:
 
 
 def run_job(
-    config: AcceleratorConfig,
+    config: AcceleratorConfig | SystemConfig,
     image: Path,
     inputs: Sequence[np.ndarray],
     *,
+    rounds: Sequence[Sequence[np.ndarray]] = (),
     key: bytes = b"",
     verilog: str | None = None,
     memory: MemoryTiming | None = None,
@@ -120,7 +139,10 @@ def run_job(
     """Run one frame per element of ``inputs`` (int8 [C, H, W]), in order, without a reset in between.
 
     Args:
-        verilog: the accelerator; generated from ``config`` if None.
+        inputs: run on the first engine, the others are idle.
+        rounds: after these, frames given to all engines at once (``hwgen.driver.System.run_many``); engines that have
+            run a frame before may use what it left. The fault and ``warm`` are not theirs.
+        verilog: the design; generated from ``config`` if None.
         warm: of each frame: it may use what the one before left (the first never can).
         watchdog: of the hardware, in cycles; 0: none.
         timeout_cycles: after these the driver gives a frame up.
@@ -130,12 +152,14 @@ def run_job(
         work_dir: keeps the log and the exchanged files; by default they are removed.
 
     Raises:
-        HwgenError: the simulation itself failed, or the accelerator broke the AXI protocol.
+        HwgenError: the simulation itself failed, the accelerator broke the AXI protocol, or its counters do not add up
+            (see ``cycle_rows``).
         ToolMissingError: see ``find_toolchain``.
     """
     began = time.perf_counter()
+    engines = config.engines if isinstance(config, SystemConfig) else 1
     source = simulator_source(config, generate(config) if verilog is None else verilog, waves=waves is not None,
-                              memory_bytes=2 * image.stat().st_size + (32 << 20), threads=threads)
+                              memory_bytes=2 * image.stat().st_size + (engines + 1 << 24), threads=threads)
     simulator = build_simulator(source, cache_dir=cache_dir)
     build_seconds = time.perf_counter() - began
     each = [warm] * len(inputs) if isinstance(warm, bool) else list(warm)
@@ -144,36 +168,46 @@ def run_job(
         exchange = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hwgen-exchange-")))
         tensors = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hwgen-tensors-")))
         folder.mkdir(parents=True, exist_ok=True)
-        frames = []
-        for number, (tensor, frame_warm) in enumerate(zip(inputs, each, strict=True)):
-            path = exchange / f"input_{number}.npy"
+
+        def saved(tensor: np.ndarray) -> str:
+            path = exchange / f"input_{len(list(exchange.iterdir()))}.npy"
             np.save(path, tensor)
-            frames.append({"input": str(path), "warm": frame_warm})
+            return str(path)
+
+        frames = [{"input": saved(tensor), "warm": frame_warm} for tensor, frame_warm in zip(inputs, each, strict=True)]
         if waves is not None and key:
             image, key = _under_throwaway_key(image, key, exchange / "model.img")
         job, result = folder / "job.json", folder / "result.json"
         result.unlink(missing_ok=True)
         job.write_text(json.dumps({
-            "image": str(image.resolve()), "frames": frames, "exchange": str(exchange), "folder": str(tensors),
-            "result": str(result.resolve()), "settings": (memory or MemoryTiming()).settings(), "watchdog": watchdog,
-            "minimum_version": minimum_version, "timeout_cycles": timeout_cycles, "check_config": check_config,
+            "image": str(image.resolve()), "frames": frames,
+            "rounds": [[saved(tensor) for tensor in one] for one in rounds], "exchange": str(exchange),
+            "folder": str(tensors), "result": str(result.resolve()), "settings": (memory or MemoryTiming()).settings(),
+            "watchdog": watchdog, "minimum_version": minimum_version, "timeout_cycles": timeout_cycles,
+            "check_config": check_config,
             "fault": None if fault is None else {"where": fault.where, "offset": fault.offset}}))
         run_cocotb(simulator, "hwgen_sim.bench_main", folder, seed=seed, waves=waves,
                    plusargs=[f"+exchange={exchange}"],
                    settings={"HWGEN_SIM_JOB": str(job.resolve()), "HWGEN_SIM_KEY": key.hex()})
         values = json.loads(result.read_text())
-        outcomes = tuple(
-            Frame(output=None if frame["output"] is None else np.load(frame["output"]),
-                  dumps={name: np.load(path) for name, path in frame["dumps"].items()}, counters=frame["counters"],
-                  warm=frame["warm"], error=frame["error"], segment=frame["segment"], message=frame["message"],
-                  output_touched=frame["output_touched"])
-            for frame in values["frames"])
+        outcomes = tuple(map(_frame, values["frames"]))
+        together = tuple(Round(tuple(map(_frame, one["frames"])), one["cycles"]) for one in values["rounds"])
     if values["violation"]:
         raise HwgenError(f"the accelerator broke the AXI protocol (violation bits {values['violation']:#x})")
     if values["bursts_open"]:
         raise HwgenError(f"the accelerator left {values['bursts_open']} bus transfers open")
-    return SimulationResult(outcomes, values["cycles"], values["seconds"],
+    return SimulationResult(outcomes, together, values["cycles"], values["seconds"],
                             f"Verilator {find_toolchain().verilator_version}", build_seconds, simulator.cached)
+
+
+def _frame(values: dict[str, Any]) -> Frame:
+    """A frame of the result file."""
+    return Frame(output=None if values["output"] is None else np.load(values["output"]),
+                 dumps={name: np.load(path) for name, path in values["dumps"].items()}, counters=values["counters"],
+                 rows=cycle_rows(values["events"], values["counters"], COUNTERS) if values.get("events") and not
+                 values["error"] else None,
+                 warm=values["warm"], error=values["error"], segment=values["segment"], message=values["message"],
+                 output_touched=values["output_touched"])
 
 
 def _under_throwaway_key(image: Path, key: bytes, path: Path) -> tuple[Path, bytes]:

@@ -8,6 +8,8 @@ import pytest
 from hwgen.compiler import CompileOptions, compile_network
 from hwgen.compiler.lower import lower
 from hwgen.compiler.strips import even_strips, source_rows
+from hwgen.cost.memory import MemoryModel
+from hwgen.cost.timeline import predict
 from hwgen.emulator.decode import decode_program
 from hwgen.errors import HwgenError
 from hwgen.isa.layout import LoadFlag, LoadKind
@@ -86,7 +88,8 @@ def test_what_fits_does_not_change():
     program = decode_program(network.program)
     assert not network.strips and network.scratch_bytes == 0
     assert all(d["wait_store"] == 0 for d in program.computes)
-    assert all(d["last_plane"] == 0 for d in (*program.loads, *program.stores))
+    assert not any(d["flags"] >> LoadFlag.SCRATCH & 1 for d in program.loads)
+    assert not any(d["scratch"] or d["last_plane"] for d in program.stores)
 
 
 def test_rows_of_a_strip():
@@ -117,3 +120,19 @@ def test_many(seed):
         check(graph, config, random_image(rng, graph, 2), CompileOptions(debug_dump=seed % 5 == 0))
     except HwgenError as error:
         assert "memory" in str(error)
+
+
+def test_weights_behind_the_strip_that_they_would_keep_from_coming():
+    """A strip that is a whole map, and more weights than the ring holds for the one descriptor that reads it."""
+    builder = GraphBuilder(np.random.default_rng(38), (128, 14, 14))
+    skip = builder.conv("input", 256, (1, 1), (2, 2), padding=(0, 0, 0, 0))
+    x = builder.conv("input", 256, (3, 3), (2, 2), padding=(1, 1, 1, 1))
+    x = builder.conv(x, 256, (3, 3), residual=skip)
+    y = builder.conv(x, 256, (3, 3))
+    y = builder.avg_pool(builder.conv(y, 256, (3, 3), residual=x))
+    builder.conv(y, 16, (1, 1), raw=True)
+    config = _tiny((8, 8), 2048, weight_lines=1024, line_columns=2, acc_depth=512)
+    network = compile_network(builder.graph(), config)
+    alone = [d for d in network.descriptors if d.lines * d.blocks > network.ring_lines and d.wait_act]
+    assert network.strips and alone
+    assert predict(network, MemoryModel(bytes_per_cycle=40, latency=100)).steady.cycles > network.issue_cycles

@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hwgen.config.accelerator import AcceleratorConfig, DspPacking
+from hwgen.config.accelerator import AcceleratorConfig, DspPacking, WindowUnit
 from hwgen.config.board import Resources, load_board
+from hwgen.config.system import SystemConfig
 from hwgen.cost.arrays import ConfigTable
 from hwgen.cost.energy import energy_uj
 from hwgen.cost.memories import block_rams, ultra_rams
 from hwgen.cost.resources import coefficients_source, estimate
 
 
-def _one(config: AcceleratorConfig, board: str = "zcu104") -> Resources:
+def _one(config: AcceleratorConfig | SystemConfig, board: str = "zcu104") -> Resources:
     return estimate(ConfigTable.of([config]), load_board(board)).row(0)
 
 
@@ -50,6 +51,29 @@ def test_crypto_costs_logic_per_port() -> None:
     with_unit, without = estimate(table, board), estimate(table, board, crypto=False)
     added = with_unit.lut - without.lut
     assert added[1] > added[0] > 1000
+
+
+@pytest.mark.parametrize("bits", [128, 256])
+def test_a_decryptor_with_fewer_rounds_is_smaller(bits: int) -> None:
+    configs = [AcceleratorConfig(axi_ports=2, aes_key_bits=bits, aes_cycles=n) for n in (1, 2, 5)]
+    found = estimate(ConfigTable.of(configs), load_board("zcu104"), key_bits=bits)
+    assert found.lut[0] > found.lut[1] > found.lut[2]
+    assert found.ff[0] > found.ff[1] > found.ff[2]
+
+
+def test_the_window_unit_has_a_multiplier_per_tap_and_lane() -> None:
+    none = AcceleratorConfig(p_i=16, p_o=16)
+    with_unit = none.replace(window=WindowUnit.DEPTHWISE, window_kernel=3, window_width=512)
+    assert _one(with_unit).dsp - _one(none).dsp == 16 * (9 + 1)
+    # two older rows of 128 bits side by side, and the queue of lines of 512 bits
+    assert _one(with_unit).bram36 - _one(none).bram36 == 4 + 7.5
+    assert _one(none.replace(window=WindowUnit.POOL)).dsp == _one(none).dsp
+    assert _one(with_unit).lut > _one(none.replace(window=WindowUnit.POOL)).lut > _one(none).lut
+
+
+def test_engines_stand_side_by_side() -> None:
+    one, two = (_one(SystemConfig(engine=AcceleratorConfig(p_i=16, p_o=16), engines=n)) for n in (1, 2))
+    assert two.to_dict() == pytest.approx({k: 2 * v for k, v in one.to_dict().items()}, abs=0.2)
 
 
 def test_activations_in_ultraram() -> None:

@@ -12,20 +12,25 @@ from typing import Any
 import pytest
 
 from hwgen.driver.pynq_bus import PynqBus
-from hwgen.driver.register_map import IRQ_STATUS
+from hwgen.driver.register_map import ENGINES, IRQ_STATUS, WINDOW_BYTES
 
 
 class Ip:
-    """An IP object whose status register rises after some reads."""
+    """An IP object; the status register of its last engine rises after some reads."""
 
-    def __init__(self, reads: int, interrupt: Callable[[], Any] | None = None) -> None:
-        self.left = reads
+    def __init__(self, reads: int, interrupt: Callable[[], Any] | None = None, engines: int = 1) -> None:
+        self.left, self.engines = reads, engines
         self.mmio = SimpleNamespace(read=self._read, write=lambda *_: None)
         if interrupt is not None:
             self.irq = SimpleNamespace(wait=interrupt)
 
     def _read(self, offset: int) -> int:
-        assert offset == IRQ_STATUS
+        if offset == ENGINES:
+            return self.engines
+        engine, register = divmod(offset, WINDOW_BYTES)
+        assert register == IRQ_STATUS and engine < self.engines
+        if engine < self.engines - 1:
+            return 0
         self.left -= 1
         return int(self.left < 0)
 
@@ -48,6 +53,11 @@ async def never() -> None:
 def test_polls_without_an_interrupt() -> None:
     assert PynqBus(Ip(20)).wait_irq(5)
     assert not PynqBus(Ip(10**9)).wait_irq(0.02)
+
+
+def test_the_interrupt_of_any_engine() -> None:
+    assert PynqBus(Ip(20, engines=3)).wait_irq(5)
+    assert PynqBus(Ip(1, at_once, engines=2)).wait_irq(5)
 
 
 def test_waits_for_the_interrupt() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hwgen.config.accelerator import AcceleratorConfig
+from hwgen.config.system import SystemConfig
 from hwgen.handoff.annotate import annotate
 from rtl_templates.verilog import generate
 
@@ -33,12 +34,25 @@ def test_templates_and_parameters() -> None:
         elif line.startswith("module ") and comment:
             described[line], comment = comment, ""
     assert list(described.values()) == [
-        "// template: rtl_templates.shell.accelerator.Accelerator (the configuration above)",
+        "// template: rtl_templates.shell.accelerator.Accelerator (the configuration above, engines=1)",
         "// template: rtl_templates.memory.ram.Ram (width=432, depth=64, granules=1, style=block)",
-        "// template: rtl_templates.crypto.aes_round.AesRound (last=True, stages=2)",
-        "// template: rtl_templates.engine.requantise.Requantise (the configuration above)"]
+        "// template: rtl_templates.crypto.aes_round.AesRound (inner=False, last=True)",
+        "// template: rtl_templates.engine.requantise.Requantise (the configuration above, whole=True)"]
     assert [name.split()[1].strip("\\").split("(")[0] for name in described] == [
         NAME, f"{NAME}.engine.accumulator.rows", "hwgen_load_channel.unit.core.aes.round_10", "hwgen_requantise"]
+
+
+def test_several_engines() -> None:
+    system = SystemConfig(engine=CONFIG, engines=2)
+    text = "\n".join((f"module {NAME}(clk);", "endmodule", f"module \\{NAME}.decoder (clk);", "endmodule",
+                      "module hwgen_engine(clk);", "endmodule", "module \\hwgen_engine.frame (clk);", "endmodule", ""))
+    found = annotate(text, system, NAME)
+    assert without(found) == text
+    assert [line for line in found.splitlines() if line.startswith("// template:")] == [
+        "// template: rtl_templates.shell.system.System (the configuration above)",
+        "// template: rtl_templates.shell.lite_decoder.LiteDecoder (windows=2)",
+        "// template: rtl_templates.shell.accelerator.Accelerator (the configuration above, engines=2)",
+        "// template: rtl_templates.shell.frame_control.FrameControl (the configuration above)"]
 
 
 def test_nothing_to_explain() -> None:

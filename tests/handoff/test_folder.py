@@ -13,11 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hwgen.config.accelerator import AcceleratorConfig, RamStyle
 from hwgen.config.board import board_names, load_board
+from hwgen.config.system import SystemConfig
 from hwgen.driver.image import Image
+from hwgen.errors import HwgenError
 from hwgen.handoff.archive import write_archive
 from hwgen.handoff.folder import Contents, write_handoff
-from hwgen.pipeline.steps.search import load_config
+from hwgen.pipeline.steps.search import load_system
 from hwgen.resources import boards_dir
 from tests.helpers.small_build import build_small, small_onnx
 
@@ -109,6 +112,39 @@ def test_block_design_of_every_board(tmp_path: Path, board: str) -> None:
     assert f"m_axi_{ports - 1}" in package
 
 
+def test_several_engines(tmp_path: Path) -> None:
+    """Every port of every engine is connected, registers have their room, the driver gets all engines."""
+    engine = AcceleratorConfig(p_i=8, p_o=16, acc_depth=128, act_words=1024, weight_lines=1024, axi_ports=1,
+                               weight_ram=RamStyle.BLOCK, packing=load_board("zcu104").packing)
+    (tmp_path / "three.json").write_text(json.dumps(SystemConfig(engine=engine, engines=3).to_dict()))
+    build_small(tmp_path, board="zcu104", config=tmp_path / "three.json")
+    files = tmp_path / "build/handoff/files"
+    calls = _run_tcl(files / "vivado/create_project.tcl")
+    text = "\n".join(calls)
+    for port in range(3):
+        assert f"ps/S_AXI_HP{port}_FPD" in (files / "vivado/create_project.tcl").read_text()
+        assert f"hwgen_accelerator_0/m_axi_{port}" in text
+    assert "hwgen_accelerator_0/m_axi_3" not in text
+    assert any(call.startswith("set_property range 16K") for call in calls)
+    package = "\n".join(_run_tcl(files / "vivado/package_ip.tcl"))
+    assert "m_axi_2" in package
+    assert "m_axi_3" not in package
+    readme = (files / "README.md").read_text()
+    assert readme.splitlines()[2].startswith("3 accelerators side by side")
+    assert "16 KiB" in readme
+    report = json.loads((files / "report.json").read_text())
+    assert report["config"]["engines"] == 3
+    single = report["search"]["front"][0]["resources"]["dsp"] / 3
+    assert single == engine.p_i * engine.p_o / 2 + 2 * engine.p_o
+
+
+def test_more_ports_than_the_board_has(tmp_path: Path) -> None:
+    system = SystemConfig(engine=AcceleratorConfig(p_i=8, p_o=16, axi_ports=2, weight_lines=1024), engines=3)
+    (tmp_path / "three.json").write_text(json.dumps(system.to_dict()))
+    with pytest.raises(HwgenError, match="3 engines need 6 memory ports, zcu104 has 4"):
+        build_small(tmp_path, board="zcu104", config=tmp_path / "three.json", last="search")
+
+
 def test_ports_are_those_of_the_board_file(tmp_path: Path) -> None:
     """And names that would be commands in Tcl, Python or Markdown are only names."""
     text = (boards_dir() / "zcu104.toml").read_text()
@@ -171,7 +207,7 @@ def test_readme_says_whether_the_weights_are_trained(folder: Path, tmp_path: Pat
     inputs = np.load(steps / "vectors" / "inputs.npy")
     image = (steps / "seal" / "model.img").read_bytes()
     write_handoff(tmp_path, Contents(
-        model="small", board=load_board("pynq-z2"), config=load_config(steps / "search"), verilog="", image=image,
+        model="small", board=load_board("pynq-z2"), system=load_system(steps / "search"), verilog="", image=image,
         metadata=Image.parse(image, "model.img").metadata, inputs=inputs, expected=list(inputs), classes=[0, 1],
         labels=[], report=report, report_folder=steps / "report"))
     text = " ".join((tmp_path / "README.md").read_text().split())

@@ -33,18 +33,21 @@ def random_image(rng: np.random.Generator, graph: Graph, count: int = 1) -> np.n
 
 
 def random_kernel(rng: np.random.Generator, shape: tuple[int, int, int, int]) -> ReconstructedKernel:
-    """A kernel that the hardware contracts, grouped (O | HW | I), (O | H | W | I), (O | HWI) or (O | I)."""
+    """A kernel that the hardware contracts, grouped (O | HW | I), (O | H | W | I), (O | HWI), (OHW | I), (OH | W | I)
+    or (O | I)."""
     out, channels, kernel_h, kernel_w = shape
 
-    groupings = [[(kernel_h, kernel_w)], [(kernel_h,), (kernel_w,)], []]
-    middle = groupings[rng.integers(3)] if kernel_h * kernel_w > 1 else groupings[2]
+    early = [(), (), (), (kernel_h, kernel_w), (kernel_h,)]
+    groupings = [[(kernel_h, kernel_w)], [(kernel_h,), (kernel_w,)], [], [], [(kernel_w,)]]
+    choice = rng.integers(len(groupings)) if kernel_h * kernel_w > 1 else 2
+    middle, taken = groupings[choice], early[choice]
     sizes = [int(rng.integers(3, 40)) for _ in range(len(middle) + 1)]
-    first = rng.integers(-127, 128, (out, sizes[0])).astype(np.int8)
+    first = rng.integers(-127, 128, (out, *taken, sizes[0])).astype(np.int8)
     steps = []
     for position, modes in enumerate(middle):
         core = rng.integers(-127, 128, (sizes[position], *modes, sizes[position + 1])).astype(np.int8)
         steps.append(_step(rng, core))
-    taps = () if middle or kernel_h * kernel_w == 1 else (kernel_h, kernel_w)
+    taps = () if middle or taken or kernel_h * kernel_w == 1 else (kernel_h, kernel_w)
     last = (sizes[len(middle)], *taps, channels)
     steps.append(_step(rng, rng.integers(-127, 128, last).astype(np.int8)))
     return ReconstructedKernel(first=first, steps=tuple(steps), shape=shape)

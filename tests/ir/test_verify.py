@@ -137,7 +137,7 @@ def test_tensor_train_violations(changes, message):
 
 
 def test_planned_graphs_need_a_decision_and_no_batchnorm():
-    with pytest.raises(HwgenError, match=r"tt \(TTConv2d\): execution 'auto'\n  allowed: chain, reconstruct"):
+    with pytest.raises(HwgenError, match=r"tt \(TTConv2d\): execution 'auto'\n  allowed: chain, mixed, reconstruct"):
         verify(tt_graph(), Stage.PLANNED)
     verify(tt_graph(execution=TTExecution.RECONSTRUCT), Stage.PLANNED)
     norm = ir.BatchNorm(name="bn", inputs=("x",), shape=(4, 6, 6), gamma=zeros(4), beta=zeros(4), mean=zeros(4),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -54,7 +56,27 @@ def test_every_candidate_is_the_same_function(choice):
 def test_candidates_of_a_chain():
     chosen = [(c.execution.value, "|".join(c.grouping or ())) for c in candidates(train("I|HW|O"))]
     assert chosen == [("chain", ""), ("merged", "IHW|O"), ("merged", "I|HWO"), ("merged", "IHWO"),
-                      ("reconstruct", "I|HW|O"), ("reconstruct", "IHW|O")]
+                      ("reconstruct", "I|HW|O"), ("reconstruct", "IHW|O"), ("reconstruct", "I|HWO"),
+                      ("mixed", "I|HW+O"), ("mixed", "I+HW|O")]
+
+
+@pytest.mark.parametrize(("choice", "order"), [
+    (TTChoice(TTExecution.CHAIN), "I|HW|O"), (TTChoice(TTExecution.MERGED, ("I", "HWO")), "I|HW·O"),
+    (TTChoice(TTExecution.MERGED, ("IHWO",)), "I·HW·O"), (TTChoice(TTExecution.RECONSTRUCT), "I+HW+O"),
+    (TTChoice(TTExecution.RECONSTRUCT, ("IHW", "O")), "I·HW+O"), (TTChoice(TTExecution.MIXED, ("I", "HW+O")), "I|HW+O"),
+])
+def test_orders_in_words(choice, order):
+    assert choice.order(train("I|HW|O")) == order
+
+
+def test_every_order_of_four_cores():
+    """Two joints apart from those of H and W, and of the latter all but the contraction on the chip, and its
+    neighbours."""
+    node = train("I|H|W|O")
+    orders = [c.order(node) for c in candidates(node)]
+    assert len(set(orders)) == len(orders) == 9 + 9 and orders[0] == "I|H|W|O"
+    assert {"I+H|W+O", "I|H·W+O", "I+H·W·O", "I·H|W+O"} <= set(orders)
+    assert not any("H+W" in order for order in orders)
 
 
 def test_default_is_chain_and_auto_asks_the_cost():
@@ -83,10 +105,12 @@ def test_a_layer_keeps_its_own_execution():
     ("IH|WO", TTChoice(TTExecution.RECONSTRUCT), "IH|WO cannot be reconstructed"),
     ("I|HW|O", TTChoice(TTExecution.MERGED), "merged execution without a grouping"),
     ("I|HW|O", TTChoice(TTExecution.MERGED, ("I", "H", "W", "O")), "cannot be merged to I|H|W|O"),
-    ("I|HW|O", TTChoice(TTExecution.RECONSTRUCT, ("I", "HWO")), "cannot be reconstructed"),
+    ("I|H|W|O", TTChoice(TTExecution.RECONSTRUCT, ("I", "H", "WO")), "cannot be reconstructed"),
+    ("I|H|W|O", TTChoice(TTExecution.MIXED), "mixed execution without a grouping"),
+    ("I|H|W|O", TTChoice(TTExecution.MIXED, ("I", "H+W+O")), "H+W+O cannot be contracted on the chip"),
 ])
 def test_refusals(grouping, choice, message):
-    with pytest.raises(HwgenError, match=message.replace("|", r"\|")):
+    with pytest.raises(HwgenError, match=re.escape(message)):
         plan(graph_of(train(grouping)), {"tt": choice})
 
 

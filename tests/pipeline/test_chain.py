@@ -38,13 +38,24 @@ def test_a_finished_build_is_whole(built: Path) -> None:
 def test_other_encryption_removes_what_it_made_stale(built: Path) -> None:
     build_small(built, encrypt="none", last="seal")
     assert not steps(built) & {"report", "handoff"}
-    assert {"seal", "rtl", "vectors"} <= steps(built)  # these do not depend on what is encrypted
+    # how much of AES is built follows from what is encrypted, and so does the hardware
+    assert steps(built) == {"frontend", "compress", "search", "plan", "quantise", "evaluate", "compile", "seal"}
     assert not [name for name in PUBLISHED if (built / "build" / name).exists()]
     with pytest.raises(HwgenError, match=r"'handoff' is not complete.*\n.*hwgen build --model"):
         check_published(built / "build")
     assert json.loads((built / "build/request.json").read_text())["encrypt"] == "none"
     build_small(built, encrypt="none")
     check_published(built / "build")
+
+
+def test_other_encryption_on_given_hardware(finished: Path, tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    values = json.loads((finished / "build/search/config.json").read_text())
+    config.write_text(json.dumps(values | {"aes_cycles": 1}))
+    build_small(tmp_path, config=config)
+    build_small(tmp_path, config=config, encrypt="none", last="seal")
+    assert not steps(tmp_path) & {"report", "handoff"}
+    assert {"seal", "rtl", "vectors"} <= steps(tmp_path)  # these do not depend on what is encrypted
 
 
 def test_another_board_stopped_early(built: Path) -> None:

@@ -181,11 +181,14 @@ def test_every_execution_of_every_grouping(grouping, choice):
     quantised = quantise(calibrate(graph, X, "minmax"))
     assert sqnr(graph, quantised) > 27
     cores = [n for n in quantised.nodes if isinstance(n, ir.QConv2d) and n.origin == "2"]
+    parts = choice.grouping or tuple(grouping.split("|"))
     if choice.execution is TTExecution.RECONSTRUCT:
         assert len(cores) == 1 and isinstance(cores[0].weight, ir.ReconstructedKernel)
-    else:
-        expected = len(choice.grouping or grouping.split("|"))
-        assert [c.name for c in cores] == ([f"2.core{i}" for i in range(expected)] if expected > 1 else ["2"])
+    else:  # named after the last core that each holds: tensors keep their meaning whatever is merged
+        modes = ["".join(parts[:k + 1]).replace("+", "") for k in range(len(parts))]
+        own = ["".join(grouping.split("|")[:k + 1]) for k in range(len(grouping.split("|")))]
+        assert [c.name for c in cores] == ([f"2.core{own.index(m)}" for m in modes] if len(parts) > 1 else ["2"])
+        assert [isinstance(c.weight, ir.ReconstructedKernel) for c in cores] == ["+" in part for part in parts]
         assert all(c.requantise is not None and c.requantise.lo == -128 for c in cores[:-1])
         assert cores[-1].requantise is not None and cores[-1].requantise.lo == 0
 

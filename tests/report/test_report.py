@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from hwgen.cli.summary import summary_rows
@@ -69,8 +70,45 @@ def test_html_is_the_same_every_time(report: dict) -> None:
     assert render(report) == render(report)
 
 
-def test_html_of_a_proven_build(report: dict) -> None:
+def measured(report: dict) -> dict:
+    """The report with a made-up breakdown."""
     proven = json.loads(json.dumps(report))
+    rng = np.random.default_rng(0)
+    names = ("busy", "stall_weights", "stall_act", "stall_new")
+    outside = {"cycles": 800, **dict.fromkeys(names, 9)}
+    for row in proven["layers"]:
+        counts = {name: int(rng.integers(1000, 2000)) for name in names}
+        lost = {"idle_inputs": counts["busy"] - row["ideal"], "memory": counts["stall_weights"],
+                "stall_act": counts["stall_act"], "stall_new": counts["stall_new"]}
+        row["bytes"] = 12345
+        one = {"cycles": sum(counts.values()), **counts, "efficiency": 0.5, "lost": lost,
+               "stall_other": 0, "beside": 0}
+        row["measured"] = {"cold": one, "steady": one}
+    total = 1600 + sum(row["measured"]["cold"]["cycles"] for row in proven["layers"])
+    frame = {"counters": list(names), "cycles": total, "start": outside, "end": outside}
+    proven["breakdown"] = {"cold": frame, "steady": frame}
+    return proven
+
+
+def test_html_shows_where_the_cycles_went(report: dict) -> None:
+    assert "Where the cycles went" not in render(report)
+    proven = measured(report)
+    text = render(proven)
+    part = text[text.index("Where the cycles went"):]
+    assert text.count("<svg") == 7
+    for word in ("First frame, cold", "Following frame", "(start)", "(end)", "stall new"):
+        assert word in part, word
+    for row in proven["layers"]:
+        assert f"{row['measured']['cold']['stall_weights']:,}" in part
+    lost = sum(row["measured"]["cold"]["lost"]["memory"] for row in proven["layers"])
+    assert f"weights not yet there {lost:,}" in part
+    assert part.count("12,345 bytes") == 2 * len(proven["layers"])  # explained, in both frames
+    for svg in re.findall(r"<svg.*?</svg>", text, flags=re.S):
+        ElementTree.fromstring(svg)
+
+
+def test_html_of_a_proven_build(report: dict) -> None:
+    proven = measured(report)
     proven["source"] = "simulated"
     proven["cycles"] |= {"measured": 1234567, "measured_steady": 1200000, "prediction_error": 0.01,
                          "prediction_error_steady": -0.02}
@@ -83,6 +121,28 @@ def test_html_of_a_proven_build(report: dict) -> None:
     rows = dict(summary_rows(proven, Path("build/x")))
     assert "1,234,567 cold" in rows["cycles"]
     assert rows["proof"].startswith("every output bit equal")
+
+
+def test_several_engines(report: dict) -> None:
+    several = json.loads(json.dumps(report))
+    several["config"] |= {"engines": 3, "axi_ports": 1}
+    several["cycles"] |= {"predicted_interval": 654321}
+    assert "654,321 predicted" in render(several)
+    assert "cycles per frame" not in render(report)
+    several["cycles"] |= {"measured_interval": 543210.5, "together": {"engines": 3, "frames": 6, "cycles": 3259263}}
+    text = render(several)
+    assert "3 engines, each" in text
+    assert "543,210 cycles per frame" in text
+    rows = dict(summary_rows(several, Path("build/x")))
+    assert rows["engine"].startswith("3 engines, each ")
+    assert rows["engine"].endswith("1 memory port")
+    assert "of all engines" in rows["latency"]
+    assert "engines" not in dict(summary_rows(report, Path("build/x")))["engine"]
+
+
+def test_shares(report: dict) -> None:
+    resources = report["resources"]
+    assert resources["shares"]["dsp"] == resources["estimated"]["dsp"] / resources["available"]["dsp"]
 
 
 def test_summary_says_when_nothing_was_simulated(report: dict) -> None:

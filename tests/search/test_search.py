@@ -10,12 +10,18 @@ import pytest
 from hwgen.compiler.compile import compile_network
 from hwgen.config.board import Board, board_names, load_board
 from hwgen.cost.activation import activation_words
-from hwgen.cost.timeline import MemoryModel, predict
+from hwgen.cost.arrays import ConfigTable
+from hwgen.cost.memory import MemoryModel
+from hwgen.cost.network import network_cost
+from hwgen.cost.timeline import predict
 from hwgen.cost.work import network_work
 from hwgen.errors import HwgenError
+from hwgen.ir import nodes as ir
+from hwgen.ir.nodes import Graph
 from hwgen.search import search
 from hwgen.search.explain import amount
 from hwgen.search.pareto import pareto
+from hwgen.search.space import AES_CYCLES
 from tests.helpers.networks import quantised, residual_network
 
 
@@ -51,6 +57,47 @@ def test_objectives_pull_in_their_direction() -> None:
     assert found["energy"].energy_uj <= found["latency"].energy_uj
 
 
+def test_decryptors_are_as_small_as_they_may_be() -> None:
+    """All of AES where every byte is encrypted and waited for; hardly any of it where nothing is."""
+    graph, board = residual_network((64, 128), 8), load_board("zcu104")
+    everything, nothing = (search(graph, board, encrypted=e).chosen for e in (None, ()))
+    assert nothing.config.aes_cycles == max(AES_CYCLES)
+    assert nothing.resources.lut < everything.resources.lut
+    assert nothing.cold_cycles <= 1.001 * everything.cold_cycles
+    full = everything.config.replace(aes_cycles=1)
+    cost = network_cost(network_work(graph), ConfigTable.of([everything.config, full]), MemoryModel.of(board),
+                        full.packing)
+    assert cost.cold[0] <= 1.01 * cost.cold[1]
+@pytest.mark.parametrize("name", board_names())
+def test_throughput_fits_and_is_never_worse_than_one_engine(name: str) -> None:
+    board = load_board(name)
+    graph = residual_network((32, 64), 16, tt=True)
+    result = search(graph, board, goal="throughput")
+    chosen, single = result.chosen, search(graph, board, goal="throughput", engines=1).chosen
+    assert chosen.resources.shortfall(board.resources) is None
+    assert chosen.system.ports <= board.max_ports
+    assert chosen.interval_cycles <= single.interval_cycles * 1.001
+    assert single.engines == 1
+    assert single.interval_cycles == single.steady_cycles
+    compile_network(quantised(graph), chosen.config)
+
+
+def test_several_engines_where_one_array_cannot_use_the_board() -> None:
+    graph, board = residual_network((32, 64), 16), load_board("zcu104")
+    result = search(graph, board, goal="throughput")
+    assert result.chosen.engines > 1
+    assert "The engines work on different frames" in result.explanation
+    assert "- 1 engine: at best" in result.explanation
+    single = search(graph, board, goal="throughput", engines=1).chosen
+    assert result.chosen.resources.dsp > single.resources.dsp
+    assert result.chosen.interval_cycles < single.interval_cycles
+
+
+@pytest.mark.parametrize("goal", ["latency", "area", "energy"])
+def test_one_frame_at_a_time_needs_one_engine(goal: str) -> None:
+    assert search(residual_network((32, 64), 16), load_board("zcu104"), goal=goal).chosen.engines == 1
+
+
 def test_unknown_objective() -> None:
     with pytest.raises(HwgenError, match="did you mean latency"):
         search(residual_network(), load_board("zcu104"), goal="latenzy")
@@ -71,7 +118,7 @@ def test_infeasible_board_names_the_binding_resource() -> None:
     assert error.value.exit_code == 2
 
 
-@pytest.mark.parametrize(("name", "blocks"), [("pynq-z2", 24), ("pynq-z2", 40), ("zcu104", 60)])
+@pytest.mark.parametrize(("name", "blocks"), [("pynq-z2", 24), ("pynq-z2", 40), ("zcu104", 36)])
 def test_feature_maps_need_not_fit(name: str, blocks: int) -> None:
     board = _smaller(load_board(name), bram36=blocks, uram=0)
     graph = residual_network((16, 32), 48)
@@ -80,6 +127,23 @@ def test_feature_maps_need_not_fit(name: str, blocks: int) -> None:
     assert network.strips
     predicted = predict(network, MemoryModel.of(board)).steady.cycles
     assert abs(chosen.steady_cycles - predicted) < 0.25 * predicted
+
+
+@pytest.mark.parametrize(("name", "inputs", "bits"), [
+    ("zcu104", 1024, 27), ("zcu104", 8256, 28), ("pynq-z2", 512, 25), ("pynq-z2", 4096, 27), ("pynq-z2", 8256, 28)])
+def test_accumulators_are_as_wide_as_the_network_needs(name: str, inputs: int, bits: int) -> None:
+    """One operand of the board's multiplier, else the default, else whatever the sums can reach."""
+    board = load_board(name)
+    weight = np.random.default_rng(0).choice([-1.0, 1.0], (10, inputs)).astype(np.float32)
+    graph = Graph(name="wide", output="fc", nodes=(
+        ir.Input(name="x", inputs=(), shape=(inputs, 1, 1)), ir.Flatten(name="flat", inputs=("x",), shape=(inputs,)),
+        ir.Linear(name="fc", inputs=("flat",), shape=(10,), weight=weight, bias=np.zeros(10, np.float32))))
+    chosen = search(graph, board).chosen.config
+    assert chosen.acc_bits == bits
+    network = compile_network(quantised(graph), chosen)
+    assert network.acc_bits == (128 * 127 * inputs).bit_length() + 1 <= bits
+    with pytest.raises(HwgenError, match=f"need {network.acc_bits} bits, the engine has {network.acc_bits - 1}"):
+        compile_network(quantised(graph), chosen.replace(acc_bits=network.acc_bits - 1))
 
 
 def test_explanation_states_objective_and_alternatives() -> None:

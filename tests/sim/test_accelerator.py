@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from hwgen.compiler import compile_network
+from hwgen.compiler.options import CompileOptions
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.golden.execute import run_all
 from hwgen.image.sealing import sealer_for
 from hwgen.image.writer import build_image
-from hwgen.seal import Key
+from hwgen.seal import Key, select_encrypted
 from hwgen_sim.bench import simulator_source
 from hwgen_sim.runner import build_simulator, run_cocotb
 from rtl_templates.verilog import generate
@@ -35,14 +36,18 @@ def flip(image: bytes, offset: int) -> bytes:
     return bytes(data)
 
 
-def make_files(folder: Path) -> None:
-    """Images, good and bad, frames and expected outputs."""
+def make_files(folder: Path, config: AcceleratorConfig, share: str) -> None:
+    """Images of which a share of the weights' bytes is encrypted, good and bad; frames and expected outputs."""
     rng = np.random.default_rng(11)
     graph = small_resnet(rng, (16,), 8)
     frames = random_image(rng, graph, 2)
     np.save(folder / "frames.npy", frames)
     np.save(folder / "expected.npy", run_all(graph, frames)[graph.output])
-    network = compile_network(graph, CONFIG)
+    network = compile_network(graph, config)
+    if share != "all":
+        secret = select_encrypted(share, network.layer_bytes)
+        network = compile_network(graph, config, CompileOptions(encrypt=frozenset(secret)))
+        assert 0 < network.bytes_encrypted < sum(len(run.payload) for run in network.runs)
     good = build_image(network, sealer_for(network, Key(KEY), 5))
     (folder / "good.img").write_bytes(good)
     (folder / "second.img").write_bytes(build_image(network, sealer_for(network, Key(KEY), 6)))
@@ -59,9 +64,11 @@ def make_files(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_accelerator(tmp_path: Path) -> None:
-    make_files(tmp_path)
-    simulator = build_simulator(simulator_source(CONFIG, generate(CONFIG)))
+@pytest.mark.parametrize(("aes_cycles", "share"), [(1, "all"), (3, "40%")])
+def test_accelerator(aes_cycles: int, share: str, tmp_path: Path) -> None:
+    config = CONFIG.replace(aes_cycles=aes_cycles)
+    make_files(tmp_path, config, share)
+    simulator = build_simulator(simulator_source(config, generate(config)))
     run_cocotb(simulator, "accelerator_cocotb", tmp_path / "run", python_path=[HERE], seed=3,
                plusargs=[f"+exchange={tmp_path}"],
                settings={"ACCELERATOR_FILES": str(tmp_path), "ACCELERATOR_KEY": KEY.hex()})

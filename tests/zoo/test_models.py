@@ -52,3 +52,16 @@ def test_resnet18_tt_ranks_fill_the_array() -> None:
     assert all(rank % recipe.tt.rank_multiple == 0 for layer in recipe.tt.layers for rank in layer.ranks)
     assert recipe.checkpoint is not None
     assert recipe.checkpoint.stat().st_size < 4_400_000
+
+
+@pytest.mark.parametrize(("dense", "compressed", "least"), [("vgg16", "vgg16_tt", 4.0),
+                                                            ("resnet18_224", "resnet18_224_tt", 3.8)])
+def test_seeded_trains_keep_their_ratio(dense: str, compressed: str, least: float) -> None:
+    macs, parameters = [], []
+    for name in (dense, compressed):
+        recipe = load_recipe(name)
+        counts = count_layers(new_module(recipe).eval(), recipe.input.shape).values()
+        macs.append(sum(c.macs for c in counts))
+        parameters.append(sum(c.parameters for c in counts))
+        assert all(rank % recipe.tt.rank_multiple == 0 for layer in recipe.tt.layers for rank in layer.ranks)
+    assert least < macs[0] / macs[1] < 1.1 * least and parameters[0] / parameters[1] > 6

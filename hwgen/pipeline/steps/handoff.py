@@ -25,18 +25,18 @@ def run(context: StepContext) -> dict[str, Any]:
     from hwgen.handoff.folder import Contents, write_handoff
 
     request, results = context.request, context.results
-    source, board, config = model_source(request), load_board(request.board), search.load_config(results["search"])
+    source, board, system = model_source(request), load_board(request.board), search.load_system(results["search"])
     image = (results["seal"] / seal.IMAGE).read_bytes()
     inputs, frames, described = load_vectors(context)
     folder = context.out / FILES
     folder.mkdir()
     write_handoff(folder, Contents(
-        model=source.name, board=board, config=config, image=image, metadata=Image.parse(image, seal.IMAGE).metadata,
+        model=source.name, board=board, system=system, image=image, metadata=Image.parse(image, seal.IMAGE).metadata,
         verilog=(results["rtl"] / rtl.VERILOG).read_text(encoding="utf-8"), inputs=inputs,
         expected=[f[described["output"]] for f in frames], classes=described["classes"], labels=described["names"],
         report=read_json(results["report"] / report.JSON), report_folder=results["report"]))
     write_archive(folder, context.out / ARCHIVE, f"{source.name}-{board.name}")
-    found = find_key(build_key(request, config.aes_key_bits).reveal(), files_of(context.out))
+    found = find_key(build_key(request, system.engine.aes_key_bits).reveal(), files_of(context.out))
     if found:
         raise HwgenError(f"the key would be handed on: {found[0]}", where="handoff", exit_code=1)
     size = (context.out / ARCHIVE).stat().st_size
@@ -50,5 +50,7 @@ def inputs(request: BuildRequest) -> dict[str, Any]:
 
 STEP = Step(
     name="handoff", title="writing the hand-off", needs=("search", "seal", "rtl", "vectors", "report"), inputs=inputs,
-    run=run, code=("hwgen.handoff", "hwgen.driver", "rtl_templates.shell", "hwgen.pipeline.steps.handoff"),
+    run=run,
+    code=("hwgen.handoff", "hwgen.driver", "rtl_templates.shell", "rtl_templates.verilog",
+          "hwgen.pipeline.steps.handoff"),
 )

@@ -31,7 +31,7 @@ def run(context: StepContext) -> dict[str, Any]:
         model=model_source(context.request).name, board=load_board(context.request.board),
         weights=_summary(results["frontend"])["weights"], compress=_summary(results["compress"]),
         search=read_json(results["search"] / search.RESULT),
-        config=search.load_config(results["search"]), accuracy=read_json(results["evaluate"] / evaluate.ACCURACY),
+        system=search.load_system(results["search"]), accuracy=read_json(results["evaluate"] / evaluate.ACCURACY),
         program=read_json(results["compile"] / compile_step.PROGRAM), sealing=_summary(results["seal"]),
         layers=read_json(results["quantise"] / quantise.LAYERS),
         frames=read_json(results["vectors"] / vectors.FRAMES), proof=optional("verify", verify.PROOF),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hwgen.pipeline.step import Step, StepContext
-from hwgen.pipeline.steps.search import load_config
+from hwgen.pipeline.steps.search import load_system
 
 TOP, VERILOG = "hwgen_accelerator", "hwgen_accelerator.v"
 
@@ -14,7 +14,7 @@ def run(context: StepContext) -> dict[str, Any]:
     """Write the Verilog."""
     from rtl_templates.verilog import generate
 
-    text = generate(load_config(context.results["search"]), TOP)
+    text = generate(load_system(context.results["search"]), TOP)
     (context.out / VERILOG).write_text(text, encoding="utf-8")
     modules = text.count("\nendmodule")
     return {"text": f"{modules} modules, {text.count(chr(10)):,} lines of Verilog", "modules": modules}
@@ -22,5 +22,6 @@ def run(context: StepContext) -> dict[str, Any]:
 
 STEP = Step(
     name="rtl", title="generating Verilog", needs=("search",), inputs=lambda request: {}, run=run,
-    code=("rtl_templates", "hwgen.isa", "hwgen.config.accelerator", "hwgen.pipeline.steps.rtl"),
+    code=("rtl_templates", "hwgen.isa", "hwgen.config.accelerator", "hwgen.config.system",
+          "hwgen.pipeline.steps.rtl"),
 )

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.config.board import Board, load_board
+from hwgen.config.system import SystemConfig
 from hwgen.cost.arrays import ConfigTable
+from hwgen.cost.memory import MemoryModel
 from hwgen.cost.network import network_cost
 from hwgen.cost.resources import estimate
-from hwgen.cost.timeline import MemoryModel
-from hwgen.cost.work import network_work
+from hwgen.cost.work import network_work, with_encryption
 from hwgen.errors import HwgenError
 from hwgen.ir.nodes import Graph, TTExecution
 from hwgen.passes.plan import TTChoice
+from hwgen.pipeline.encryption import choice_inputs, expected_layers
 from hwgen.pipeline.fingerprint import hash_file
 from hwgen.pipeline.graphfile import load_graph
 from hwgen.pipeline.request import BuildRequest
+from hwgen.pipeline.source import model_source
 from hwgen.pipeline.step import Step, StepContext
 from hwgen.pipeline.steps.frontend import GRAPH
 from hwgen.pipeline.store import write_json
 from hwgen.seal import load_key
 from hwgen.search import SearchResult, search
 from hwgen.search.explain import amount
+from hwgen.search.orders import choose_orders
 
 CONFIG, RESULT, BOARD = "config.json", "search.json", "board.json"
 
@@ -33,24 +38,31 @@ def run(context: StepContext) -> dict[str, Any]:
     """Write configuration, choices, front and explanation."""
     request = context.request
     graph, board = load_graph(context.results["compress"] / GRAPH), load_board(request.board)
+    encrypted = expected_layers(request, model_source(request), network_work(graph))
     if request.config is None:
-        result = search(graph, board, goal=request.objective,
+        result = search(graph, board, goal=request.objective, encrypted=encrypted,
                         base=AcceleratorConfig().replace(aes_key_bits=key_bits(request)))
-        config, values = result.chosen.config, result.to_dict()
-        text = f"{config.p_i} x {config.p_o} array, {config.axi_ports} ports, {config.weight_lines:,} weight lines; " \
-               f"best of {result.considered:,} in {result.seconds:.2f} s"
+        system, values = result.chosen.system, result.to_dict()
+        config = system.engine
+        text = f"{_array(system)}, {system.ports} ports, {config.aes_rounds} AES rounds each, " \
+               f"{config.weight_lines:,} weight lines; best of {result.considered:,} in {result.seconds:.2f} s"
         (context.out / "explanation.txt").write_text(_story(result) + "\n", encoding="utf-8")
     else:
-        config = read_config(request.config)
-        values = fixed(graph, board, config)
-        text = f"{config.p_i} x {config.p_o} array, as given in {request.config.name}"
-    write_json(context.out / CONFIG, config.to_dict())
+        system = read_config(request.config)
+        values = fixed(graph, board, system, encrypted)
+        text = f"{_array(system)}, as given in {request.config.name}"
+    write_json(context.out / CONFIG, system.to_dict())
     write_json(context.out / RESULT, values)
     write_json(context.out / BOARD, board.to_dict())
-    return {"text": text, "config": config.to_dict()}
+    return {"text": text, "config": system.to_dict()}
 
 
-def read_config(path: Path) -> AcceleratorConfig:
+def _array(system: SystemConfig) -> str:
+    array = f"{system.engine.p_i} x {system.engine.p_o} array"
+    return array if system.engines == 1 else f"{system.engines} engines, each with a {array}"
+
+
+def read_config(path: Path) -> SystemConfig:
     """Configuration from a JSON file; HwgenError names file and field."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
@@ -59,7 +71,7 @@ def read_config(path: Path) -> AcceleratorConfig:
     if not isinstance(values, dict):
         raise HwgenError("must hold one object", where=str(path))
     try:
-        return AcceleratorConfig.from_dict(values)
+        return SystemConfig.from_dict(values)
     except HwgenError as error:
         raise HwgenError(error.what, where=f"{path}: {error.where}", allowed=error.allowed, hint=error.hint) from error
 
@@ -67,13 +79,15 @@ def read_config(path: Path) -> AcceleratorConfig:
 def key_bits(request: BuildRequest) -> int:
     """Size of the AES key: a given configuration says it, else the key file's length, else the default."""
     if request.config is not None:
-        return read_config(request.config).aes_key_bits
+        return read_config(request.config).engine.aes_key_bits
     return load_key(request.key_file).bits if request.key_file is not None else AcceleratorConfig().aes_key_bits
 
 
-def fixed(graph: Graph, board: Board, config: AcceleratorConfig) -> dict[str, Any]:
+def fixed(
+    graph: Graph, board: Board, system: SystemConfig, encrypted: Collection[str] | None = None
+) -> dict[str, Any]:
     """The result of a search with one candidate; HwgenError if the board is too small for it."""
-    table = ConfigTable.of([config])
+    table, config = ConfigTable.of([system]), system.engine
     resources = estimate(table, board, key_bits=config.aes_key_bits)
     short = resources.row(0).shortfall(board.resources)
     if short is not None:
@@ -81,20 +95,33 @@ def fixed(graph: Graph, board: Board, config: AcceleratorConfig) -> dict[str, An
         raise HwgenError(f"needs {amount(needed)} {name.upper()}, {board.name} has {amount(available)} (short by "
                          f"{amount(needed - available)})", where=f"board {board.name}",
                          hint="a smaller configuration, or let the search choose (leave --config out)")
-    network = network_work(graph)
-    cost = network_cost(network, table, MemoryModel.of(board), config.packing)
-    chosen = {"config": config.to_dict(), "cold_cycles": round(float(cost.cold[0])),
-              "steady_cycles": round(float(cost.steady[0])), "resources": resources.row(0).to_dict(),
+    if system.engines > 1 and system.ports > board.max_ports:
+        raise HwgenError(f"{system.engines} engines need {system.ports} memory ports, {board.name} has "
+                         f"{board.max_ports}", where=f"board {board.name}", hint="fewer engines, or fewer ports each")
+    network, memory = with_encryption(network_work(graph), encrypted), MemoryModel.of(board)
+    orders = choose_orders(network, table, memory.share(system.engines), config.packing,
+                           lambda cost: float(cost.cold[0] + cost.steady[0]) if cost.possible[0] else float("inf"))
+    cost = orders.cost
+    alone = cost if system.engines == 1 else network_cost(network, table, memory, config.packing)
+    chosen = {"config": system.to_dict(), "cold_cycles": round(float(alone.cold[0])),
+              "steady_cycles": round(float(alone.steady[0])),
+              "interval_cycles": round(float(cost.steady[0]) / system.engines),
+              "resources": resources.row(0).to_dict(),
               "absorbable": resources.absorbable(0).to_dict(), "energy_uj": None}
     choices = {n: {"execution": c.execution.value, "grouping": list(c.grouping or ())}
-               for n, c in cost.choice(network, 0).items()}
+               for n, c in orders.choices.items()}
     return {"chosen": chosen, "front": [chosen], "choices": choices, "considered": 1, "feasible": 1, "seconds": 0.0,
             "explanation": "The configuration was given by the user."}
 
 
-def load_config(folder: Path) -> AcceleratorConfig:
-    """The configuration that this step wrote."""
+def load_system(folder: Path) -> SystemConfig:
+    """The design that this step wrote."""
     return read_config(folder / CONFIG)
+
+
+def load_config(folder: Path) -> AcceleratorConfig:
+    """Its engine, for which programs are made."""
+    return load_system(folder).engine
 
 
 def load_memory(folder: Path) -> tuple[float, int]:
@@ -120,10 +147,13 @@ def inputs(request: BuildRequest) -> dict[str, Any]:
     """Everything that decides the result besides the graph."""
     board = load_board(request.board)
     return {"board": board.to_dict(), "objective": request.objective,
-            "config": hash_file(request.config) if request.config else "", "key_bits": key_bits(request)}
+            "config": hash_file(request.config) if request.config else "", "key_bits": key_bits(request),
+            **choice_inputs(request)}
 
 
 STEP = Step(
     name="search", title="searching the accelerator", needs=("compress",), inputs=inputs, run=run,
-    code=("hwgen.search", "hwgen.cost", "hwgen.config", "hwgen.passes", "hwgen.pipeline.steps.search"),
+    code=("hwgen.search", "hwgen.cost", "hwgen.config", "hwgen.passes", "hwgen.quantize", "hwgen.seal.select",
+          "hwgen.seal.selection", "rtl_templates.crypto.timing", "hwgen.pipeline.encryption",
+          "hwgen.pipeline.steps.search"),
 )

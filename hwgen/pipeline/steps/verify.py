@@ -18,6 +18,7 @@ from hwgen.pipeline.step import Step, StepContext
 from hwgen.pipeline.steps.compile import compiled
 from hwgen.pipeline.steps.rtl import TOP, VERILOG
 from hwgen.pipeline.steps.seal import IMAGE
+from hwgen.pipeline.steps.search import load_system
 from hwgen.pipeline.steps.vectors import load_vectors
 from hwgen.pipeline.store import write_json
 
@@ -25,20 +26,23 @@ if TYPE_CHECKING:
     from hwgen.verify.proof import Proof
 
 PROOF, WAVES = "proof.json", "waves.fst"
+#: the first frame, and the one after it
+STATES = ("cold", "steady")
 
 
 def run(context: StepContext) -> dict[str, Any]:
     """Write the proof; VerificationError (exit code 3) if a single element differs."""
     from hwgen.verify.proof import Job, memory_timing, prove
+    from hwgen.verify.rows import rows_of
     from rtl_templates.verilog import generate
 
     request = context.request
     network, _ = compiled(context.results, request)
     inputs, expected, described = load_vectors(context)
-    config = network.config
+    config, system = network.config, load_system(context.results["search"])
     key = build_key(request, config.aes_key_bits) if config.crypto is Crypto.GCM else None
     job = Job(
-        config=config, verilog=(context.results["rtl"] / VERILOG).read_text(encoding="utf-8"),
+        config=system, verilog=(context.results["rtl"] / VERILOG).read_text(encoding="utf-8"),
         image=context.results["seal"] / IMAGE, key=key.reveal() if key else b"", inputs=inputs,
         memory=memory_timing(load_board(request.board)), seed=request.seed, cache=context.cache,
         waves=context.out / WAVES if request.waves else None)
@@ -57,12 +61,18 @@ def run(context: StepContext) -> dict[str, Any]:
             without = _equal(prove(other, expected, described["output"]), "verify, without the crypto unit")
             bypass = [c["cycles"] for c in without.counters]
     cycles = [c["cycles"] for c in proof.counters]
+    together = proof.together
+    at_once = ""
+    if together is not None:
+        at_once = f", {together.cycles / together.frames:,.0f} per frame with all {together.engines} engines at work"
     values |= {"cycles": cycles, "bypass_cycles": bypass, "cycles_added": cycles[0] - bypass[0] if bypass else None,
-               "images": described["origin"]}
+               "images": described["origin"],
+               "rows": {state: rows_of(rows, network) for state, rows in zip(STATES, proof.rows, strict=False)}}
     write_json(context.out / PROOF, values)
     added = f", crypto adds {cycles[0] - bypass[0]:+,}" if bypass else ""
+    summary = {k: v for k, v in values.items() if k not in ("counters", "rows")}
     return {"text": f"{proof.comparison.elements:,} values of {proof.frames} frames equal; {cycles[0]:,} cycles cold, "
-                    f"{cycles[-1]:,} steady{added}", **{k: v for k, v in values.items() if k != "counters"}}
+                    f"{cycles[-1]:,} steady{at_once}{added}", **summary}
 
 
 def _equal(proof: Proof, where: str) -> Proof:

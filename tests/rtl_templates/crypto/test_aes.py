@@ -2,9 +2,11 @@
 
 import gc
 import random
+import re
 
 import pytest
 
+from hwgen.config.accelerator import aes_cycles
 from rtl_templates.crypto.aes_iterative import AesIterative
 from rtl_templates.crypto.aes_pipeline import AesPipeline
 from rtl_templates.crypto.aes_tables import SBOX as TABLE
@@ -33,30 +35,47 @@ def test_model_key_schedule(bits):
     assert expand_key(bytes.fromhex(key))[-16:].hex() == last
 
 
-@pytest.mark.parametrize("bits", [128, 256])
-@pytest.mark.parametrize("stages", [1, 2])
-def test_pipeline(bits, stages):
-    """A block per cycle with bubbles in between; results follow by the stated latency."""
-    dut, rng = AesPipeline(key_bits=bits, stages=stages), random.Random(5)
+UNITS = [(bits, cycles) for bits in (128, 256) for cycles in aes_cycles(bits)]
+
+
+@pytest.mark.parametrize(("bits", "cycles"), UNITS)
+@pytest.mark.parametrize("offered", [0.3, 1.0])
+def test_pipeline(bits, cycles, offered):
+    """Blocks at random or always: none is lost or overtaken, each leaves by the stated latency; at the stated rate."""
+    dut, rng = AesPipeline(key_bits=bits, cycles=cycles), random.Random(5)
     key, expected = FIPS_197[bits]
-    blocks = [PLAIN if i == 0 else rng.randbytes(16) if rng.random() < 0.8 else None for i in range(20)]
-    received = []
+    blocks = [PLAIN] + [rng.randbytes(16) for _ in range(4 * dut.slots)]
+    entered, left, received = [], [], []
 
     async def testbench(ctx):
         ctx.set(dut.round_keys, number(expand_key(key)))
-        for cycle in range(len(blocks) + dut.latency):
-            block = blocks[cycle] if cycle < len(blocks) else None
-            ctx.set(dut.i_valid, block is not None)
-            ctx.set(dut.i, number(block or rng.randbytes(16)))
-            if cycle >= dut.latency:
-                received.append(ctx.get(dut.o).to_bytes(16, "little") if ctx.get(dut.o_valid) else None)
-            else:
-                assert not ctx.get(dut.o_valid)
+        for cycle in range(10000):
+            if ctx.get(dut.o_valid):
+                left.append(cycle)
+                received.append(ctx.get(dut.o).to_bytes(16, "little"))
+            if len(left) == len(blocks):
+                break
+            offer = len(entered) < len(blocks) and rng.random() < offered
+            ctx.set(dut.i_valid, offer)
+            ctx.set(dut.i, number(blocks[len(entered)] if offer else rng.randbytes(16)))
+            if offer and ctx.get(dut.i_ready):
+                entered.append(cycle)
             await ctx.tick()
 
     simulate(dut, testbench)
-    assert received == [b and encrypt(key, b) for b in blocks]
+    assert received == [encrypt(key, b) for b in blocks]
     assert received[0] == expected
+    assert [after - before for before, after in zip(entered, left, strict=True)] == [dut.latency] * len(blocks)
+    if offered == 1.0:  # the slots are filled one after the other, and again when their blocks have left
+        assert [entered[i] for i in range(0, len(blocks), dut.slots)] == \
+            [i * cycles * dut.slots for i in range(5)]
+
+
+@pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
+def test_impossible_cycles():
+    with pytest.raises(ValueError, match=re.escape("cycles per block must be one of (1, 2, 3, 4, 5, 10), not 6")):
+        AesPipeline(cycles=6)
+    gc.collect()  # Amaranth complains here, where it is expected, about the unfinished component
 
 
 @pytest.mark.parametrize("bits", [128, 256])

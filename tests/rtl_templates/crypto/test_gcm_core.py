@@ -5,6 +5,7 @@ import random
 import pytest
 from Crypto.Cipher import AES
 
+from hwgen.config.accelerator import aes_cycles
 from hwgen_sim.component import Phase, build_component, run_component
 from rtl_templates.crypto.gcm_core import GcmCore
 from tests.rtl_templates.crypto.crypto_model import key_bus, load_vectors
@@ -23,15 +24,15 @@ def key_ports(key: bytes) -> dict[str, int]:
     return {name: bus[name] for name in ("round_keys", "h_powers")}
 
 
-@pytest.mark.parametrize("bits", [128, 256])
-def test_some_published_vectors(bits):
+@pytest.mark.parametrize(("bits", "cycles"), [(128, 1), (128, 2), (128, 3), (256, 1), (256, 5)])
+def test_some_published_vectors(bits, cycles):
     """A few of every kind in Amaranth's simulator; each has its own key, which needs a flush."""
     rng = random.Random(bits)
     vectors = all_vectors(bits)
     chosen = [rng.choice([v for v in vectors if v["valid"] == ok and bool(v["aad"]) == aad and bool(v["ct"]) == text])
               for ok, aad, text in ((1, 0, 0), (1, 1, 0), (1, 0, 1), (1, 1, 1), (0, 0, 1))]
     messages = [CoreMessage(v, label=i, head=bool(i % 2)) for i, v in enumerate(chosen)]
-    dut = GcmCore(key_bits=bits)
+    dut = GcmCore(key_bits=bits, aes_cycles=cycles)
 
     async def testbench(ctx):
         for message in messages:
@@ -75,13 +76,14 @@ def test_some_published_vectors(bits):
     simulate(dut, testbench)
 
 
-def test_messages_back_to_back():
+@pytest.mark.parametrize("cycles", [1, 4])
+def test_messages_back_to_back(cycles):
     """Under one key, one after the other without a flush, with gaps everywhere."""
     rng = random.Random(3)
     key = rng.randbytes(16)
     messages = [CoreMessage(random_vector(rng, key, corrupt=i % 5 == 3), label=i, head=rng.random() < 0.5)
                 for i in range(12)]
-    dut = GcmCore()
+    dut = GcmCore(aes_cycles=cycles)
     out: list[int] = []
     status: list[int] = []
 
@@ -128,8 +130,8 @@ def random_vector(rng: random.Random, key: bytes, *, corrupt: bool = False) -> d
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("bits", [128, 256])
-def test_all_published_vectors(bits, tmp_path):
+@pytest.mark.parametrize(("bits", "cycles"), [(bits, cycles) for bits in (128, 256) for cycles in aes_cycles(bits)])
+def test_all_published_vectors(bits, cycles, tmp_path):
     """Every vector in Verilator, from a random initial state, with gaps on all streams."""
     messages = [CoreMessage(v, label=i, head=bool(i % 2)) for i, v in enumerate(all_vectors(bits))]
     phases = []
@@ -139,7 +141,7 @@ def test_all_published_vectors(bits, tmp_path):
             ports={"flush": 0}, gaps={"data": 0.2, "out": 0.2, "message": 0.2},
             send={"counters": [message.counters], "message": [message.message], "data": message.data},
             receive={"out": message.beats, "status": 1}, limit=1000))
-    results = run_component(build_component(GcmCore(key_bits=bits)), tmp_path, phases)
+    results = run_component(build_component(GcmCore(key_bits=bits, aes_cycles=cycles)), tmp_path, phases)
     for message, result in zip(messages, results[1::2], strict=True):
         message.check(result.received["out"], result.received["status"][0])
     assert len(messages) > 110

@@ -44,8 +44,9 @@ class PlainRam(wiring.Component):
     def elaborate(self: Any, platform: object) -> Module:
         del platform
         m, rng = Module(), random.Random(self.depth)
-        m.submodules.rows = rows = memory.Memory(
+        self.rows = memory.Memory(
             shape=self.width, depth=self.depth, init=[rng.getrandbits(self.width) for _ in range(self.depth)])
+        m.submodules.rows = rows = self.rows
         read: Any = rows.read_port()
         write: Any = rows.write_port()
         m.d.comb += [read.addr.eq(self.read_addr), self.read_data.eq(read.data), write.addr.eq(self.write_addr),

@@ -94,10 +94,11 @@ def test_programs(gap: float) -> None:
     dut: Any = Sequencer(config=CONFIG)
     seen: list[tuple[int, Any, Any]] = []
     counted = {"tile_taken": 0, "block_started": 0, "busy": 0}
-    loaded_at = 150
+    loaded_at, retired = 150, [0]
 
     async def feed(ctx: Any) -> None:
-        programs = [{**each.fields, "wait_act": number > 1} for number, each in enumerate(layers)]
+        programs = [{**each.fields, "wait_act": number > 1, "wait_progress": min(number, 3)}
+                    for number, each in enumerate(layers)]
         for fields in (*programs, {"opcode": Opcode.END}):
             while rng.random() < gap:
                 await ctx.tick()
@@ -111,6 +112,9 @@ def test_programs(gap: float) -> None:
             ctx.set(dut.tile_ready, int(rng.random() >= gap))
             ctx.set(dut.parameters_ready, int(rng.random() >= gap))
             ctx.set(dut.act_loaded, int(cycle >= loaded_at))
+            ctx.set(dut.progress, sum(at + 20 < cycle for at in retired[1:]))
+            if ctx.get(dut.retired):
+                retired.append(cycle)
             for name in counted:
                 counted[name] += ctx.get(getattr(dut, name))
             tag = ctx.get(dut.tag)
@@ -135,7 +139,8 @@ def test_programs(gap: float) -> None:
             assert {name: value(getattr(found, name)) for name in want} == want, number
     assert counted == {"tile_taken": sum(each.steps for each in layers),
                        "block_started": sum(each.blocks for each in layers), "busy": len(expected)}
-    check_distances(layers, [cycle for cycle, _, _ in seen], loaded_at)
+    assert len(retired) == len(layers) + 1
+    check_distances(layers, [cycle for cycle, _, _ in seen], loaded_at, retired)
 
 
 def value(field: Any) -> int:
@@ -143,8 +148,8 @@ def value(field: Any) -> int:
     return int(getattr(field, "value", field))
 
 
-def check_distances(layers: list[Layer], moments: list[int], loaded_at: int) -> None:
-    """A row is not revisited too early, raw pixels are apart, and nothing runs ahead of its activations."""
+def check_distances(layers: list[Layer], moments: list[int], loaded_at: int, retired: list[int]) -> None:
+    """A row is not revisited too early, raw pixels are apart, nothing runs ahead of activations or of descriptors."""
     at = 0
     for number, each in enumerate(layers):
         last_row: dict[int, int] = {}
@@ -155,6 +160,7 @@ def check_distances(layers: list[Layer], moments: list[int], loaded_at: int) -> 
             if tag["raw"]:
                 assert now - before >= RAW_INTERVAL
             assert number < 2 or now > loaded_at
+            assert number == 0 or now > retired[min(number, 3)] + 20
         at += len(each.pixels)
 
 

@@ -1,0 +1,116 @@
+"""The load and the store program as the units see them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hwgen.isa.layout import (
+    LOAD_FIELDS,
+    LOAD_STEP_FIELDS,
+    LOAD_WORDS,
+    STORE_FIELDS,
+    STORE_STEP_FIELDS,
+    STORE_WORDS,
+    WORD_BYTES,
+    LoadFlag,
+    LoadKind,
+    decode,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadRun:
+    """A load descriptor with the step descriptor before it.
+
+    Args:
+        encrypted: its segments are.
+        beats: of a plane; full: of a full segment; dest: first activation word.
+        words: program words of its descriptors.
+    """
+
+    kind: LoadKind
+    resident: bool
+    encrypted: bool
+    beats: int
+    full: int
+    dest: int
+    planes: int
+    wait_progress: int
+    wait_store: int
+    words: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreRun:
+    """A store descriptor with words, with the step descriptor before it.
+
+    Args:
+        source: first activation word; words: of a plane.
+        descriptors: that the store unit takes for it (those without words included).
+    """
+
+    source: int
+    words: int
+    planes: int
+    wait_progress: int
+    descriptors: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """Word 0 of the program."""
+
+    compute_at: int
+    load_at: int
+    store_at: int
+
+    @classmethod
+    def of(cls, program: bytes) -> Header:
+        """Of a program image."""
+        compute_at, load_at, store_at = (int.from_bytes(program[i:i + 2], "little") for i in (0, 2, 4))
+        return cls(compute_at=compute_at, load_at=load_at, store_at=store_at)
+
+
+def load_runs(program: bytes) -> list[LoadRun]:
+    """The load program of a program image, END left out."""
+    at = Header.of(program).load_at * WORD_BYTES
+    out: list[LoadRun] = []
+    steps, words = {"wait_store": 0, "last_plane": 0}, 1
+    while True:
+        data = program[at:at + LOAD_WORDS * WORD_BYTES]
+        load = decode(LOAD_FIELDS, data)
+        at += LOAD_WORDS * WORD_BYTES
+        flags = load["flags"]
+        if flags >> LoadFlag.END & 1:
+            return out
+        if flags >> LoadFlag.STEPS & 1:
+            steps, words = decode(LOAD_STEP_FIELDS, data), 2
+            continue
+        out.append(LoadRun(
+            kind=LoadKind(load["kind"]), resident=bool(flags >> LoadFlag.RESIDENT & 1),
+            encrypted=bool(flags >> LoadFlag.ENCRYPTED & 1), beats=load["beats"],
+            full=1 << load["segment_log2"], dest=load["dest"], planes=steps["last_plane"] + 1,
+            wait_progress=load["wait_progress"], wait_store=steps["wait_store"], words=words))
+        steps, words = {"wait_store": 0, "last_plane": 0}, 1
+
+
+def store_runs(program: bytes) -> list[StoreRun]:
+    """The store program of a program image."""
+    at = Header.of(program).store_at * WORD_BYTES
+    out: list[StoreRun] = []
+    steps, taken = {"last_plane": 0}, 0
+    while True:
+        data = program[at:at + STORE_WORDS * WORD_BYTES]
+        store = decode(STORE_FIELDS, data)
+        at += STORE_WORDS * WORD_BYTES
+        taken += 1
+        if store["steps"]:
+            steps = decode(STORE_STEP_FIELDS, data)
+            continue
+        if store["words"]:
+            out.append(StoreRun(source=store["src"], words=store["words"], planes=steps["last_plane"] + 1,
+                                wait_progress=store["wait_progress"], descriptors=taken))
+            taken = 0
+        steps = {"last_plane": 0}
+        if store["last"]:
+            return out

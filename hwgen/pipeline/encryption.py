@@ -1,0 +1,89 @@
+"""Which layers a build encrypts: the request's selection, else the recipe's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hwgen.cost.work import NetworkWork
+from hwgen.errors import HwgenError
+from hwgen.ir.nodes import Graph, QConv2d
+from hwgen.pipeline.fingerprint import hash_file
+from hwgen.pipeline.request import BuildRequest
+from hwgen.pipeline.source import ModelSource, model_source, weights_hash
+from hwgen.seal import Selection, load_selection, select_encrypted
+
+
+def chosen_nodes(request: BuildRequest, source: ModelSource, graph: Graph) -> str | float | list[str]:
+    """What ``select_encrypted`` takes; names of float layers stand for all their nodes in the integer network."""
+    choice = _choice(request, source)
+    if isinstance(choice, Selection):
+        return list(choice.nodes_in(graph, str(selection_path(request, source)))) or "none"
+    if not isinstance(choice, list):
+        return choice
+    nodes: dict[str, list[str]] = {}
+    for n in graph.nodes:
+        if isinstance(n, QConv2d):
+            nodes.setdefault(n.origin, []).append(n.name)
+    return [node for name in choice for node in nodes.get(name, [name])]
+
+
+def expected_layers(request: BuildRequest, source: ModelSource, network: NetworkWork) -> frozenset[str] | None:
+    """For the search, which comes before the integer network: names of float layers or nodes; None: everything.
+
+    A layer of which some cores are selected counts as a whole: how it is executed is not known yet.
+    """
+    choice = _choice(request, source)
+    if isinstance(choice, Selection):
+        return frozenset(unit.layer for unit in choice.units)
+    if isinstance(choice, list):
+        return frozenset(choice)
+    sizes: dict[str, int] = {}
+    for work in network.works:
+        if not work.pool:
+            own = work.channels_in // work.groups * work.channels_out * work.kernel[0] * work.kernel[1]
+            sizes[work.origin or work.name] = sizes.get(work.origin or work.name, 0) + own
+    chosen = select_encrypted(choice, sizes)
+    return None if len(chosen) == len(sizes) else frozenset(chosen)
+
+
+def _choice(request: BuildRequest, source: ModelSource) -> str | float | list[str] | Selection:
+    """As it is written: "all", "none", a share, names, or the contents of a selection file.
+
+    Raises:
+        HwgenError: the selection was made for other weights.
+    """
+    file = selection_path(request, source)
+    if file is not None:
+        selection = load_selection(file)
+        weights = weights_hash(request, source)
+        if selection.checkpoint and weights and selection.checkpoint != weights:
+            raise HwgenError("was made for other weights", where=str(file),
+                             hint="make the selection again with hwgen seal: importance depends on the weights")
+        return selection
+    text, spec = request.encrypt.strip(), source.encrypt
+    if not text:
+        if spec.select == "fraction":
+            return float(spec.fraction or 0.0)
+        return list(spec.names) if spec.select == "names" else spec.select
+    if text in ("all", "none") or text.rstrip("%").replace(".", "", 1).isdigit():
+        return text
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def selection_path(request: BuildRequest, source: ModelSource) -> Path | None:
+    """The selection file that the request (``@FILE``) or else the recipe names; None where neither does."""
+    text, spec = request.encrypt.strip(), source.encrypt
+    if text.startswith("@"):
+        return Path(text[1:])
+    if not text and spec.select == "file" and source.recipe is not None:
+        return source.recipe.path.parent / spec.file
+    return None
+
+
+def choice_inputs(request: BuildRequest) -> dict[str, Any]:
+    """What a step depends on that reads the selection."""
+    source = model_source(request)
+    file = selection_path(request, source)
+    return {"encrypt": request.encrypt or str(source.encrypt),
+            "selection": hash_file(file) if file is not None and file.is_file() else ""}
