@@ -45,10 +45,12 @@ def command(
     """Train a model, or fine-tune a compressed one. Ctrl-C saves the state; the same command resumes."""
     from hwgen.train import fine_tune, run
     from hwgen.train.fine_tune import recipe_of
-    from hwgen.zoo.recipe import load_recipe
+    from hwgen.zoo.recipe import GRAPH_BUILDER, load_recipe
 
     network = Path(model) if model.endswith(".safetensors") else None
     recipe = load_recipe(recipe_of(network) if network is not None else model)
+    if network is None and recipe.network.builder == GRAPH_BUILDER:
+        network = recipe.checkpoint
     if recipe.train is not None:
         spec = robust_spec(recipe.train.robust, robust, epsilon, attack_steps, attack_step, beta)
         recipe = with_robust(recipe, spec, patience)

@@ -19,6 +19,10 @@ from hwgen.zoo.fields import read_table
 Share = float
 
 
+#: builder of a network that is stored as a graph, weights included (``hwgen pareto --export``)
+GRAPH_BUILDER = "graph"
+
+
 def _require(condition: bool, message: str) -> None:
     if not condition:
         raise ValueError(message)
@@ -63,7 +67,8 @@ class InputSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkSpec:
-    """Which builder makes the torch module, and its parameters (checked by the builder)."""
+    """Which builder makes the torch module, and its parameters (checked by the builder); ``"graph"``: none, the network
+    is the graph file ``weights.file``."""
 
     builder: str
     params: dict[str, Any] = field(default_factory=dict)

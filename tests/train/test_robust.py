@@ -93,6 +93,7 @@ def test_trades_loss_is_cross_entropy_plus_beta_times_the_divergence(model: Reci
     assert values[2] - values[0] == pytest.approx(2 * (values[1] - values[0]), rel=1e-3) and values[1] > values[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["pgd", "trades"])
 def test_robust_training_makes_robust(model: Recipe, tmp_path: Path, method: str) -> None:
     plain = run(model, tmp_path, tmp_path / "plain", display=False)
