@@ -42,6 +42,8 @@ from hwgen.zoo.recipe import NetworkSpec, PhaseSpec, Recipe
 EVENTS = "events.json"
 #: images of a batch when saliency and Gram matrices are measured
 _BATCH = 64
+#: steps of a fine-tuning between two saved states: what a killed worker loses at most
+_SAVE_EVERY = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +86,7 @@ def run(job: PruneJob, watcher: Watcher | None = None) -> list[dict[str, Any]]:
     """Prune until robustness or gains are used up; the accepted points, JSON-ready, the unpruned network first.
 
     Raises:
-        HwgenError: no [train] section, too few images, a folder of a run with other settings.
+        HwgenError: random weights, no [train] section, too few images, a folder of a run with other settings.
         KeyboardInterrupt: Ctrl-C; the same call continues.
     """
     return _Run(job, watcher or Silent()).go()
@@ -103,6 +105,9 @@ class _Run:
         self.job, self.settings, self.watcher, model = job, job.settings, watcher, job.model
         if model.recipe.train is None:
             raise HwgenError("has no [train] section", where=str(model.recipe.path), hint="it says how to fine-tune")
+        if model.weights.kind == "seeded":
+            raise HwgenError("has random weights, and so no robustness to keep", where=model.name,
+                             hint="hwgen train makes a checkpoint; give it with --weights")
         order = np.random.default_rng([self.settings.seed, 3]).permutation(len(job.train))
         held = self.settings.validation_images
         if len(order) - held < max(model.recipe.train.batch, self.settings.saliency_images):
@@ -257,7 +262,7 @@ class _Run:
             self._save(graph, begun, "")
         module = GraphModule(graph)
         job = TrainJob(module=module, recipe=self._recipe(number), train=self.learned, probe=self.validation,
-                       out_dir=folder)
+                       out_dir=folder, save_every=_SAVE_EVERY)
         self.watcher.begin(f"{self.settings.method}: fine-tuning, step {number}")
         train_loop(job, JsonLog(folder / "train.jsonl"),
                    on_step=lambda summary: self.watcher.step(summary["step"], summary["steps"]))

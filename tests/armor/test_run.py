@@ -7,24 +7,30 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from hwgen.armor.groups import groups, shrink
 from hwgen.armor.hardware import Gains, Hardware
 from hwgen.armor.model import Model
 from hwgen.armor.run import PruneJob, points_of, run
 from hwgen.armor.saliency import saliency
 from hwgen.armor.settings import PruneSettings
-from hwgen.armor.steps import best_step, targets
+from hwgen.armor.steps import best_step, prune_once, targets
 from hwgen.armor.sweep import SweepTask, tasks
 from hwgen.cli.app import app
 from hwgen.config.board import Board, load_board
 from hwgen.data import load_dataset
 from hwgen.errors import HwgenError
 from hwgen.ir.count import count
+from hwgen.ir.nodes import Graph
+from hwgen.passes.prune_ranks import bonds
 from hwgen.pipeline.graphfile import load_graph
+from hwgen.pipeline.steps.frontend import Weights
 from hwgen.ttseal.measure import Silent
 from hwgen.zoo.recipe import RobustSpec
+from tests.helpers.networks import residual_network
 
 QUICK = PruneSettings(
     objective="area", granule=2, stride=0.1, tolerance=0.3, epochs=1, peak=0.02, judge_steps=3, saliency_images=48,
@@ -108,6 +114,36 @@ def test_what_costs_too_much_is_rejected(model: Model, board: Board, tmp_path: P
     assert all(p["robust_accuracy"] >= points[0]["robust_accuracy"] for p in points)
 
 
+def test_configuration_is_searched_between_rounds(
+    model: Model, board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, searched: dict[str, Any],
+) -> None:
+    """Prune, search, prune: the second round runs on what the search finds for the smaller network."""
+    first = Hardware.search(model.graph, board, "area").system
+    other = dataclasses.replace(first, engine=first.engine.replace(acc_depth=2 * first.engine.acc_depth))
+    sizes: list[int] = []
+
+    def search(graph: Graph, board: Board, objective: str) -> Hardware:
+        sizes.append(count(graph).parameters)
+        return Hardware(board, first if len(sizes) == 1 else other)
+
+    calls: list[int] = []
+
+    def once(graph: Graph, *args: Any, **more: Any) -> tuple[Graph, tuple[Any, ...]]:
+        calls.append(len(calls))
+        return prune_once(graph, *args, **more) if len(calls) == 1 else (graph, ())
+
+    monkeypatch.setattr(Hardware, "search", search)
+    monkeypatch.setattr("hwgen.armor.run.prune_once", once)
+    points = run(job(model, board, tmp_path / "run", rounds=2, max_points=9, method="l1"))
+    events = json.loads((tmp_path / "run/events.json").read_text())
+    assert [e["event"] for e in events] == ["search", "point", "point", "search", "point", "finished"]
+    assert sizes == [points[0]["parameters"], points[1]["parameters"]] and sizes[1] < sizes[0]
+    assert points[1]["config"] == first.to_dict() and points[2]["config"] == other.to_dict()
+    assert points[2]["parameters"] == points[1]["parameters"]
+    assert points[2]["robust_accuracy"] == points[1]["robust_accuracy"]
+    assert len(calls) == 3
+
+
 def test_guided_steps_gain_more_than_plain_ones(model: Model, board: Board) -> None:
     """The choice is by hardware: of equal saliency, the group whose removal saves most goes first."""
     hardware = Hardware.search(model.graph, board, "area")
@@ -124,6 +160,33 @@ def test_guided_steps_gain_more_than_plain_ones(model: Model, board: Board) -> N
         assert len(values)
     plain = best_step(model.graph, scores, hardware, guided=False, **common)
     assert plain is not None and plain.before - plain.after == 2
+
+
+def test_ranks_of_trains_are_decided_like_channels(model: Model, board: Board) -> None:
+    """Where every channel is precious, the steps cut ranks, and the cost model says what that saves."""
+    graph = residual_network((16, 32), 16, tt=True)
+    hardware = Hardware(board, Hardware.search(model.graph, board, "area").system)
+    known = bonds(graph)
+
+    def score(now: Graph) -> dict[str, np.ndarray]:
+        return {g.name: np.full(g.size, 1.0 if g.ranks else 1e9) for g in groups(now)}
+
+    smaller, steps = prune_once(graph, score, shrink, hardware, guided=True, gains=Gains(), granule=4,
+                                start=hardware.cost(graph), stride=0.2)
+    assert steps and all(step.group in known for step in steps)
+    assert {name for name, rank in bonds(smaller).items() if rank < known[name]} == {step.group for step in steps}
+    before, after = hardware.cost(graph), hardware.cost(smaller)
+    assert after.macs < before.macs and after.parameters < before.parameters and after.cycles <= before.cycles
+
+
+def test_random_weights_are_refused(model: Model, board: Board, tmp_path: Path) -> None:
+    seeded = dataclasses.replace(model, weights=Weights("seeded", "random"))
+    with pytest.raises(HwgenError, match="has random weights"):
+        run(job(seeded, board, tmp_path / "run"))
+    with pytest.raises(HwgenError, match="too few for 140"):
+        run(job(model, board, tmp_path / "run", validation_images=140))
+    with pytest.raises(HwgenError, match="holds no pruning run"):
+        points_of(tmp_path / "run")
 
 
 def test_targets_are_whole_granules() -> None:
