@@ -13,16 +13,30 @@ _BLOCK_SHAPES = ((72, 512), (36, 1024), (18, 2048), (9, 4096), (4, 8192), (2, 16
 ULTRA_WIDTH, ULTRA_DEPTH = 72, 4096
 
 
-def block_rams(width: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """36 kbit blocks of a simple dual-port memory, in the shape that needs fewest (halves count as halves)."""
+def _block_shapes(width: np.ndarray, depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Blocks, and how many stand below one another, in the shape that needs fewest blocks."""
     best = np.full(np.broadcast(width, depth).shape, np.inf)
-    for shape_width, shape_depth in _BLOCK_SHAPES:
+    rows = np.zeros(best.shape)
+    for shape_width, shape_depth in reversed(_BLOCK_SHAPES):
+        below = np.ceil(depth / shape_depth)
         for share in (1.0, 0.5):
             own_width = shape_width * share
             if own_width < 1:
                 continue
-            best = np.minimum(best, share * np.ceil(width / own_width) * np.ceil(depth / shape_depth))
-    return best
+            blocks = share * np.ceil(width / own_width) * below
+            rows = np.where(blocks < best, below, rows)
+            best = np.minimum(best, blocks)
+    return best, rows
+
+
+def block_rams(width: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """36 kbit blocks of a simple dual-port memory, in the shape that needs fewest (halves count as halves)."""
+    return _block_shapes(width, depth)[0]
+
+
+def block_rows(width: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """Blocks below one another in that shape; of several, the deepest."""
+    return _block_shapes(width, depth)[1]
 
 
 def ultra_rams(width: np.ndarray, depth: np.ndarray) -> np.ndarray:

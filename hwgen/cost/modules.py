@@ -14,7 +14,7 @@ import numpy as np
 
 from hwgen.config.accelerator import AES_ROUNDS, DspPacking, WindowUnit, aes_cycles
 from hwgen.cost.arrays import ConfigTable
-from hwgen.cost.memories import ultra_rows
+from hwgen.cost.memories import block_rows, ultra_rows
 from rtl_templates.crypto.timing import keystream_depth
 
 TOP = "hwgen_accelerator"
@@ -88,15 +88,21 @@ class Sizes:
 
     @property
     def weight_rows(self) -> np.ndarray:
-        """LUTs per bit that select among the UltraRAM blocks below one another, which a vendor tool cascades."""
-        rows = ultra_rows(self.table.weight_lines) if self.weights_ultra else np.ones(len(self.table))
-        return np.where(rows > 1, np.ceil(rows / 4), 0)
+        """LUTs per bit that select among the blocks of weight memory below one another (a vendor tool cascades
+        UltraRAM)."""
+        lines = self.table.weight_lines
+        return _selection(ultra_rows(lines) if self.weights_ultra else block_rows(self.table.p_i * 8, lines))
 
     @property
     def bank_rows(self) -> np.ndarray:
         """The same of an activation bank."""
-        rows = np.where(self.table.act_ultra, ultra_rows(self.table.act_words / 2), 1)
-        return np.where(rows > 1, np.ceil(rows / 4), 0)
+        depth = self.table.act_words / 2
+        return _selection(np.where(self.table.act_ultra, ultra_rows(depth), block_rows(self.table.p_i * 8, depth)))
+
+
+def _selection(inputs: np.ndarray) -> np.ndarray:
+    """LUTs per bit of a multiplexer; wide ones use those of the slice, too."""
+    return np.where(inputs > 1, np.ceil(inputs / 4), 0)
 
 
 Size = Callable[[Sizes], np.ndarray]
@@ -117,6 +123,11 @@ def _line(s: Sizes) -> np.ndarray:
 def _pair(s: Sizes) -> np.ndarray:
     """1 where both halves of the array may have a word of their own."""
     return (s.table.p_o > s.table.p_i).astype(np.float64)
+
+
+def _halves(s: Sizes) -> np.ndarray:
+    """1 where a beat of a memory port holds two words."""
+    return (s.table.p_i == 8).astype(np.float64)
 
 
 def _lanes(s: Sizes) -> np.ndarray:
@@ -173,7 +184,9 @@ MODULES = (
     # with sums as wide as the accumulator, Yosys masks them in LUTs before the adder
     _engine("accumulator", totals=_totals, masked=lambda s: _totals(s) * (s.table.acc_bits <= s.sum_bits)),
     _engine("activations", words=_words, address=lambda s: np.log2(s.table.act_words),
-            rows=lambda s: s.table.p_i * s.bank_rows, window_words=lambda s: s.table.p_i * s.window),
+            rows=lambda s: s.table.p_i * s.bank_rows, window=lambda s: s.window,
+            # a fourth word to choose from does not fit into the LUT of the other three
+            window_words=lambda s: s.table.p_i * s.window * _pair(s)),
     _engine("array", words=lambda s: s.table.p_i * (1 + _pair(s)), line=_line, groups=lambda s: s.groups),
     _engine("fetch", window=lambda s: s.window),
     _engine("pool", lanes=_lanes),
@@ -194,7 +207,7 @@ MODULES = (
     LogicModule(module="hwgen_load_channel.packer", count=_ports, terms={
         # two registers of a line, less the oldest beat of the line that is being collected
         "one": _one, "collected": lambda s: 2 * s.table.line_bytes - 16,
-        "halves": lambda s: (s.table.p_i == 8).astype(np.float64)}),
+        "halves": _halves}),
     LogicModule(module="hwgen_load_channel.unit", count=lambda s: _ports(s) * _with_crypto(s),
          terms={"one": _one, "rounds": lambda s: s.aes_rounds, "keystream": lambda s: s.keystream_depth,
                        "again": lambda s: s.aes_rounds * (s.table.aes_cycles > 1)}),
@@ -202,11 +215,12 @@ MODULES = (
     LogicModule(module=f"{TOP}.frame"),
     LogicModule(module=f"{TOP}.load", terms={"one": _one, "ports": _ports}),
     LogicModule(module=f"{TOP}.registers"),
-    LogicModule(module=f"{TOP}.store", terms={"one": _one, "words": _words}),
+    LogicModule(module=f"{TOP}.store", terms={
+        "one": _one, "halves": _halves, "behind_a_beat": lambda s: np.maximum(s.table.p_i - 16, 0)}),
     LogicModule(module=f"{TOP}.writer"),
     # lines and words of all channels meet in multiplexers, six inputs to a LUT
     LogicModule(module=TOP, terms={
-        "one": _one, "ports": _ports,
+        "one": _one, "ports": _ports, "several": lambda s: (s.table.axi_ports > 1).astype(np.float64),
         "multiplexed": lambda s: (s.table.line_bytes + s.table.p_i) * np.ceil(s.table.axi_ports / 3)}),
 )
 #: decryption: the modules that a design without it does not have

@@ -10,7 +10,7 @@ from hwgen.config.board import Resources, load_board
 from hwgen.config.system import SystemConfig
 from hwgen.cost.arrays import ConfigTable
 from hwgen.cost.energy import energy_uj
-from hwgen.cost.memories import block_rams, ultra_rams
+from hwgen.cost.memories import block_rams, block_rows, ultra_rams
 from hwgen.cost.resources import coefficients_source, estimate
 
 
@@ -32,6 +32,11 @@ def test_the_2048_mac_configuration_on_zcu104() -> None:
 )
 def test_block_rams(width: int, depth: int, blocks: float) -> None:
     assert block_rams(np.array([width]), np.array([depth]))[0] == blocks
+
+
+@pytest.mark.parametrize(("width", "depth", "rows"), [(72, 512, 1), (256, 4096, 1), (256, 6144, 3), (128, 10240, 5)])
+def test_blocks_below_one_another(width: int, depth: int, rows: int) -> None:
+    assert block_rows(np.array([width]), np.array([depth]))[0] == rows
 
 
 @pytest.mark.parametrize(("width", "depth", "blocks"), [(72, 4096, 1), (73, 4096, 2), (64, 4097, 2), (256, 24576, 24)])
