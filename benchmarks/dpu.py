@@ -41,7 +41,7 @@ def _row(title: str, values: dict[str, float], absorbable: Resources | None = No
 
 
 def _per_mac(title: str, have: Resources, macs: int) -> str:
-    return f"| {title} | {' | '.join(f'{getattr(have, n) / macs:.2f}' for n in _TITLES)} |"
+    return f"| {title} | {' | '.join(f'{getattr(have, n) / macs:.3f}' for n in _TITLES)} |"
 
 
 def _less(raw: Resources, absorbable: Resources) -> Resources:
