@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from hwgen.config.accelerator import AcceleratorConfig
+from hwgen.config.accelerator import AcceleratorConfig, RamStyle
 from hwgen.config.board import Board, Resources
 from hwgen.config.system import SystemConfig
 from hwgen.cost.activation import activation_words
@@ -129,7 +129,9 @@ def search(
         HwgenError: no configuration fits; names the binding resource, what is needed and what the board has.
     """
     aim = objective(goal)
-    base = (base or AcceleratorConfig()).replace(packing=board.packing, clock_mhz=board.clock_mhz)
+    base = (base or AcceleratorConfig()).replace(
+        packing=board.packing, clock_mhz=board.clock_mhz,
+        weight_ram=RamStyle.ULTRA if board.resources.uram else RamStyle.BLOCK)
     network = with_encryption(network_work(graph), encrypted)
     acc_bits = accumulator_width(graph, board.packing)
     start = time.perf_counter()

@@ -15,6 +15,7 @@ class GcmMessage(data.Struct):
     head: unsigned(128)  #: first block to hash
     has_head: unsigned(1)  #: whether there is a ``head``
     beats: unsigned(16)  #: beats before the tag beat
+    long: unsigned(1)  #: these are three or more; known beforehand, as the path from here to the hash is a long one
     clear: unsigned(16)  #: how many of them, from the first, are associated data: hashed, passed on, not decrypted
     aad_bits: unsigned(64)  #: length of the associated data for the length block
     text_bits: unsigned(64)  #: length of the ciphertext for the length block
@@ -96,8 +97,7 @@ class GcmEngine(wiring.Component):
                     self.hash_valid.eq(self.message.valid & message.has_head),
                     self.hash_block.eq(message.head),
                     # the beats and the length block follow
-                    self.hash_left.eq(Mux(message.beats[2:].any() | message.beats[:2].all(), LANES,
-                                          message.beats[:2] + 1)),
+                    self.hash_left.eq(Mux(message.long, LANES, message.beats[:2] + 1)),
                 ]
                 m.d.sync += [beats.eq(message.beats), clear.eq(message.clear)]
                 with m.If(self.message.valid):
