@@ -130,8 +130,8 @@ def cycle_error(row: Row, out: Path) -> dict[str, Any]:
         "strips": bool(program["spilled_bytes"]), "cold": cycles["measured"], "steady": cycles["measured_steady"],
         "bit_exact": report["verification"]["bit_exact"],
         "error_cold": cycles["prediction_error"], "error_steady": cycles["prediction_error_steady"],
-        "search_error_cold": chosen["cold_cycles"] / cycles["measured"] - 1,
-        "search_error_steady": chosen["steady_cycles"] / cycles["measured_steady"] - 1,
+        "search_error_cold": chosen["model_cold_cycles"] / cycles["measured"] - 1,
+        "search_error_steady": chosen["model_steady_cycles"] / cycles["measured_steady"] - 1,
     }
 
 
