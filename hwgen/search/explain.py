@@ -13,7 +13,7 @@ from hwgen.cost.arrays import UNITS
 from hwgen.search.objectives import Objective
 
 if TYPE_CHECKING:
-    from hwgen.search.search import Evaluated
+    from hwgen.search.result import Evaluated
 
 _LABELS = {
     "p_i": "input channels per cycle", "p_o": "output channels per cycle", "acc_depth": "pixels per tile",
