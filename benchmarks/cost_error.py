@@ -174,7 +174,7 @@ def resource_table(rows: list[dict[str, Any]]) -> str:
 def table(found: dict[str, Any]) -> str:
     """Markdown of the cycles' errors."""
     titles = ("network", "board", "array", "window unit", "feature maps", "cold", "steady", "program, cold",
-              "program, steady", "search, cold", "search, steady", "bit-exact")
+              "program, steady", "ranking, cold", "ranking, steady", "bit-exact")
     lines = ["| " + " | ".join(titles) + " |", "|" + "---|" * len(titles)]
     for row in found["cycles"]:
         errors = " | ".join(f"{row[key]:+.2%}" for key in KEYS)
