@@ -19,6 +19,7 @@ from hwgen.cost.work import network_work
 from hwgen.errors import HwgenError
 from hwgen.ir.count import count
 from hwgen.ir.nodes import Graph
+from hwgen.search.refine import ProgramCycles, program_cycles, skeleton
 from hwgen.search.search import search
 
 
@@ -116,6 +117,15 @@ class Hardware:
         if key not in self._known:
             self._known[key] = self._cost(graph)
         return self._known[key]
+
+    def program(self, graph: Graph) -> ProgramCycles | None:
+        """Cycles of the compiled program, which are nearer to the simulated ones than the model's, and slower to have;
+        None if it cannot be compiled for this configuration."""
+        network = network_work(graph)
+        memory = MemoryModel.of(self.board)
+        found = network_cost(network, self._table, memory, self.board.packing)
+        choices = {name: network.variants[name][int(number[0])].choice for name, number in found.choices.items()}
+        return program_cycles(skeleton(graph, choices), self.system, memory, None)
 
     def _cost(self, graph: Graph) -> Cost:
         network, engine, table = network_work(graph), self.system.engine, self._table

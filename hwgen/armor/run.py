@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from hwgen.armor.groups import groups, shrink
-from hwgen.armor.hardware import Cost, Hardware
+from hwgen.armor.hardware import Hardware
 from hwgen.armor.model import Model, recipe_reference
 from hwgen.armor.repair import shrink_and_repair
 from hwgen.armor.saliency import Batch, saliency
@@ -288,10 +288,12 @@ class _Run:
                 "images": len(self.validation), **self._costs(graph, hardware)}
 
     def _costs(self, graph: Graph, hardware: Hardware) -> dict[str, Any]:
-        cost: Cost = hardware.cost(graph)
+        cost, program = hardware.cost(graph), hardware.program(graph)
+        cold, steady = (cost.cold, cost.steady) if program is None else (program.cold, program.steady)
         return {
-            "parameters": cost.parameters, "macs": cost.macs, "cycles": round(cost.cold),
-            "steady_cycles": round(cost.steady), "latency_us": round(cost.cold / self.job.board.clock_mhz, 2),
+            "parameters": cost.parameters, "macs": cost.macs, "cycles": round(cold), "steady_cycles": round(steady),
+            "cycles_from": "model" if program is None else "program",
+            "latency_us": round(cold / self.job.board.clock_mhz, 2),
             "energy_uj_estimated": round(cost.energy_uj, 2), "memory_bytes": round(cost.memory),
             "resources": hardware.resources(), "config": hardware.system.to_dict(),
             "sizes": {group.name: group.size for group in groups(graph)}}

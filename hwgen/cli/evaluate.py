@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -79,10 +79,10 @@ def command(
         print_faithfulness(faithful, against)
 
 
-def print_faithfulness(found: dict[str, object], against: str) -> None:
+def print_faithfulness(found: dict[str, Any], against: str) -> None:
     """For people: totals, then a row per class."""
     def share(name: str) -> str:
-        return f"{100 * float(found[name]):.2f} %"  # type: ignore[arg-type]
+        return f"{100 * found[name]:.2f} %"
 
     out.print(f"\nagainst {against}: {share('flips')} of the predictions changed ({share('lost')} right before and "
               f"wrong now, {share('gained')} the opposite); calibration error {share('calibration_error_before')} -> "
@@ -91,5 +91,5 @@ def print_faithfulness(found: dict[str, object], against: str) -> None:
     columns = ("images", "accuracy before", "accuracy after", "predicted before", "predicted after")
     rows = [(c["class"], c["images"], *("-" if c[k] is None else f"{100 * c[k]:.1f} %" for k in
                                         ("accuracy_before", "accuracy_after")), c["predicted_before"],
-             c["predicted_after"]) for c in found["per_class"]]  # type: ignore[union-attr]
+             c["predicted_after"]) for c in found["per_class"]]
     out.print(table("", ("class", *columns), rows, right=columns))

@@ -83,6 +83,18 @@ def test_exported_point_is_a_model(runs: Path, tmp_path: Path, model: Model) -> 
         export(points[2], points, tmp_path, "a/b")
 
 
+@pytest.mark.slow
+def test_exported_model_is_built(runs: Path, tmp_path: Path) -> None:
+    """Through search, quantisation (on images of its data set), evaluation and compilation."""
+    points = load_points(run_folders([runs]))
+    path = export(points[1], points, tmp_path / "models", "tiny_pruned")
+    built = CliRunner().invoke(app, ["build", "-m", str(path), "-b", "ultra96v2", "--data", str(tmp_path), "--out",
+                                     str(tmp_path / "build"), "--to", "compile"])
+    assert built.exit_code == 0, built.output
+    evaluated = json.loads((tmp_path / "build/evaluate/step.json").read_text())["summary"]
+    assert "of sar_simulated" in evaluated["text"]
+
+
 def test_exported_model_trains_on(runs: Path, tmp_path: Path) -> None:
     points = load_points(run_folders([runs]))
     path = export(points[1], points, tmp_path / "models", "tiny_pruned")
