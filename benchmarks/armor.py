@@ -34,6 +34,7 @@ from hwgen.train import run as train
 from hwgen.train.graph_module import GraphModule
 from hwgen.ttseal.device import use_torch
 from hwgen.zoo import load_recipe
+from hwgen.zoo.recipe import PhaseSpec, Recipe
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results" / "armor.json"
@@ -91,9 +92,20 @@ def trained(name: str, options: argparse.Namespace) -> Path | None:
         return options.weights
     if recipe.checkpoint is not None and recipe.checkpoint.is_file():
         return None
-    folder = options.out / "trained" / name
+    if options.size == "reduced":
+        recipe = reduced(recipe)
+    folder = options.out / "trained" / f"{name}-{options.size}"
     done = folder / f"{name}.safetensors"
     return done if done.is_file() else train(recipe, options.data, folder, threads=options.threads).checkpoint
+
+
+def reduced(recipe: Recipe) -> Recipe:
+    """Four epochs with an attack of two steps, in bfloat16, without early stopping."""
+    spec = recipe.train
+    assert spec is not None and spec.robust is not None
+    robust = replace(spec.robust, steps=2, step=0.625 * spec.robust.epsilon)
+    return replace(recipe, train=replace(spec, phases=(PhaseSpec(epochs=4),), precision="bfloat16", stop=None,
+                                         robust=robust))
 
 
 def prune(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -103,7 +115,7 @@ def prune(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     assert recipe.train is not None and recipe.train.robust is not None
     settings: PruneSettings = replace(size["settings"], robust=recipe.train.robust)
     if options.size == "reduced":
-        settings = replace(settings, robust=replace(settings.robust, steps=2, step=1.25 * settings.robust.epsilon))
+        settings = replace(settings, robust=replace(settings.robust, steps=2, step=0.625 * settings.robust.epsilon))
     weights, watcher = trained(name, options), Printer()
     first = SweepTask(
         model=name, weights=str(weights.resolve()) if weights else "", data=str(options.data.resolve()),

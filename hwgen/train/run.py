@@ -65,7 +65,8 @@ def run(
         recipe: with a ``[train]`` section.
         data_dir: folder with the data set in its public layout.
         out_dir: created if missing.
-        teacher: checkpoint of the teacher; without it the teacher is trained first, into ``out_dir/teacher``.
+        teacher: checkpoint of the teacher; without it the one that its recipe ships; without that too, the teacher is
+            trained first, into ``out_dir/teacher``.
         resume: go on from ``out_dir/state.pt`` if it exists; else start over.
         threads: of torch, for the whole process; None leaves torch's own choice.
         display: show a progress bar on standard error.
@@ -156,6 +157,8 @@ def _teacher_recipe(recipe: Recipe) -> Path:
 
 def _train_teacher(recipe: Recipe, data_dir: Path, out_dir: Path, *, threads: int | None, display: bool) -> Path:
     teacher = load_recipe(_teacher_recipe(recipe))
+    if teacher.checkpoint is not None and teacher.checkpoint.is_file():
+        return teacher.checkpoint
     done = out_dir / "teacher" / f"{teacher.name}.safetensors"
     if done.exists():
         return done
