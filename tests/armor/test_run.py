@@ -162,6 +162,7 @@ def test_guided_steps_gain_more_than_plain_ones(model: Model, board: Board) -> N
     assert plain is not None and plain.before - plain.after == 2
 
 
+@pytest.mark.slow
 def test_ranks_of_trains_are_decided_like_channels(model: Model, board: Board) -> None:
     """Where every channel is precious, the steps cut ranks, and the cost model says what that saves."""
     graph = residual_network((16, 24), 8, tt=True)

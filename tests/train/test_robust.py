@@ -71,6 +71,7 @@ def test_attack_stays_in_the_ball_and_in_the_pixels_range(model: Recipe, method:
     assert pixels.min() > -1e-3 and pixels.max() < 255.001
 
 
+@pytest.mark.slow
 def test_attack_raises_the_loss_more_than_noise(model: Recipe, tmp_path: Path) -> None:
     trained = run(model, tmp_path, tmp_path / "out", display=False)
     module, test = build_module(model, trained.checkpoint).module, images(model, "test")
