@@ -154,7 +154,8 @@ def rows_of(name: str, points: list[dict[str, Any]], options: argparse.Namespace
                     "macs": point["macs"], "clean_accuracy": test["accuracy"]["clean"], "robust_accuracy": accuracy,
                     "attack": settings.describe(attack), "epsilon": settings.epsilon, "images": test["images"],
                     "board": point["board"], "style": "engine", "cycles": point["cycles"],
-                    "cycles_origin": "predicted", "latency_us": point["latency_us"], "cpu_latency_us": cpu,
+                    "cycles_origin": f"predicted ({point['cycles_from']})", "latency_us": point["latency_us"],
+                    "cpu_latency_us": cpu and cpu["us"], "cpu": cpu and f"{cpu['cpu']}, {cpu['how']}",
                     "energy_uj_estimated": point["energy_uj_estimated"], "flips": test["faithfulness"]["flips"],
                     "calibration_error": test["faithfulness"]["calibration_error_after"], "size": options.size,
                     "parameters_ratio": round(point["fewer"]["parameters"], 3),
@@ -163,7 +164,7 @@ def rows_of(name: str, points: list[dict[str, Any]], options: argparse.Namespace
 
 
 def cpu_latency(point: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
-    """Best microseconds of one image on this CPU, of eager and compiled torch and of 1 .. n threads."""
+    """Best median of microseconds for one image on this CPU, of eager and compiled torch and of 1 .. n threads."""
     module = GraphModule(load_graph(Path(point["folder"]) / "points" / f"{point['point']:03}.safetensors")).eval()
     spec = load_recipe(point["model"]).input
     image = load_dataset(spec.dataset, options.data, "test", spec.shape, spec.classes or spec.class_count).images[:1]
