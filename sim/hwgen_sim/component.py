@@ -72,7 +72,8 @@ def component_source(component: wiring.Component) -> SimulatorSource:
         lines.append(f"  {kind} [{width - 1}:0] {name} /*verilator public_flat_{access}*/;")
         wires.append(f".{name}({name})")
     lines += [f"  dut dut ({', '.join(wires)});", "endmodule", ""]
-    return SimulatorSource(top="bench", files={"bench.sv": "\n".join(lines), "dut.v": convert(component, "dut")})
+    return SimulatorSource(top="bench", files={"bench.sv": "\n".join(lines), "dut.v": convert(component, "dut")},
+                           optimise=False)
 
 
 def build_component(component: wiring.Component, *, cache_dir: Path | None = None) -> Simulator:
