@@ -27,26 +27,25 @@ CONFIG = AcceleratorConfig(p_i=8, p_o=16, acc_depth=64, acc_bits=32, act_words=2
                            program_words=1024, axi_ports=2)
 
 
-#: memories that hold what was decrypted, or the key stream: module -> its memory
-SECRETS = {
-    "hwgen_accelerator.engine.weights.lines": "ram.rows",
-    "hwgen_accelerator.program.memory": "ram.rows",
-    **{f"hwgen_accelerator.engine.activations.bank{bank}_{half}": "ram.rows" for bank in (0, 1)
-       for half in ("even", "odd")},
-    "hwgen_load_channel.unit.core.keystream": "blocks",
-    "hwgen_load_channel.unit.core.ghash": "lanes",
-}
+#: modules whose memories hold what was decrypted, or the key stream
+SECRETS = ("hwgen_accelerator.engine.weights.lines", "hwgen_accelerator.program.memory",
+           *(f"hwgen_accelerator.engine.activations.bank{bank}_{half}" for bank in (0, 1) for half in ("even", "odd")),
+           "hwgen_load_channel.unit.core.keystream", "hwgen_load_channel.unit.core.ghash")
 
 
 def watched(verilog: str) -> str:
-    """The accelerator, which ends the simulation if any of ``SECRETS`` is not zero when a failed frame is reported."""
-    for module, memory in SECRETS.items():
-        pattern = re.compile(rf"(^module \\?{re.escape(module)} ?\(.*?)^endmodule", re.MULTILINE | re.DOTALL)
-        check = (f"  always @(posedge clk) if (bench.accelerator.accelerator.frame.failed)\n"
-                 f"    for (int row = 0; row < $size({memory}); row++)\n"
-                 f'      if ({memory}[row] != 0) $fatal(1, "%m, row %0d is not zero", row);\n')
-        verilog, count = pattern.subn(lambda found, check=check: f"{found[1]}{check}endmodule", verilog)
-        assert count == 1, module
+    """The accelerator, which ends the simulation if a memory of ``SECRETS`` is not zero when a failed frame is told."""
+    for module in SECRETS:
+        (text,) = re.findall(rf"^module \\?{re.escape(module)} ?\(.*?^endmodule", verilog, re.MULTILINE | re.DOTALL)
+        memories = [f"{ram}.rows" for ram in re.findall(r"^  \) (\w+) \($", text, re.MULTILINE)]
+        memories += re.findall(r"^  reg \[\d+:0\] (\w+) \[\d+:0\];", text, re.MULTILINE)
+        assert memories, module
+        checks = "".join(
+            f"  always @(posedge clk) if (bench.accelerator.accelerator.frame.failed)\n"
+            f"    for (int row = 0; row < $size({memory}); row++)\n"
+            f'      if ({memory}[row] != 0) $fatal(1, "%m: row %0d of {memory} is not zero", row);\n'
+            for memory in memories)
+        verilog = verilog.replace(text, text.removesuffix("endmodule") + checks + "endmodule")
     return verilog
 
 
