@@ -29,9 +29,9 @@ BUILDS = {"none": "none", "chosen": "@{selection}", "all": "all"}
 class Hardware:
     """One set on one board.
 
-    ``cycles``: of a cold frame, key set-up and tag checks included; ``added``: of these, what the same engine and program
-    take less without the decryptor (None: not simulated). ``lut``, ``ff``: of the whole design; ``decryptor_*``: of
-    these, key manager and decryptors of all ports.
+    ``cycles``: of a cold frame, key set-up and tag checks included; ``added``: of these, what the same engine and
+    program take less without the decryptor (None: not simulated). ``lut``, ``ff``: of the whole design;
+    ``decryptor_*``: of these, key manager and decryptors of all ports.
     """
 
     board: str
@@ -107,14 +107,15 @@ def hardware(board: str, system: SystemConfig, report: Mapping[str, Any] | None)
 
 def table(found: Mapping[str, Hardware]) -> str:
     """Markdown: a row a set."""
-    lines = ["| set, on " + next(iter(found.values())).board + " | AES-GCM units, cycles per block | cold cycles | added |"
+    lines = [f"| set, on {next(iter(found.values())).board} | AES-GCM units, cycles per block | cold cycles | added |"
              " decryptor LUT | decryptor FF | of the design's LUT + FF |", "|---|---|---:|---:|---:|---:|---:|"]
     for name, h in found.items():
         share = h.added_share
         cycles = "not simulated" if h.cycles is None else f"{h.cycles:,}"
         added = "not simulated" if share is None else f"{h.added:+,} ({100 * share:.2f} %)"
-        lines.append(f"| {name} | {h.ports}, {h.aes_cycles} | {cycles} | {added} | {h.decryptor_lut:,.0f} of {h.lut:,.0f} |"
-                     f" {h.decryptor_ff:,.0f} of {h.ff:,.0f} | {100 * h.area_share:.1f} % |")
+        lines.append(f"| {name} | {h.ports}, {h.aes_cycles} | {cycles} | {added} |"
+                     f" {h.decryptor_lut:,.0f} of {h.lut:,.0f} | {h.decryptor_ff:,.0f} of {h.ff:,.0f} |"
+                     f" {100 * h.area_share:.1f} % |")
     return "\n".join([*lines, "", "LUTs and registers are estimates of the cost model (`docs/search.md`), cycles are "
                                   "simulated: same engine and program with and without its decryptors."])
 

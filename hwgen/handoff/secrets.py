@@ -36,8 +36,8 @@ def _base64(value: bytes) -> dict[str, bytes]:
 
 
 def key_forms(key: bytes) -> dict[str, bytes]:
-    """Byte strings that give the key away, by name: raw, hexadecimal, base64, base32, as one number and as bits, in every
-    order of bytes and words."""
+    """Byte strings that give the key away, by name: raw, hexadecimal, base64, base32, as one number and as bits, in
+    every order of bytes and words."""
     forms: dict[str, bytes] = {}
     for order, value in _orders(key).items():
         forms[f"raw{order}"] = value
@@ -50,8 +50,8 @@ def key_forms(key: bytes) -> dict[str, bytes]:
 
 
 def _lists(key: bytes) -> dict[str, tuple[int, ...]]:
-    """The key as a list of bytes or words: C arrays, register writes, Python lists. Not of bytes if it just counts (0, 1,
-    2, ...) as keys of examples do: such lists are everywhere."""
+    """The key as a list of bytes or words: C arrays, register writes, Python lists. Not of bytes if it just counts
+    (0, 1, 2, ...) as keys of examples do: such lists are everywhere."""
     counts = len({after - before for before, after in pairwise(key)}) == 1
     return {f"a list of {8 * size}-bit numbers{order}":
             tuple(int.from_bytes(value[i:i + size], "big") for i in range(0, len(key), size))

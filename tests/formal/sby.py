@@ -52,7 +52,7 @@ def flatten(verilog: str, top: str, cut: Iterable[str], folder: Path, *, watch: 
     """Module ``top`` flattened, without the instances of the modules ``cut``.
 
     What a cut instance drives becomes an input ``instance.port`` of the design, so that a proof holds whatever it does;
-    XX, and every signal in ``watch``, becomes an output; memories are made
+    what it reads becomes an output. Every register, and every signal in ``watch``, becomes an output; memories are made
     of registers. The signals ``free`` become inputs as well, whatever drives them.
     """
     folder.mkdir(parents=True)
@@ -68,7 +68,8 @@ def flatten(verilog: str, top: str, cut: Iterable[str], folder: Path, *, watch: 
     (folder / "design.v").write_text("".join(_stub(texts[n]) if n in cut else texts[n] for n in sorted(needed)))
     freed = "".join(f"expose -input w:{name}\n" for name in free)
     shown = "".join(f"expose w:{name}\n" for name in watch)
-    _run_yosys(f"read_verilog design.v\nhierarchy -top {top}\nproc\nflatten\n{freed}opt_clean\nmemory\ndffunmap\nopt_clean\n"
+    _run_yosys(f"read_verilog design.v\nhierarchy -top {top}\nproc\nflatten\n{freed}opt_clean\n"
+               "memory\ndffunmap\nopt_clean\n"
                f"expose -evert c:*\nexpose -dff w:*\n{shown}opt_clean\nrename {top} dut\nselect dut\n"
                "write_rtlil -selected dut.il\nwrite_json -selected dut.json\n", folder)
     ports = json.loads((folder / "dut.json").read_text())["modules"]["dut"]["ports"]
@@ -94,7 +95,7 @@ def check(design: Design, top: str, folder: Path, *, depth: int, mode: str = "pr
     (folder / "dut.il").write_text(design.rtlil)
     (folder / "top.sv").write_text(top)
     (folder / "proof.sby").write_text(
-        f"[options]\nmode {mode}\ndepth {depth}\n[engines]\nsmtbmc --nopresat z3\n"
+        f"[options]\nmode {mode}\ndepth {depth}\n[engines]\nsmtbmc --nopresat --stbv z3 -- --noincr\n"
         "[script]\nread_rtlil dut.il\nread_verilog -formal top.sv\nprep -flatten -top top\n[files]\ndut.il\ntop.sv\n")
     tools = Path(sys.executable).parent  # of PyPI's packages
     done = subprocess.run(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import re
+from pathlib import Path
 
 import pytest
 
@@ -37,7 +36,8 @@ def shell(verilog: str, folder: Path, depth: int, mode: str = "prove") -> str:
         for register in register_map() if f"registers.write_{(name := register.name.lower())}" in dut.outputs)
     top = pair(
         dut, secret=["s_axil_wdata"],
-        hidden=[r"keys\.master", r"keys\.derivation\.(base|factor|h|partial|powers|round_keys|subkey|aes\.window|aes\.o)",
+        hidden=[r"keys\.master",
+                r"keys\.derivation\.(base|factor|h|partial|powers|round_keys|subkey|aes\.window|aes\.o)",
                 rf"channel_0\.keys__{DERIVED}"],
         conditions={"registers.word": is_key("{a:registers.address}"), "registers.offered": "!{a:registers.offer}",
                     "registers.external": "{a:registers.external}[12:0] == {b:registers.external}[12:0]"},
@@ -55,10 +55,11 @@ def channel(verilog: str, folder: Path) -> str:
 
 
 def segment_unit(verilog: str, folder: Path, depth: int = 1, mode: str = "prove") -> str:
-    """AES-GCM: of what it drives, only plaintext and verdict depend on the key; when it drives them does not."""
+    """AES-GCM: of what it drives, only plaintext and verdict depend on the key; when it drives them does not. Key stream
+    and hash are arbitrary, and so are the rounds of AES."""
     unit = f"{CHANNEL}.unit"
     rounds = [f"{unit}.core.aes.round_{number}" for number in (1, 2)]
-    data = ("core.keystream.o__payload", "core.ghash.total")  # whatever key stream and hash are
+    data = ("core.keystream.o__payload", "core.ghash.total")
     dut = flatten(verilog, unit, rounds, folder / "dut", free=data)
     beats = ("out__payload", "core.engine.plain.o__payload", "core.engine.plain.spare")
     verdicts = ("status__payload", "core.engine.result.o__payload", "core.engine.result.spare")
@@ -76,7 +77,8 @@ def test_registers_and_every_other_bus(tmp_path: Path) -> None:
 
 
 def test_a_readable_key_register_is_found(tmp_path: Path) -> None:
-    fault = mutated(design(), TOP, ("  output [31:0] s_axil_rdata;\n", "  output [31:0] s_axil_rdata;\n  wire [31:0] leak;\n"),
+    port = "  output [31:0] s_axil_rdata;\n"
+    fault = mutated(design(), TOP, (port, port + "  wire [31:0] leak;\n"),
                     (".bus__rdata(s_axil_rdata)", ".bus__rdata(leak)"),
                     ("  assign bus__rdata = s_axil_rdata;\n", "  assign s_axil_rdata = leak | external[44:13];\n"))
     assert shell(fault, tmp_path, depth=7, mode="bmc") == "FAIL"

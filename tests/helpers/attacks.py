@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hwgen.compiler.result import CompiledNetwork
-from hwgen.image.layout import TAG_BYTES, ImageHeader, pack_header, parse_header
+from hwgen.image.layout import TAG_BYTES, pack_header, parse_header
 from hwgen.isa.layout import LoadFlag, LoadKind
 
 
@@ -91,7 +91,8 @@ def attacks(network: CompiledNetwork, image: bytes, others: dict[str, bytes]) ->
     last = segments[-1]
     yield attack("truncated", body[:last.offset], last.index)
     yield attack("truncated in a segment", body[:last.offset + 16], last.index)
-    first, second = min(twins, key=lambda pair: pair[0].encrypted != pair[1].encrypted)  # both of one kind, if there are
+    # both encrypted or both plain, if there are such
+    first, second = min(twins, key=lambda pair: pair[0].encrypted != pair[1].encrypted)
     a, b = body[first.offset:first.end], body[second.offset:second.end]
     swapped = bytearray(body)
     swapped[first.offset:first.end], swapped[second.offset:second.end] = b, a
@@ -107,8 +108,3 @@ def attacks(network: CompiledNetwork, image: bytes, others: dict[str, bytes]) ->
         mixed[first.offset:first.end] = theirs[first.offset:first.end]
         yield attack(f"a segment of the {name} image", bytes(mixed), first.index)
         yield attack(f"all segments of the {name} image", theirs, program[0].index)
-
-
-def header_of(image: bytes) -> ImageHeader:
-    """The header of an image."""
-    return parse_header(image, "image")[0]
