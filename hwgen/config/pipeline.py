@@ -49,7 +49,6 @@ class StageConfig:
         pe: output channels per step; even, or 1.
         simd: of the values of a window (of its taps where ``per_channel``) those of a step.
         lanes: requantisation lanes, a divisor of ``pe``.
-        lo, hi: bounds of the result.
         raw: int32 sums are the result.
         columns: entries of the queue of window columns, whole: of pixels.
         queue: pixels between the stage's start of an output and whoever reads it.
@@ -73,8 +72,6 @@ class StageConfig:
     pe: int = 1
     simd: int = 1
     lanes: int = 1
-    lo: int = -128
-    hi: int = 127
     raw: bool = False
     columns: int = 4
     queue: int = 16

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from hwgen.config.accelerator import AcceleratorConfig, DspPacking
 from hwgen.config.pipeline import StageConfig, StageKind
 
-#: of a record: bias, multiplier, residual multiplier, shift (offset in bits, width), as in the tensor engine
-RECORD_FIELDS = ((0, 32), (32, 16), (48, 16), (64, 6))
+#: of a record: bias, multiplier, residual multiplier, shift as in the tensor engine, then lower and upper bound of the
+#: result (offset in bits, width)
+RECORD_FIELDS = ((0, 32), (32, 16), (48, 16), (64, 6), (72, 8), (80, 8))
 RECORD_BYTES = 16
 
 

@@ -72,7 +72,6 @@ def _stage(graph: Graph, node: Node, names: dict[str, str]) -> StageConfig:
         name=node.name, kind=kind, source=names[node.inputs[0]], residual=residual, channels=channels, height=height,
         width=width, out_channels=out_channels, out_height=out_height, out_width=out_width, kernel=kernel,
         stride=(1, 1) if whole else stride, padding=padding, whole=whole, raw=raw,
-        lo=-128 if rule is None else rule.lo, hi=127 if rule is None else rule.hi,
         residual_queue=4 if residual else 0)
 
 

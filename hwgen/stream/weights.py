@@ -65,4 +65,5 @@ def _record_words(node: Node, stage: StageConfig) -> np.ndarray:
         for at, values in ((4, rule.multiplier), (6, rule.residual_multiplier)):
             records[:out, at:at + 2] = np.ascontiguousarray(values.astype("<u2")).view(np.uint8).reshape(out, 2)
         records[:out, 8] = rule.shift
+        records[:out, 9], records[:out, 10] = rule.lo & 0xFF, rule.hi & 0xFF
     return records.reshape(stage.blocks * stage.groups, stage.lanes * RECORD_BYTES)

@@ -11,6 +11,7 @@ from hwgen.config.pipeline import StageConfig, StageKind
 from hwgen.stream.layout import RECORD_FIELDS
 from rtl_templates.engine.delay import delay
 from rtl_templates.engine.requantise import Requantise
+from rtl_templates.engine.timing import POST_PROCESS
 from rtl_templates.stream.products import value_bits
 from rtl_templates.stream.timing import RECORD, group_latency
 
@@ -142,9 +143,10 @@ class Results(wiring.Component):
             extra = {"i_residual": residual.word_select(lane, 8).as_signed(),
                      "i_residual_multiplier": field(lane, 2)} if stage.residual else {}
             out = Signal(signed(8), name=f"result_{lane}")
+            lo, hi = (delay(m, field(lane, n), POST_PROCESS - 1, f"{name}_{lane}") for n, name in ((4, "lo"), (5, "hi")))
             m.submodules[f"lane_{lane}"] = Instance(
                 self.lane_name, i_clk=ClockSignal(), i_rst=ResetSignal(),
                 i_acc=acc.word_select(lane, width), i_bias=field(lane, 0), i_multiplier=field(lane, 1),
-                i_shift=field(lane, 3), i_lo=stage.lo & 0xFF, i_hi=stage.hi & 0xFF, o_result=out, **extra)
+                i_shift=field(lane, 3), i_lo=lo, i_hi=hi, o_result=out, **extra)
             m.d.comb += results.word_select(lane, 8).eq(out)
         return results

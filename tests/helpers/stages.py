@@ -69,7 +69,7 @@ def layer(rng: np.random.Generator, kind: StageKind, size: tuple[int, int, int],
     stage = StageConfig(
         name="layer", kind=kind, source="input", residual="input" if residual else "", channels=channels,
         height=height, width=width, out_channels=out, out_height=shape[1], out_width=shape[2], kernel=kernel,
-        stride=stride, padding=padding, whole=whole, raw=raw, lo=rule.lo if rule else -128, hi=rule.hi if rule else 127,
+        stride=stride, padding=padding, whole=whole, raw=raw,
         residual_queue=4 if residual else 0, **folding)  # type: ignore[arg-type]
     return Layer(node, stage)
 
