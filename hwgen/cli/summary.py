@@ -53,6 +53,9 @@ def summary_rows(report: dict[str, Any], folder: Path) -> list[tuple[str, str]]:
 
 
 def _engine(config: dict[str, Any]) -> str:
+    if "pipeline" in config:
+        return (f"pipeline of {len(config['pipeline']['stages'])} stages at {config['clock_mhz']:g} MHz, "
+                f"{config['axi_ports']} memory port")
     engines = config.get("engines", 1)  # absent from reports of older builds
     several = f"{engines} engines, each " if engines > 1 else ""
     return (f"{several}{config['p_i']} x {config['p_o']} = {config['p_i'] * config['p_o']:,} MACs a cycle at "

@@ -20,7 +20,7 @@ from hwgen.ir.nodes import Graph
 from hwgen.isa.layout import LoadFlag, LoadKind
 from hwgen.quantize.bounds import required_acc_bits
 from hwgen.stream.layout import result_planes, stage_lines
-from hwgen.stream.shapes import stages_of
+from hwgen.stream.shapes import HINT, stages_of
 from hwgen.stream.weights import stage_stream
 
 #: words of program memory: a header, a load, a store, the end, and a load for each change between encrypted and plain
@@ -28,7 +28,7 @@ PROGRAM_WORDS = 256
 WORD_SIZES = (8, 16, 32, 64)
 
 
-def pipeline_config(graph: Graph, stages: Sequence[StageConfig], base: AcceleratorConfig) -> AcceleratorConfig:
+def pipeline_config(stages: Sequence[StageConfig], base: AcceleratorConfig, acc_bits: int) -> AcceleratorConfig:
     """``base`` (crypto, packing, clock) with a pipeline of ``stages`` and a shell as small as it can be for it.
 
     Raises:
@@ -37,12 +37,12 @@ def pipeline_config(graph: Graph, stages: Sequence[StageConfig], base: Accelerat
     pipeline = PipelineConfig(stages=tuple(stages))
     channels = pipeline.first.channels
     if channels > WORD_SIZES[-1]:
-        raise HwgenError(f"an input of {channels} channels", where=graph.input_node().name,
-                         allowed=f"up to {WORD_SIZES[-1]} in a streaming pipeline", hint="--style engine")
+        raise HwgenError(f"an input of {channels} channels", where=pipeline.first.name,
+                         allowed=f"up to {WORD_SIZES[-1]} in a streaming pipeline", hint=HINT)
     p_i = next(size for size in WORD_SIZES if size >= channels and
                size % (1 if base.packing is DspPacking.NONE else base.packing.chain) == 0)
     least = base.replace(p_i=p_i, p_o=p_i, line_columns=2, axi_ports=1, act_words=2, acc_depth=2,
-                         acc_bits=max(16, required_acc_bits(graph)), program_words=PROGRAM_WORDS, weight_lines=1 << 19,
+                         acc_bits=acc_bits, program_words=PROGRAM_WORDS, weight_lines=1 << 19,
                          window=WindowUnit.NONE, pipeline=pipeline)
     lines = stage_lines(least)[-1].end
     return least.replace(weight_lines=max(2 * least.lines_per_tile, lines + lines % 2))

@@ -12,7 +12,7 @@ from hwgen.errors import HwgenError
 from hwgen.ir import nodes as ir
 from hwgen.ir.nodes import Graph, Node, Padding, Pair
 
-_HINT = "--style engine builds an accelerator that runs every network"
+HINT = "--style engine builds an accelerator that runs every network"
 
 
 def stages_of(graph: Graph) -> tuple[StageConfig, ...]:
@@ -28,7 +28,7 @@ def stages_of(graph: Graph) -> tuple[StageConfig, ...]:
         elif isinstance(node, ir.QFlatten):
             if spatial(graph[node.inputs[0]].shape, node.name)[1:] != (1, 1):
                 raise HwgenError("a map that is flattened for a node that is no convolution", where=node.name,
-                                 hint=_HINT)
+                                 hint=HINT)
             names[node.name] = names[node.inputs[0]]
         else:
             found.append(_stage(graph, node, names))
@@ -52,10 +52,10 @@ def _stage(graph: Graph, node: Node, names: dict[str, str]) -> StageConfig:
     if isinstance(node, ir.QConv2d):
         if node.dilation != (1, 1):
             raise HwgenError(f"dilation {node.dilation}", where=node.name, allowed="1 in a streaming pipeline",
-                             hint=_HINT)
+                             hint=HINT)
         if isinstance(node.weight, ir.ReconstructedKernel):
             raise HwgenError("a kernel that is contracted on the chip", where=node.name,
-                             allowed="in a streaming pipeline: tensor trains as chains", hint=_HINT)
+                             allowed="in a streaming pipeline: tensor trains as chains", hint=HINT)
         kernel, stride, padding = node.weight.shape[2:], node.stride, node.padding
         depthwise = node.groups == channels == out_channels and node.groups > 1 and rule is not None
         kind, raw = StageKind.DEPTHWISE if depthwise else StageKind.DENSE, rule is None
@@ -66,7 +66,7 @@ def _stage(graph: Graph, node: Node, names: dict[str, str]) -> StageConfig:
     elif isinstance(node, ir.QAdd):
         kind, residual = StageKind.SUM, names[node.inputs[1]]
     else:
-        raise HwgenError(f"a {node.op}, which a streaming pipeline has no stage for", where=node.name, hint=_HINT)
+        raise HwgenError(f"a {node.op}, which a streaming pipeline has no stage for", where=node.name, hint=HINT)
     whole = kernel == (height, width) != (1, 1) and not any(padding)
     return StageConfig(
         name=node.name, kind=kind, source=names[node.inputs[0]], residual=residual, channels=channels, height=height,
