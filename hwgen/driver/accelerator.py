@@ -127,7 +127,7 @@ class Accelerator:
                               f"{self.isa_version}")
         if check_config and image.config_fingerprint != self.fingerprint:
             raise DriverError("the image was made for another configuration of the accelerator")
-        if not 1 <= frames <= (MAX_FRAMES if "pipeline" in image.metadata["config"] else 1):
+        if not 1 <= frames <= (MAX_FRAMES if "pipeline" in image.metadata.get("config", {}) else 1):
             raise DriverError(f"{frames} frames in one start: a streaming pipeline takes 1 to {MAX_FRAMES}, a tensor "
                               "engine one")
         self.unload()

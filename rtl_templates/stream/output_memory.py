@@ -65,7 +65,7 @@ class OutputMemory(wiring.Component):
             self.read.ready.eq(full.bit_select(reading, 1)), taken.eq(self.read.valid & self.read.ready),
             self.data.data.eq(memory.read_data),
         ]
-        address = Signal(memory.addr_bits)
+        address = Signal(len(memory.read_addr))
         fetched = Signal()
         m.d.sync += [address.eq(Cat(self.read.p.addr[:(size - 1).bit_length()], reading)), fetched.eq(taken),
                      self.data.valid.eq(fetched)]
