@@ -69,9 +69,9 @@ def command(
         encrypt = f"@{Path(encrypt[1:]).resolve()}"  # 'verify' must find it from elsewhere
     request = BuildRequest(
         model=model, board=board, out=out_dir or build_directory(model, board), weights=weights, data=data,
-        config=config, compress=compress, objective=objective, style=style, fps=fps, encrypt=encrypt, key_file=key_file, frames=frames,
-        seed=seed, waves=waves, dump_layers=dump_layers, measure_crypto=crypto_cost, prove=prove, synthesise=synth,
-        evaluate_images=images,
+        config=config, compress=compress, objective=objective, style=style, fps=fps, encrypt=encrypt,
+        key_file=key_file, frames=frames, seed=seed, waves=waves, dump_layers=dump_layers, measure_crypto=crypto_cost,
+        prove=prove, synthesise=synth, evaluate_images=images,
     )
     printer = StepPrinter(quiet=json)
     try:

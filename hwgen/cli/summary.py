@@ -39,7 +39,8 @@ def summary_rows(report: dict[str, Any], folder: Path) -> list[tuple[str, str]]:
         ("cycles", _cycles(cycles)),
         ("latency", f"{report['latency_ms']:.3f} ms cold, {report['throughput_fps']:.0f} frames a second"
                     f"{' of all engines' * (config.get('engines', 1) > 1)} ({report['source']})"),
-        ("efficiency", f"MAC {_percent(cycles['mac_efficiency'])} cold, "
+        ("efficiency", f"MAC {_percent(cycles['mac_efficiency_interval'])} from frame to frame"
+         if "pipeline" in config else f"MAC {_percent(cycles['mac_efficiency'])} cold, "
                        f"{_percent(cycles['mac_efficiency_steady'])} steady; "
                        f"roofline {_percent(cycles['roofline_efficiency'])} cold"),
         ("resources", ", ".join(f"{report['resources']['estimated'][k]:,.0f}/{v:,.0f} {k}"

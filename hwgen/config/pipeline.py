@@ -91,7 +91,7 @@ class StageConfig:
         top, bottom, left, right = self.padding
         require(max(top, bottom) < self.kernel[0] and max(left, right) < self.kernel[1], "padding",
                 "smaller than the kernel")
-        require(not self.raw or self.kind is StageKind.DENSE and not self.residual, "raw", "dense, without residual")
+        require(not self.raw or (self.kind is StageKind.DENSE and not self.residual), "raw", "dense, without residual")
         require(self.columns >= 2, "columns", "2 at least")
         require(self.queue >= 2, "queue", "2 at least")
         require(bool(self.residual) == (self.residual_queue >= 2), "residual_queue", "2 at least, with a residual")

@@ -13,7 +13,6 @@ from .errors import AcceleratorError, DriverError
 from .image import Image
 from .tensors import dequantise, pack_input, quantise, unpack_output
 
-
 #: frames of one start at most, on a streaming pipeline
 MAX_FRAMES = 4096
 

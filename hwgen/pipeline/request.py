@@ -24,8 +24,8 @@ class BuildRequest:
         config: JSON file with an accelerator configuration; without it, the search chooses.
         compress: decompose dense convolutions by TT-SVD until the network has so many times fewer MACs; 0: as it is.
         objective: what the search optimises (see ``hwgen.search.objectives``).
-        style: "engine" (one array, layer after layer), "stream" (an engine per layer, all at once), or "auto": whichever
-            the objective favours.
+        style: "engine" (one array, layer after layer), "stream" (an engine per layer, all at once), or "auto":
+            whichever the objective favours.
         fps: frames a second that a streaming pipeline must reach, with the fewest resources; 0: as many as the board
             allows.
         encrypt: "all", "none", a fraction such as "0.5", layer names separated by commas, or "@FILE": a selection made

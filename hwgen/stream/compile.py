@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hwgen.compiler.lower import spatial
 from hwgen.compiler.loads import LoadProgram
+from hwgen.compiler.lower import spatial
 from hwgen.compiler.options import CompileOptions
 from hwgen.compiler.program import build_program
 from hwgen.compiler.result import CompiledNetwork, LayerInfo

@@ -12,10 +12,8 @@ from hwgen.config.pipeline import StageConfig, StageKind
 from hwgen.config.system import SystemConfig
 from hwgen.cost.arrays import ConfigTable
 from hwgen.cost.resources import NAMES, block_rams, estimate
-from hwgen.stream.layout import RECORD_FIELDS, result_planes, rows, stage_packing, weight_bytes
+from hwgen.stream.layout import LUT_DEPTH, RECORD_FIELDS, result_planes, rows, stage_packing, weight_cuts
 
-#: words up to which a memory is made of LUTs
-LUT_DEPTH = 128
 #: LUTs and flip-flops of a requantisation lane
 LANE_LUT, LANE_FF = 350, 260
 #: counters, handshakes, addresses of a stage
@@ -46,7 +44,7 @@ def memory(width: int, depth: int) -> tuple[float, float]:
         return 0.0, float(block_rams(np.array(width), np.array(max(depth, 512))))
     if depth <= 32:
         return 8 * math.ceil(width / 14), 0.0
-    return 8 * math.ceil(width / 7) * math.ceil(depth / 64) + (width if depth > 64 else 0), 0.0
+    return 8 * math.ceil(width / 7), 0.0
 
 
 def _mux(inputs: int) -> float:
@@ -90,7 +88,8 @@ def stage_resources(stage: StageConfig, config: AcceleratorConfig) -> Resources:
         width = 16 + (simd - 1).bit_length()
         lut += values + pe * (chains - 1) * width + (units * chains * 18 if columns == 2 else 0)
         ff += pe * (chains - 1) * width + units * chains * 18 * columns
-        add(8 * weight_bytes(stage, config.packing), stage.depth)
+        for cut in weight_cuts(stage, config):
+            add(8 * (cut.end - cut.first), stage.depth)
         ff += 8 * config.line_bytes
     elif stage.kind is StageKind.SUM:
         lut, ff = lut + values * 1.2, ff + values * 1.2
@@ -120,7 +119,7 @@ def stage_resources(stage: StageConfig, config: AcceleratorConfig) -> Resources:
 
 
 def shell_resources(config: AcceleratorConfig, board: Board) -> Resources:
-    """Of everything but the stages: no more logic than the smallest tensor engine with the same port and decryptor has."""
+    """Of everything but the stages: no more logic than the smallest engine with such a port and decryptor has."""
     smallest = config.replace(pipeline=None, acc_depth=512, act_words=64, weight_lines=4 * config.lines_per_tile)
     row = estimate(ConfigTable.of([SystemConfig(engine=smallest)]), board, key_bits=config.aes_key_bits).row(0)
     results = 0.0

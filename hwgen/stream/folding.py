@@ -1,4 +1,4 @@
-"""How many multipliers every stage gets: the highest frame rate of a board, or the fewest resources for a wanted one."""
+"""How many multipliers every stage gets: the highest frame rate of a board, or the fewest resources for a given one."""
 
 from __future__ import annotations
 
@@ -66,7 +66,8 @@ def _cheapest(options: Sequence[Sequence[Option]], interval: int, have: np.ndarr
 
     An integer programme: one option per stage, the sums of every resource within ``have``, least sum of shares.
     """
-    able = [[option for option in one if option.cycles <= interval] for one in options]
+    used = have > 0
+    able = [[option for option in one if option.cycles <= interval and not option.cost[~used].any()] for one in options]
     if not all(able):
         return None
     flat = [option for one in able for option in one]
@@ -76,10 +77,9 @@ def _cheapest(options: Sequence[Sequence[Option]], interval: int, have: np.ndarr
     for number, one in enumerate(able):
         owner[number, at:at + len(one)] = 1
         at += len(one)
-    used = have > 0
-    weight = (cost[used] / have[used, None]).sum(axis=0)
-    result = milp(weight, integrality=np.ones(len(flat)), bounds=Bounds(0, 1),
-                  constraints=[LinearConstraint(owner, 1, 1), LinearConstraint(cost, -np.inf, have)],
+    shares = cost[used] / have[used, None]
+    result = milp(shares.sum(axis=0), integrality=np.ones(len(flat)), bounds=Bounds(0, 1),
+                  constraints=[LinearConstraint(owner, 1, 1), LinearConstraint(shares, 0, 1)],
                   options={"mip_rel_gap": 1e-3, "time_limit": 20.0})
     if result.x is None:
         return None
@@ -92,7 +92,9 @@ def available(board: Board, config: AcceleratorConfig) -> np.ndarray:
     return np.array([getattr(board.resources, name) * SHARE[name] - getattr(shell, name) for name in NAMES])
 
 
-def fold(shapes: Sequence[StageConfig], config: AcceleratorConfig, board: Board, interval: int | None = None) -> Folding:
+def fold(
+    shapes: Sequence[StageConfig], config: AcceleratorConfig, board: Board, interval: int | None = None
+) -> Folding:
     """The fewest resources for ``interval`` cycles a frame, or for the fewest cycles that the board allows.
 
     Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hwgen.config.accelerator import AcceleratorConfig, DspPacking
 from hwgen.config.pipeline import StageConfig, StageKind
@@ -11,6 +11,8 @@ from hwgen.config.pipeline import StageConfig, StageKind
 #: result (offset in bits, width)
 RECORD_FIELDS = ((0, 32), (32, 16), (48, 16), (64, 6), (72, 8), (80, 8))
 RECORD_BYTES = 16
+#: words up to which a memory is made of LUTs
+LUT_DEPTH = 64
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,29 @@ def weight_columns(stage: StageConfig, packing: DspPacking) -> int:
 def weight_bytes(stage: StageConfig, packing: DspPacking) -> int:
     """Bytes of a word of weight memory: row after row (``rows``), in a row column after column."""
     return stage.simd * weight_columns(stage, packing) if stage.kind.weighted else 0
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Bytes [first, end) of a weight word: of one line of it, of rows at one position."""
+
+    chunk: int
+    position: int
+    first: int
+    end: int
+
+
+def weight_cuts(stage: StageConfig, config: AcceleratorConfig) -> tuple[Cut, ...]:
+    """A weight word, cut where lines end and where rows of another position begin: each is a memory of its own."""
+    columns, cuts = weight_columns(stage, config.packing), list[Cut]()
+    for number, row in enumerate(rows(stage.simd, stage_packing(stage, config.packing))):
+        for byte in range(number * columns, (number + 1) * columns):
+            chunk = byte // config.line_bytes
+            if cuts and (cuts[-1].chunk, cuts[-1].position) == (chunk, row.position):
+                cuts[-1] = replace(cuts[-1], end=byte + 1)
+            else:
+                cuts.append(Cut(chunk, row.position, byte, byte + 1))
+    return tuple(cuts)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ _COLUMN, _WINDOW = 3, 2
 
 @dataclass(frozen=True)
 class Times:
-    """Cycles from the input's first pixel: ``first`` step and last result (``end``) of every stage by name; ``total``."""
+    """Cycles from the input's first pixel: ``first`` step and last result (``end``) of every stage; ``total``."""
 
     first: dict[str, float]
     end: dict[str, float]
@@ -85,5 +85,5 @@ def interval(config: AcceleratorConfig, pixel_cycles: float = 1.0) -> int:
     """Cycles between two frames: of the slowest stage, or of the input."""
     assert config.pipeline is not None
     source = config.pipeline.first
-    return round(max(max(stage_cycles(stage) for stage in config.pipeline.stages),
-                     source.height * source.width * pixel_cycles))
+    slowest = max(stage_cycles(stage) for stage in config.pipeline.stages)
+    return round(max(slowest, source.height * source.width * pixel_cycles))

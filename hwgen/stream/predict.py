@@ -1,4 +1,4 @@
-"""Predicted cycles of a pipeline: a cold frame, a following one, and the interval of frames close behind one another."""
+"""Predicted cycles of a pipeline: a cold frame, a following one, the interval of frames close behind one another."""
 
 from __future__ import annotations
 

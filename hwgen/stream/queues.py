@@ -2,8 +2,9 @@
 
 A frame takes ``interval`` cycles in every stage. A stage's results come evenly spread over an interval, which begins
 with the stage's *start*: as early as the last of its pixels has what it needs in time. So a residual must wait for the
-difference of two starts, and a queue of columns holds what has come and is not yet used. A queue that is too small costs
-cycles, never a result; one in front of an addition that is smaller than the other way's delay would stop everything.
+difference of two starts, and a queue of columns holds what has come and is not yet used. A queue that is too small
+costs cycles, never a result; one in front of an addition that is smaller than the other way's delay would stop
+everything.
 """
 
 from __future__ import annotations

@@ -56,10 +56,10 @@ def _stage(graph: Graph, node: Node, names: dict[str, str]) -> StageConfig:
         if isinstance(node.weight, ir.ReconstructedKernel):
             raise HwgenError("a kernel that is contracted on the chip", where=node.name,
                              allowed="in a streaming pipeline: tensor trains as chains", hint=HINT)
-        kernel, stride, padding = node.weight.shape[2:], node.stride, node.padding
+        kernel, stride, padding = (node.weight.shape[2], node.weight.shape[3]), node.stride, node.padding
         depthwise = node.groups == channels == out_channels and node.groups > 1 and rule is not None
         kind, raw = StageKind.DEPTHWISE if depthwise else StageKind.DENSE, rule is None
-        residual = names[node.inputs[1]] if len(node.inputs) > 1 else ""
+        residual = names[node.inputs[1]] if node.inputs[1:] else ""
     elif isinstance(node, ir.QMaxPool | ir.QAvgPool):
         kind = StageKind.MAXIMUM if isinstance(node, ir.QMaxPool) else StageKind.SUM
         kernel, stride, padding = node.kernel, node.stride, node.padding
@@ -67,7 +67,7 @@ def _stage(graph: Graph, node: Node, names: dict[str, str]) -> StageConfig:
         kind, residual = StageKind.SUM, names[node.inputs[1]]
     else:
         raise HwgenError(f"a {node.op}, which a streaming pipeline has no stage for", where=node.name, hint=HINT)
-    whole = kernel == (height, width) != (1, 1) and not any(padding)
+    whole = (height, width) != (1, 1) and kernel == (height, width) and not any(padding)
     return StageConfig(
         name=node.name, kind=kind, source=names[node.inputs[0]], residual=residual, channels=channels, height=height,
         width=width, out_channels=out_channels, out_height=out_height, out_width=out_width, kernel=kernel,

@@ -137,8 +137,8 @@ def simulate(job: Job) -> SimulationResult:
     batches = []
     if _engine(job).pipeline is not None:
         batches = [[job.inputs[n % len(job.inputs)] for n in range(max(BATCH, len(job.inputs)))]]
-    result = run_job(job.config, job.image, list(job.inputs), batches=batches, rounds=rounds, key=job.key, verilog=job.verilog,
-                     memory=job.memory, seed=job.seed, waves=job.waves, cache_dir=job.cache)
+    result = run_job(job.config, job.image, list(job.inputs), batches=batches, rounds=rounds, key=job.key,
+                     verilog=job.verilog, memory=job.memory, seed=job.seed, waves=job.waves, cache_dir=job.cache)
     for number, frame in enumerate(_all_frames(result)):
         if frame.error:
             raise hardware_error(number, frame.error, frame.segment, frame.message, touched=frame.output_touched)

@@ -14,11 +14,11 @@ def padding_pixel(stage: StageConfig) -> int:
 
 
 class ColumnSource(wiring.Component):
-    """A pixel per cycle. Behind a frame's last row come as many cycles without pixels as the windows have padding there.
+    """A pixel per cycle. Behind a frame's last row come as many cycles without pixels as windows have padding there.
 
     Members:
         i: In(stream of pixels), row by row.
-        o: Out(stream of columns): of every output row the pixels of its ``kernel[0]`` rows, top first, column by column.
+        o: Out(stream of columns): of every output row the pixels of its ``kernel[0]`` rows, top first.
     """
 
     def __init__(self, *, stage: StageConfig) -> None:

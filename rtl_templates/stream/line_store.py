@@ -9,11 +9,9 @@ from amaranth.lib.wiring import In, Out
 
 from hwgen.config.accelerator import AcceleratorConfig, RamStyle
 from hwgen.isa.layout import LINE_BITS
+from hwgen.stream.layout import LUT_DEPTH
 from rtl_templates.engine.delay import delay
 from rtl_templates.memory.ram import Ram
-
-#: words up to which a memory is made of LUTs
-LUT_DEPTH = 128
 
 
 def write_layout(config: AcceleratorConfig) -> data.StructLayout:
@@ -44,7 +42,8 @@ class LineStore(wiring.Component):
 
     Members:
         write: In(write_layout), lines of all stages.
-        address: In, a word; data: Out, its pieces in order, the first ones a cycle later, each ``position`` cycles after.
+        address: In, a word; data: Out, its pieces in order, those of position 0 a cycle later, the others ``position``
+            cycles after them.
     """
 
     def __init__(self, *, config: AcceleratorConfig, base: int, words: int, chunks: int, pieces: Sequence[Piece],

@@ -16,8 +16,8 @@ class OutputMemory(wiring.Component):
 
     Members:
         i: In(stream of pixels), int32 sums.
-        read: In(stream of {addr}), not ready while no frame is complete; every word of a frame is read once, the last one
-            last; data: Out {valid, data}, two cycles later.
+        read: In(stream of {addr}), not ready while no frame is complete; every word of a frame is read once, the last
+            one last; data: Out {valid, data}, two cycles later.
         complete: Out(1), pulse: a frame is.
     """
 

@@ -43,8 +43,8 @@ class Products(wiring.Component):
     """Sums of ``simd`` products, one per cycle, ``part_latency`` cycles from the row at position 0.
 
     Members:
-        x: In(simd*8), values in the order of their numbers; weights: In, row after row (``hwgen.stream.layout.rows``), in
-            a row column after column; both of a row at position k are k cycles later than those at position 0.
+        x: In(simd*8), values in the order of their numbers; weights: In, row after row (``hwgen.stream.layout.rows``),
+            in a row column after column; both of a row at position k are k cycles later than those at position 0.
         sums: Out(columns*product_bits), signed.
     """
 

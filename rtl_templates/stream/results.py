@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from amaranth.hdl import Cat, ClockSignal, Instance, Module, Mux, ResetSignal, Signal, signed
+from amaranth.hdl import ClockSignal, Instance, Module, Mux, ResetSignal, Signal, signed
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -143,7 +143,8 @@ class Results(wiring.Component):
             extra = {"i_residual": residual.word_select(lane, 8).as_signed(),
                      "i_residual_multiplier": field(lane, 2)} if stage.residual else {}
             out = Signal(signed(8), name=f"result_{lane}")
-            lo, hi = (delay(m, field(lane, n), POST_PROCESS - 1, f"{name}_{lane}") for n, name in ((4, "lo"), (5, "hi")))
+            lo, hi = (delay(m, field(lane, number), POST_PROCESS - 1, f"{name}_{lane}")
+                      for number, name in ((4, "lo"), (5, "hi")))
             m.submodules[f"lane_{lane}"] = Instance(
                 self.lane_name, i_clk=ClockSignal(), i_rst=ResetSignal(),
                 i_acc=acc.word_select(lane, width), i_bias=field(lane, 0), i_multiplier=field(lane, 1),

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from hwgen.config.accelerator import AcceleratorConfig, DspPacking
 from hwgen.config.pipeline import StageConfig, StageKind
-from hwgen.stream.layout import RECORD_BYTES, RECORD_FIELDS, StageLines, rows, stage_packing, weight_columns
+from hwgen.stream.layout import RECORD_BYTES, RECORD_FIELDS, StageLines, weight_cuts
 from rtl_templates.engine.delay import delay
 from rtl_templates.stream.columns import ColumnSource
 from rtl_templates.stream.line_store import LineStore, Piece, write_layout
@@ -19,18 +19,9 @@ from rtl_templates.stream.windows import WindowSource
 
 
 def weight_pieces(config: AcceleratorConfig, stage: StageConfig) -> list[Piece]:
-    """A word of weight memory, cut where lines end and where rows of another position begin."""
-    columns, pieces = weight_columns(stage, config.packing), []
-    cuts: list[list[int]] = []  # chunk, position, first byte, end
-    for number, row in enumerate(rows(stage.simd, stage_packing(stage, config.packing))):
-        for byte in range(number * columns, (number + 1) * columns):
-            chunk = byte // config.line_bytes
-            if not cuts or cuts[-1][:2] != [chunk, row.position]:
-                cuts.append([chunk, row.position, byte, byte])
-            cuts[-1][3] = byte + 1
-    for chunk, position, first, end in cuts:
-        pieces.append(Piece(chunk, ((8 * (first - chunk * config.line_bytes), 8 * (end - first)),), position))
-    return pieces
+    """The memories of a weight word."""
+    return [Piece(cut.chunk, ((8 * (cut.first - cut.chunk * config.line_bytes), 8 * (cut.end - cut.first)),),
+                  cut.position) for cut in weight_cuts(stage, config)]
 
 
 def record_pieces(config: AcceleratorConfig, stage: StageConfig) -> list[Piece]:

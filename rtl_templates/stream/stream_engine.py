@@ -1,4 +1,4 @@
-"""The streaming pipeline in the place of the tensor engine: everything between program memory and the frame's buffers."""
+"""The streaming pipeline in the place of the tensor engine: everything between program memory and frame buffers."""
 
 from amaranth.hdl import Module, Mux, ResetInserter, Signal
 from amaranth.lib import data, fifo, stream, wiring
@@ -24,7 +24,7 @@ class StreamEngine(wiring.Component):
     """See docs/architecture.md. Members as of ``TensorEngine``; of the compute program END alone means something.
 
     Members:
-        act_write: words of the input in order (a pixel each, then what fills the last transfer); addresses do not count.
+        act_write: words of the input in order (a pixel each, then what fills the last transfer); no addresses.
         act_read, act_data: words of the oldest frame that is complete.
         progress: frames complete since ``clear``.
         weight_loaded: no pixel enters before all lines have been loaded and verified.

@@ -66,7 +66,9 @@ def accelerator_ports(config: SystemConfig, module: str) -> str:
                 connections.append(f".m_axi_{port}_{name}({part})")
             elif name in _FROM_ACCELERATOR:
                 constants.append(f"  assign {part} = 0;")
-    paths = {} if config.engine.pipeline is not None else _MONITORED | (_MONITORED_WINDOW if config.engine.window is not WindowUnit.NONE else {})
+    paths = _MONITORED | (_MONITORED_WINDOW if config.engine.window is not WindowUnit.NONE else {})
+    if config.engine.pipeline is not None:
+        paths = {}  # no descriptors to attribute cycles to
     engine = "accelerator" if config.engines == 1 else "accelerator.engine_0"
     watched = [".clk(clk)", ".rst(rst)", *(f".{name}({engine}.{path})" for name, path in paths.items()),
                *(f".{name}('0)" for name in (*_MONITORED, *_MONITORED_WINDOW) if name not in paths)]

@@ -41,8 +41,8 @@ class _Alone:
     stages: tuple[StageConfig, ...]
 
 
-def layer(rng: np.random.Generator, kind: StageKind, size: tuple[int, int, int], out: int, kernel: Pair = (3, 3),
-          stride: Pair = (1, 1), padding: Padding = (1, 1, 1, 1), *, residual: bool = False, raw: bool = False,
+def layer(rng: np.random.Generator, kind: StageKind, size: tuple[int, int, int], out: int, *, kernel: Pair = (3, 3),
+          stride: Pair = (1, 1), padding: Padding = (1, 1, 1, 1), residual: bool = False, raw: bool = False,
           whole: bool = False, **folding: int) -> Layer:
     """A random layer; ``folding``: pe, simd, lanes, columns, queue."""
     channels, height, width = size

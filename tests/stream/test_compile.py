@@ -38,7 +38,8 @@ def test_program_and_runs():
     assert len(weights.payload) == stage_lines(config)[-1].end * config.line_bytes
     assert network.stream_lines <= config.weight_lines
     assert network.input.bytes == 8 * 64 and network.output.bytes == 32  # 5 sums of 4 bytes in words of 8, in beats
-    assert network.macs == sum(int(n.weight.size) * n.shape[1] * n.shape[2] for n in GRAPH.nodes if hasattr(n, "weight"))
+    assert network.macs == sum(int(n.weight.size) * n.shape[1] * n.shape[2] for n in GRAPH.nodes
+                               if hasattr(n, "weight"))
 
 
 def test_every_weight_is_in_the_stream_once():

@@ -76,7 +76,7 @@ def test_impossible_wishes_are_named():
     with pytest.raises(HwgenError, match="2 cycles a frame are too few") as error:
         fold(shapes, config, BOARD, 2)
     assert "or more" in error.value.allowed
-    with pytest.raises(HwgenError, match="needs .* DSP at least"):
+    with pytest.raises(HwgenError, match=r"needs .* DSP at least"):
         fold(shapes, config, smaller_board(config, 2))
 
 

@@ -17,7 +17,7 @@ def test_stages_of_a_residual_network():
     assert [stage.name for stage in stages] == [node.name for node in graph.nodes[1:]]
     assert stages[0].source == INPUT and stages[-1].raw and not any(stage.raw for stage in stages[:-1])
     joins = [stage for stage in stages if stage.residual]
-    assert [stage.residual for stage in joins] == [stages[0].name, stages[4].name]
+    assert [stage.residual for stage in joins] == [stages[0].name, stages[3].name]
     assert stages[-2].kind is StageKind.SUM and stages[-2].whole and stages[-2].pixels_per_output == 16
 
 

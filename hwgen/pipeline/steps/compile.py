@@ -105,7 +105,8 @@ def inputs(request: BuildRequest) -> dict[str, Any]:
 
 STEP = Step(
     name="compile", title="compiling", needs=("quantise", "search"), inputs=inputs, run=run,
-    code=("hwgen.compiler", "hwgen.stream", "rtl_templates.stream", "hwgen.isa", "hwgen.cost", "hwgen.seal.select", "hwgen.seal.selection",
+    code=("hwgen.compiler", "hwgen.stream", "rtl_templates.stream", "hwgen.isa", "hwgen.cost", "hwgen.seal.select",
+          "hwgen.seal.selection",
           "rtl_templates.engine.timing", "rtl_templates.crypto.timing", "hwgen.pipeline.encryption",
           "hwgen.pipeline.steps.compile"),
 )

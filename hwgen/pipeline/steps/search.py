@@ -194,7 +194,8 @@ def inputs(request: BuildRequest) -> dict[str, Any]:
 
 STEP = Step(
     name="search", title="searching the accelerator", needs=("compress",), inputs=inputs, run=run,
-    code=("hwgen.search", "hwgen.stream", "rtl_templates.stream", "hwgen.cost", "hwgen.config", "hwgen.passes", "hwgen.quantize", "hwgen.seal.select",
+    code=("hwgen.search", "hwgen.stream", "rtl_templates.stream", "hwgen.cost", "hwgen.config", "hwgen.passes",
+          "hwgen.quantize", "hwgen.seal.select",
           "hwgen.seal.selection", "rtl_templates.crypto.timing", "hwgen.pipeline.encryption",
           "hwgen.pipeline.steps.search"),
 )

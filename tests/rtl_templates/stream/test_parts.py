@@ -19,6 +19,7 @@ from tests.rtl_templates.engine.cycles import PlainRam, packed
 from tests.rtl_templates.shell.sim_helpers import get, put, simulate
 
 CONFIG = AcceleratorConfig(p_i=8, p_o=8, line_columns=2)
+ONE = {"kernel": (1, 1), "padding": (0, 0, 0, 0)}
 
 
 @pytest.mark.parametrize("gaps", [(0.0, 0.0, 0.0), (0.2, 0.7, 0.1)])
@@ -42,8 +43,7 @@ def test_fork(gaps):
 def test_output_memory(size, gap, monkeypatch):
     monkeypatch.setattr(rtl_templates.stream.output_memory, "Ram", PlainRam)
     out, height, width = size
-    stage = layer(np.random.default_rng(1), StageKind.DENSE, (2, height, width), out, (1, 1), padding=(0, 0, 0, 0),
-                  raw=True).stage
+    stage = layer(np.random.default_rng(1), StageKind.DENSE, (2, height, width), out, raw=True, **ONE).stage
     dut = OutputMemory(config=CONFIG, stage=stage)
     rng, frames, pixels = np.random.default_rng(2), 5, height * width
     values = rng.integers(-2**31, 2**31, (frames, pixels, out))
@@ -72,7 +72,7 @@ def test_output_memory(size, gap, monkeypatch):
 
 def test_no_frame_before_it_is_complete(monkeypatch):
     monkeypatch.setattr(rtl_templates.stream.output_memory, "Ram", PlainRam)
-    stage = layer(np.random.default_rng(1), StageKind.DENSE, (2, 1, 2), 2, (1, 1), padding=(0, 0, 0, 0), raw=True).stage
+    stage = layer(np.random.default_rng(1), StageKind.DENSE, (2, 1, 2), 2, raw=True, **ONE).stage
     dut = OutputMemory(config=CONFIG, stage=stage)
 
     async def testbench(ctx):
