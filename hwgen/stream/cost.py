@@ -15,7 +15,7 @@ from hwgen.cost.resources import NAMES, block_rams, estimate
 from hwgen.stream.layout import LUT_DEPTH, RECORD_FIELDS, result_planes, rows, stage_packing, weight_cuts
 
 #: LUTs and flip-flops of a requantisation lane
-LANE_LUT, LANE_FF = 350, 260
+LANE_LUT, LANE_FF = 350, 500
 #: counters, handshakes, addresses of a stage
 STAGE_LUT, STAGE_FF = 250, 250
 
@@ -88,6 +88,7 @@ def stage_resources(stage: StageConfig, config: AcceleratorConfig) -> Resources:
         width = 16 + (simd - 1).bit_length()
         lut += values + pe * (chains - 1) * width + (units * chains * 18 if columns == 2 else 0)
         ff += pe * (chains - 1) * width + units * chains * 18 * columns
+        ff += 8 * simd * columns * units + 4 * values * (max(row.position for row in rows(simd, packing)) + 1)
         for cut in weight_cuts(stage, config):
             add(8 * (cut.end - cut.first), stage.depth)
         ff += 8 * config.line_bytes

@@ -19,6 +19,10 @@ from hwgen.stream.shapes import folded
 SHARE = {"dsp": 1.0, "bram36": 0.9, "uram": 1.0, "lut": 0.8, "ff": 0.8}
 
 
+#: how far from the least sum of shares a folding may be, and how long it is looked for
+GAP, NODES = 0.01, 20_000
+
+
 @dataclass(frozen=True)
 class Option:
     """A folding of a stage: its cycles for a frame and what it takes (``NAMES``)."""
@@ -48,11 +52,12 @@ def options_of(stage: StageConfig, config: AcceleratorConfig) -> tuple[Option, .
             trial = folded(stage, pe, simd)
             cost = stage_resources(trial, config)
             found.append(Option(trial, stage_cycles(trial), np.array([getattr(cost, name) for name in NAMES])))
-    return _undominated(found)
+    return _undominated(found, [[option.cycles, *option.cost] for option in found])
 
 
-def _undominated(options: Sequence[Option]) -> tuple[Option, ...]:
-    rows = np.array([[option.cycles, *option.cost] for option in options])
+def _undominated(options: Sequence[Option], values: Sequence[Sequence[float]]) -> tuple[Option, ...]:
+    """Those of which no other one is as small in all values; of equal ones the first."""
+    rows = np.array(values)
     order = np.lexsort(rows.T[::-1])
     kept: list[int] = []
     for index in order:
@@ -67,9 +72,12 @@ def _cheapest(options: Sequence[Sequence[Option]], interval: int, have: np.ndarr
     An integer programme: one option per stage, the sums of every resource within ``have``, least sum of shares.
     """
     used = have > 0
-    able = [[option for option in one if option.cycles <= interval and not option.cost[~used].any()] for one in options]
-    if not all(able):
-        return None
+    able = []
+    for one in options:
+        fast = [option for option in one if option.cycles <= interval and not option.cost[~used].any()]
+        if not fast:
+            return None
+        able.append(_undominated(fast, [option.cost for option in fast]))
     flat = [option for one in able for option in one]
     cost = np.array([option.cost for option in flat]).T
     owner = np.zeros((len(able), len(flat)))
@@ -80,7 +88,7 @@ def _cheapest(options: Sequence[Sequence[Option]], interval: int, have: np.ndarr
     shares = cost[used] / have[used, None]
     result = milp(shares.sum(axis=0), integrality=np.ones(len(flat)), bounds=Bounds(0, 1),
                   constraints=[LinearConstraint(owner, 1, 1), LinearConstraint(shares, 0, 1)],
-                  options={"mip_rel_gap": 1e-3, "time_limit": 20.0})
+                  options={"mip_rel_gap": GAP, "node_limit": NODES})
     if result.x is None:
         return None
     return [option.stage for option, chosen in zip(flat, result.x, strict=True) if chosen > 0.5]
