@@ -4,7 +4,9 @@
 
 Each network is one run of ``hwgen seal`` in OUT/NETWORK-SIZE. Everything finished is kept there: after an interruption
 the same command continues. By default, all models of the zoo that ship a checkpoint and have tensor trains.
-``--report SET=report.json`` adds the cycles that a build with that set measured (``hwgen build`` with --crypto-cost).
+``--cycles BOARD`` builds the network with nothing, the chosen set and everything encrypted, simulates each with and
+without its decryptors, and fills in what encryption adds; ``--area BOARD`` stops these builds behind the search and
+shows only the decryptors' share of the design. ``--report SET=report.json`` takes the cycles of a build made elsewhere.
 ``--write`` updates docs/results/ttseal.json and the tables of docs/ttseal.md. Adversarial examples need the extra
 ``attack``; with ``--no-transfer`` they can be added by a later run.
 """
@@ -18,11 +20,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ttseal_hardware import Hardware, measure, table
+
 from hwgen.ttseal import AttackSettings, SealJob, SealSettings, TransferSettings, load_splits, load_target, select
 from hwgen.ttseal.device import use_torch
 from hwgen.ttseal.plots import write_plots
 from hwgen.ttseal.report import SETS, facts, make_rows, markdown
-from hwgen.ttseal.select import RESULT
+from hwgen.ttseal.select import RESULT, SELECTION
 from hwgen.zoo import list_recipes, load_recipe
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,6 +65,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--size", choices=sorted(SIZES), default="full")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "ttseal")
     parser.add_argument("--only", default="", help="names separated by commas")
+    parser.add_argument("--cycles", default="", metavar="BOARD", help="build and simulate none, chosen, all")
+    parser.add_argument("--area", default="", metavar="BOARD", help="only the decryptors' share, without simulation")
     parser.add_argument("--report", action="append", default=[], metavar="SET=FILE",
                         help="report.json of a build with this set encrypted; repeatable, with one network only")
     parser.add_argument("--threads", type=int)
@@ -102,6 +108,7 @@ def main() -> None:
     if options.no_transfer:
         settings = replace(settings, transfer=None)
     results: list[dict[str, Any]] = []
+    found: dict[str, dict[str, Hardware]] = {}
     for name in networks(options.only):
         out = options.out / f"{name}-{options.size}"
         print(f"{name}, {options.size}: {out}", flush=True)
@@ -114,28 +121,41 @@ def main() -> None:
             result = select(job, Printer())
         write_plots(result, out)
         results.append(result)
-        print(section(result, added, options.size), flush=True)
+        if options.cycles or options.area:
+            found[name] = measure(name, options.cycles or options.area, out / SELECTION, options.out,
+                                  simulate=bool(options.cycles))
+        print(section(result, all_added(added, found.get(name)), found.get(name), options.size), flush=True)
     if options.write:
-        write(results, added, options.size)
+        write(results, added, found, options.size)
 
 
-def section(result: dict[str, Any], added: dict[str, float], size: str) -> str:
+def all_added(reported: dict[str, float], found: dict[str, Hardware] | None) -> dict[str, float]:
+    """Set -> share of the cycles that decryption adds: what was simulated here, else what was reported."""
+    simulated = {name: hardware.added_share for name, hardware in (found or {}).items()}
+    return {**reported, **{name: share for name, share in simulated.items() if share is not None}}
+
+
+def section(result: dict[str, Any], added: dict[str, float], found: dict[str, Hardware] | None, size: str) -> str:
     """Markdown about one network."""
+    hardware = ["", table(found)] if found else []
     lines = [f"### {result['model']}, {size} size", ""]
     lines += [f"- **{name}**: {text}" for name, text in facts(result)]
-    return "\n".join([*lines, "", markdown(make_rows(result, added))])
+    return "\n".join([*lines, "", markdown(make_rows(result, added)), *hardware])
 
 
-def write(results: list[dict[str, Any]], added: dict[str, float], size: str) -> None:
+def write(results: list[dict[str, Any]], added: dict[str, float], found: dict[str, dict[str, Hardware]],
+          size: str) -> None:
     """Replace these networks' rows in the JSON file, and the page's tables and plots."""
     old = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else []
     names = {r["model"] for r in results}
-    rows = [r for r in old if r["network"] not in names] + [r for x in results for r in make_rows(x, added)]
+    rows = [r for r in old if r["network"] not in names] + [
+        r for x in results for r in make_rows(x, all_added(added, found.get(x["model"])))]
     RESULTS.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     page = PAGE.read_text(encoding="utf-8")
     for result in results:
         begin, end = (f"<!-- {result['model']}: {word} -->" for word in ("begin", "end"))
-        text = f"{begin}\n{section(result, added, size)}\n{end}"
+        here = found.get(result["model"])
+        text = f"{begin}\n{section(result, all_added(added, here), here, size)}\n{end}"
         if begin in page:
             page = page.split(begin, 1)[0] + text + page.split(end, 1)[1]
         else:
