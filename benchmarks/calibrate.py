@@ -46,9 +46,14 @@ DESIGNS = (
                       weight_lines=6144, weight_ram=RamStyle.BLOCK, program_words=1024, window=WindowUnit.DEPTHWISE,
                       window_kernel=4, window_width=64),
 )
-#: modules that depend on the key's length or the decryptor's rate, and what the first configuration is changed to
-CRYPTO_MODULES = (f"{TOP}.keys", "hwgen_load_channel.unit")
-CRYPTO = ({"aes_key_bits": 256}, {"aes_cycles": 2}, {"aes_cycles": 5})
+_DECRYPTOR = (f"{TOP}.keys", "hwgen_load_channel.unit")
+#: for a few modules only: number of the configuration, what of it is changed, modules
+VARIANTS: tuple[tuple[int, dict[str, Any], tuple[str, ...]], ...] = (
+    (0, {"aes_key_bits": 256}, _DECRYPTOR), (0, {"aes_cycles": 2}, _DECRYPTOR), (0, {"aes_cycles": 5}, _DECRYPTOR),
+    # memory blocks below one another; two words of results without a window unit
+    (0, {"p_i": 16, "p_o": 32, "act_words": 6144}, (f"{TOP}.engine.activations",)),
+    (1, {"line_columns": 8}, (f"{TOP}.engine.window",)),
+)
 
 
 def designs(family: str) -> list[AcceleratorConfig]:
@@ -102,9 +107,10 @@ def main() -> None:
     names = list(arguments.module)
     configs = designs(family)
     found = [(config, synthesise(config, names, family)) for config in configs]
-    for changes in CRYPTO:
-        config = configs[0].replace(**changes)
-        found.append((config, synthesise(config, [name for name in CRYPTO_MODULES if name in names], family)))
+    for number, changes, modules in VARIANTS:
+        config = configs[number].replace(**changes)
+        if wanted := [name for name in modules if name in names]:
+            found.append((config, synthesise(config, wanted, family)))
     known: dict[str, Any] = json.loads(TARGET.read_text(encoding="utf-8"))
     fitted = known["families"].setdefault(family, {})
     for unit in MODULES:

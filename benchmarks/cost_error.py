@@ -83,7 +83,7 @@ CYCLES = (
     Row("mobilenetv2", "zcu104"),
 )
 KEYS = ("error_cold", "error_steady", "search_error_cold", "search_error_steady")
-#: board, engine: none is among those of ``calibrate.py``; the first three are of the sizes that the search chooses
+#: board, engine: none is among those of ``calibrate.py``, most are of the sizes that the search chooses
 RESOURCES = (
     ("zcu104", AcceleratorConfig()),
     ("ultra96v2", AcceleratorConfig(p_i=16, p_o=32, line_columns=2, weight_lines=10240, axi_ports=2,
@@ -95,6 +95,16 @@ RESOURCES = (
     ("zcu104", AcceleratorConfig(p_i=8, p_o=16, line_columns=4, acc_bits=22, acc_depth=256, act_words=16384,
                                  weight_lines=16384, axi_ports=2, act_ram=RamStyle.ULTRA, aes_key_bits=256,
                                  window=WindowUnit.POOL)),
+    # the largest of all, and a small one of a family with smaller multipliers
+    ("zcu104", AcceleratorConfig(act_words=32768, act_ram=RamStyle.ULTRA, weight_lines=8192, program_words=4096,
+                                 window=WindowUnit.DEPTHWISE, window_width=128)),
+    ("zcu102", AcceleratorConfig(p_i=64, p_o=64, line_columns=2, act_words=4096, weight_lines=8192,
+                                 weight_ram=RamStyle.BLOCK)),
+    ("zcu104", AcceleratorConfig(p_i=32, p_o=32, acc_depth=2048, act_words=4096, weight_lines=16384, axi_ports=1,
+                                 aes_cycles=3, window=WindowUnit.POOL, window_kernel=2)),
+    ("pynq-z2", AcceleratorConfig(p_i=8, p_o=16, acc_bits=25, acc_depth=256, act_words=2048, weight_lines=4096,
+                                  axi_ports=2, aes_cycles=5, weight_ram=RamStyle.BLOCK, window=WindowUnit.DEPTHWISE,
+                                  window_width=64)),
 )
 RESOURCE_NAMES = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "bram36": "BRAM36", "uram": "URAM"}
 

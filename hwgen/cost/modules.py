@@ -169,6 +169,12 @@ def _engine(name: str, **terms: Size) -> LogicModule:
     return LogicModule(module=f"{TOP}.engine.{name}", terms={"one": _one, **terms})
 
 
+#: an accumulator wider than one operand takes several multipliers, whose products are added
+_REQUANTISE: Mapping[str, Size] = {
+    "one": _one, "acc_bits": lambda s: s.table.acc_bits,
+    "multipliers": lambda s: np.ceil(s.table.acc_bits / s.packing.wide_bits),
+}
+
 MODULES = (
     LogicModule(module="hwgen_column_group", count=lambda s: s.groups, terms={
         "macs": lambda s: s.table.p_i * s.table.line_columns,
@@ -176,7 +182,7 @@ MODULES = (
         "tree_bits": lambda s: (s.chains - 1) * s.table.line_columns * s.sum_bits,
         "words": _words,
     }),
-    LogicModule(module="hwgen_requantise", count=_lanes, terms={"one": _one, "acc_bits": lambda s: s.table.acc_bits}),
+    LogicModule(module="hwgen_requantise", count=_lanes, terms=_REQUANTISE),
     LogicModule(module=f"{TOP}.engine", terms={
         "one": _one, "pair": _pair, "words": lambda s: s.table.p_i * (1 + 2 * _pair(s)), "totals": _totals,
         "delay": lambda s: s.sum_delay, "depth_bits": lambda s: s.depth_bits, "window": lambda s: s.window,
@@ -185,7 +191,6 @@ MODULES = (
     _engine("accumulator", totals=_totals, masked=lambda s: _totals(s) * (s.table.acc_bits <= s.sum_bits)),
     _engine("activations", words=_words, address=lambda s: np.log2(s.table.act_words),
             rows=lambda s: s.table.p_i * s.bank_rows, window=lambda s: s.window,
-            # a fourth word to choose from does not fit into the LUT of the other three
             window_words=lambda s: s.table.p_i * s.window * _pair(s)),
     _engine("array", words=lambda s: s.table.p_i * (1 + _pair(s)), line=_line, groups=lambda s: s.groups),
     _engine("fetch", window=lambda s: s.window),
@@ -201,8 +206,7 @@ MODULES = (
     }),
     LogicModule(module="hwgen_window_lane", count=lambda s: s.table.p_i * s.window, terms={
         "one": _one, "maxima": lambda s: s.taps, "products": lambda s: s.taps * s.convolves}),
-    LogicModule(module="hwgen_window_requantise", count=lambda s: s.table.p_i * s.convolves, terms={
-        "one": _one, "acc_bits": lambda s: s.table.acc_bits}),
+    LogicModule(module="hwgen_window_requantise", count=lambda s: s.table.p_i * s.convolves, terms=_REQUANTISE),
     LogicModule(module="hwgen_load_channel", count=_ports),
     LogicModule(module="hwgen_load_channel.packer", count=_ports, terms={
         # two registers of a line, less the oldest beat of the line that is being collected

@@ -55,8 +55,10 @@ def channel(verilog: str, folder: Path) -> str:
 
 
 def segment_unit(verilog: str, folder: Path, depth: int = 1, mode: str = "prove") -> str:
-    """AES-GCM: of what it drives, only plaintext and verdict depend on the key; when it does so does not. Key stream
-    and hash are arbitrary, and so are the rounds of AES."""
+    """AES-GCM: of what it drives, only plaintext and verdict depend on the key; when it drives them does not.
+
+    Key stream and hash are arbitrary, and so are the rounds of AES.
+    """
     unit = f"{CHANNEL}.unit"
     rounds = [f"{unit}.core.aes.round_{number}" for number in (1, 2)]
     data = ("core.keystream.o__payload", "core.ghash.total")
