@@ -32,6 +32,10 @@ def command(
                                                  "times fewer MACs; 0: as the recipe says.")] = 0.0,
     objective: Annotated[str, typer.Option(help="What the search optimises: latency, throughput, area, energy.")]
     = "latency",
+    style: Annotated[str, typer.Option(help="engine: one array, layer after layer; stream: an engine per layer, all at "
+                                            "once; auto: whichever the objective favours.")] = "engine",
+    fps: Annotated[float, typer.Option(help="Frames a second that a streaming pipeline must reach, with the fewest "
+                                            "resources; 0: as many as the board allows.")] = 0.0,
     encrypt: Annotated[str, typer.Option(help="all, none, a fraction such as 0.5, layer names a,b, or @FILE (made by "
                                               "hwgen seal); default: as the recipe says.")] = "",
     key_file: Annotated[Path | None, typer.Option(help="Root key: 32 hexadecimal digits for AES-128, 64 for AES-256; "
@@ -65,9 +69,9 @@ def command(
         encrypt = f"@{Path(encrypt[1:]).resolve()}"  # 'verify' must find it from elsewhere
     request = BuildRequest(
         model=model, board=board, out=out_dir or build_directory(model, board), weights=weights, data=data,
-        config=config, compress=compress, objective=objective, encrypt=encrypt, key_file=key_file, frames=frames,
-        seed=seed, waves=waves, dump_layers=dump_layers, measure_crypto=crypto_cost, prove=prove, synthesise=synth,
-        evaluate_images=images,
+        config=config, compress=compress, objective=objective, style=style, fps=fps, encrypt=encrypt,
+        key_file=key_file, frames=frames, seed=seed, waves=waves, dump_layers=dump_layers, measure_crypto=crypto_cost,
+        prove=prove, synthesise=synth, evaluate_images=images,
     )
     printer = StepPrinter(quiet=json)
     try:

@@ -39,7 +39,8 @@ def summary_rows(report: dict[str, Any], folder: Path) -> list[tuple[str, str]]:
         ("cycles", _cycles(cycles)),
         ("latency", f"{report['latency_ms']:.3f} ms cold, {report['throughput_fps']:.0f} frames a second"
                     f"{' of all engines' * (config.get('engines', 1) > 1)} ({report['source']})"),
-        ("efficiency", f"MAC {_percent(cycles['mac_efficiency'])} cold, "
+        ("efficiency", f"MAC {_percent(cycles['mac_efficiency_interval'])} from frame to frame"
+         if "pipeline" in config else f"MAC {_percent(cycles['mac_efficiency'])} cold, "
                        f"{_percent(cycles['mac_efficiency_steady'])} steady; "
                        f"roofline {_percent(cycles['roofline_efficiency'])} cold"),
         ("resources", ", ".join(f"{report['resources']['estimated'][k]:,.0f}/{v:,.0f} {k}"
@@ -53,6 +54,9 @@ def summary_rows(report: dict[str, Any], folder: Path) -> list[tuple[str, str]]:
 
 
 def _engine(config: dict[str, Any]) -> str:
+    if "pipeline" in config:
+        return (f"pipeline of {len(config['pipeline']['stages'])} stages at {config['clock_mhz']:g} MHz, "
+                f"{config['axi_ports']} memory port")
     engines = config.get("engines", 1)  # absent from reports of older builds
     several = f"{engines} engines, each " if engines > 1 else ""
     return (f"{several}{config['p_i']} x {config['p_o']} = {config['p_i'] * config['p_o']:,} MACs a cycle at "

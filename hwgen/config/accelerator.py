@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from hwgen.config.pipeline import PipelineConfig
 from hwgen.errors import HwgenError
 
 #: widest accumulator: raw results are int32
@@ -95,6 +96,9 @@ class AcceleratorConfig:
         window: see ``WindowUnit``; it takes p_i channels of one input pixel per cycle.
         window_kernel: rows and columns of its window.
         window_width: longest row it can take, in pixels, a power of two.
+        pipeline: stages of a streaming pipeline, which then stands in the place of the tensor engine. Of the fields
+            above only those of shell, memories and crypto count: words of ``p_i`` bytes carry a pixel of the input,
+            lines of weight memory are written into the stages' own memories, and there is one port.
     """
 
     p_i: int = 32
@@ -117,6 +121,7 @@ class AcceleratorConfig:
     window: WindowUnit = WindowUnit.NONE
     window_kernel: int = 3
     window_width: int = 256
+    pipeline: PipelineConfig | None = None
 
     def __post_init__(self) -> None:
         def require(ok: bool, field: str, allowed: str) -> None:
@@ -139,6 +144,9 @@ class AcceleratorConfig:
         require(self.weight_lines % 2 == 0 and self.weight_lines >= 2 * self.lines_per_tile, "weight_lines",
                 "even, at least two tiles")
         require(1 <= self.axi_ports <= 8, "axi_ports", "1..8")
+        if self.pipeline is not None:
+            require(self.axi_ports == 1, "axi_ports", "1, so that the input comes in order")
+            require(self.pipeline.first.channels <= self.p_i, "p_i", f"{self.pipeline.first.channels} at least")
         require(self.axi_bytes == 16, "axi_bytes", "16")
         require(self.aes_key_bits in AES_ROUNDS, "aes_key_bits", "128 or 256")
         possible = aes_cycles(self.aes_key_bits)
@@ -207,7 +215,9 @@ class AcceleratorConfig:
 
     @property
     def macs_per_cycle(self) -> int:
-        """Multiply-accumulates per cycle of the array and the window unit."""
+        """Multiply-accumulates per cycle of the array and the window unit, or of the pipeline."""
+        if self.pipeline is not None:
+            return self.pipeline.macs_per_cycle
         return self.array_macs_per_cycle + self.p_i * self.window_taps * (self.window is WindowUnit.DEPTHWISE)
 
     def replace(self, **changes: Any) -> AcceleratorConfig:
@@ -216,7 +226,8 @@ class AcceleratorConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready fields."""
-        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "pipeline"}
+        return values if self.pipeline is None else {**values, "pipeline": self.pipeline.to_dict()}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> AcceleratorConfig:
@@ -236,6 +247,8 @@ class AcceleratorConfig:
                 fixed["window"] = WindowUnit(fixed["window"])
             if "crypto" in fixed:
                 fixed["crypto"] = Crypto(fixed["crypto"])
+            if fixed.get("pipeline") is not None:
+                fixed["pipeline"] = PipelineConfig.from_dict(fixed["pipeline"])
         except ValueError as error:
             raise HwgenError(str(error), where="config") from error
         return cls(**fixed)

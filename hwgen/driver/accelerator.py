@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,9 @@ from .bus import Buffer, Bus
 from .errors import AcceleratorError, DriverError
 from .image import Image
 from .tensors import dequantise, pack_input, quantise, unpack_output
+
+#: frames of one start at most, on a streaming pipeline
+MAX_FRAMES = 4096
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ class Accelerator:
         #: image, input, output and, if the image needs one, scratch, while an image is loaded
         self.buffers: list[Buffer] = []
         self._own_payload = self._warm = False
+        self._most_frames = 1
         bus.write32(reg.IRQ_STATUS, 3)
         bus.write32(reg.IRQ_ENABLE, 3)
 
@@ -106,10 +111,11 @@ class Accelerator:
         """End a frame with an error after so many cycles; 0: never."""
         self.bus.write32(reg.WATCHDOG, cycles)
 
-    def load(self, image: Image, *, check_config: bool = True, payload: Buffer | None = None) -> None:
+    def load(self, image: Image, *, check_config: bool = True, payload: Buffer | None = None, frames: int = 1) -> None:
         """Put an image into memory and its parameters into the registers.
 
         Args:
+            frames: that ``run_batch`` will run in one start at most; more than one only on a streaming pipeline.
             payload: memory that already holds ``image.payload``; it stays its owner's, and is not freed by ``unload``.
 
         Raises:
@@ -120,9 +126,13 @@ class Accelerator:
                               f"{self.isa_version}")
         if check_config and image.config_fingerprint != self.fingerprint:
             raise DriverError("the image was made for another configuration of the accelerator")
+        if not 1 <= frames <= (MAX_FRAMES if "pipeline" in image.metadata.get("config", {}) else 1):
+            raise DriverError(f"{frames} frames in one start: a streaming pipeline takes 1 to {MAX_FRAMES}, a tensor "
+                              "engine one")
         self.unload()
         layout = image.metadata
-        sizes = [layout["input"]["bytes"], layout["output_bytes"]]
+        self._most_frames = frames
+        sizes = [frames * layout["input"]["bytes"], frames * layout["output_bytes"]]
         if layout.get("scratch_bytes"):
             sizes.append(layout["scratch_bytes"])
         if payload is None:
@@ -163,6 +173,29 @@ class Accelerator:
         self.wait()
         return self.result()
 
+    def run_batch(self, frames: Sequence[np.ndarray], *, warm: bool = True) -> list[FrameResult]:
+        """Run frames one close behind the other in a streaming pipeline, with one start and one interrupt.
+
+        Args:
+            frames: as for ``run``; as many as ``load`` was told at most.
+
+        Returns:
+            per frame its result; the counters are those of all of them.
+
+        Raises:
+            AcceleratorError: the hardware reported an error; no output was written after it.
+            DriverError: see ``run``; too many frames, or none.
+        """
+        if not 1 <= len(frames) <= self._most_frames:
+            raise DriverError(f"{len(frames)} frames, `load` was told {self._most_frames}")
+        self.bus.write32(reg.FRAMES, len(frames) - 1)
+        try:
+            self.begin(b"".join(self.pack(frame) for frame in frames), warm=warm)
+        finally:
+            self.bus.write32(reg.FRAMES, 0)
+        self.wait()
+        return [self.result(number) for number in range(len(frames))]
+
     def pack(self, frame: np.ndarray) -> bytes:
         """What the input buffer holds for a frame, see ``run``."""
         if self.image is None:
@@ -176,12 +209,12 @@ class Accelerator:
         self._warm = warm and bool(self.status >> reg.STATUS_RESIDENT & 1)
         self.start(warm=warm)
 
-    def result(self) -> FrameResult:
-        """What the frame that has ended (``wait``) left."""
+    def result(self, number: int = 0) -> FrameResult:
+        """What the frame that has ended (``wait``) left; of a batch, frame ``number``."""
         if self.image is None:
             raise DriverError("no image is loaded")
         layout = self.image.metadata
-        data = self.buffers[2].read(layout["output_bytes"])
+        data = self.buffers[2].read(layout["output_bytes"], number * layout["output_bytes"])
 
         def tensor_at(where: dict) -> np.ndarray:
             return unpack_output(data[16 * where["offset"]:16 * where["offset"] + where["bytes"]], where)

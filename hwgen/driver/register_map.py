@@ -51,6 +51,7 @@ OUTPUT_ADDR_HIGH = 0x074  # Output address, high
 PROGRAM_OFFSET = 0x078  # Program offset
 PROGRAM_BEATS = 0x07c  # Program length
 PROGRAM_FLAGS = 0x080  # Program flags
+FRAMES = 0x084  # Frames
 IMAGE_ID_LOW = 0x088  # Image identifier, low
 IMAGE_ID_HIGH = 0x08c  # Image identifier, high
 IMAGE_VERSION = 0x090  # Image version
@@ -85,6 +86,7 @@ FIRST_BUSY = 0x128  # First busy cycle
 PROGRAM_LOADED = 0x12c  # Cycles to the whole program
 STALL_WINDOW = 0x130  # Stalls for other descriptors
 WINDOW_BUSY = 0x134  # Busy cycles of the window unit
+INTERVAL = 0x138  # Interval of frames
 
 #: registers that count something, by the name of it
 COUNTERS = {
@@ -102,4 +104,5 @@ COUNTERS = {
     "program_loaded": PROGRAM_LOADED,
     "stall_window": STALL_WINDOW,
     "window_busy": WINDOW_BUSY,
+    "interval": INTERVAL,
 }

@@ -37,13 +37,13 @@ class System:
         for engine in self.engines:
             engine.set_key(key)
 
-    def load(self, image: Image, *, check_config: bool = True) -> None:
+    def load(self, image: Image, *, check_config: bool = True, frames: int = 1) -> None:
         """Load an image into every engine; its payload lies in memory once. See ``Accelerator.load``."""
         self.unload()
         self._payload = self.bus.alloc(max(16, len(image.payload)))
         self._payload.write(image.payload)
         for engine in self.engines:
-            engine.load(image, check_config=check_config, payload=self._payload)
+            engine.load(image, check_config=check_config, payload=self._payload, frames=frames)
 
     def unload(self) -> None:
         """Give the image's memory back."""

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 
+from hwgen.config.names import unknown_name
 from hwgen.errors import HwgenError
+from hwgen.stream.choose import STYLES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +24,10 @@ class BuildRequest:
         config: JSON file with an accelerator configuration; without it, the search chooses.
         compress: decompose dense convolutions by TT-SVD until the network has so many times fewer MACs; 0: as it is.
         objective: what the search optimises (see ``hwgen.search.objectives``).
+        style: "engine" (one array, layer after layer), "stream" (an engine per layer, all at once), or "auto":
+            whichever the objective favours.
+        fps: frames a second that a streaming pipeline must reach, with the fewest resources; 0: as many as the board
+            allows.
         encrypt: "all", "none", a fraction such as "0.5", layer names separated by commas, or "@FILE": a selection made
             by ``hwgen seal``; "": as the recipe says.
         key_file: root key, 16 or 32 bytes in hexadecimal; without it, a development key is generated beside ``out``.
@@ -43,6 +49,8 @@ class BuildRequest:
     config: Path | None = None
     compress: float = 0.0
     objective: str = "latency"
+    style: str = "engine"
+    fps: float = 0.0
     encrypt: str = ""
     key_file: Path | None = None
     frames: int = 2
@@ -59,6 +67,11 @@ class BuildRequest:
         if self.compress and not (isfinite(self.compress) and self.compress > 1):
             raise HwgenError(f"{self.compress:g} is not possible", where="--compress",
                              allowed="a number above 1: so many times fewer MACs; 0: as the recipe says")
+        if self.style not in STYLES:
+            raise unknown_name("style", self.style, STYLES)
+        if self.fps and not (isfinite(self.fps) and self.fps > 0 and self.style != "engine"):
+            raise HwgenError(f"{self.fps:g} is not possible", where="--fps", allowed="a number above 0, of a streaming "
+                             "pipeline (--style stream or auto)")
         for option, path in (("--weights", self.weights), ("--config", self.config), ("--key-file", self.key_file)):
             if path is not None and not path.is_file():
                 raise HwgenError(f"file {str(path)!r} does not exist", where=option)

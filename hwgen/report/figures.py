@@ -132,7 +132,8 @@ def _cycles(s: Sources) -> dict[str, Any]:
     steady = s.proof["cycles"][1] if s.proof else None
     predicted, following = (program["predicted"][k]["cycles"] for k in ("cold", "steady"))
     together = s.proof["together"] if s.proof else None
-    interval = together["cycles"] / together["frames"] if together else steady
+    batch = s.proof.get("batch") if s.proof else None
+    interval = batch["interval"] if batch else together["cycles"] / together["frames"] if together else steady
     work = [(layer["macs"] / config.macs_per_cycle, layer["lines"] * config.line_bytes) for layer in program["layers"]]
     limit = limit_cycles(work, min(board.bytes_per_cycle, 16 * config.axi_ports),
                          program["ring_lines"] * config.line_bytes + 2 * config.p_i * config.p_o)
@@ -150,14 +151,15 @@ def _cycles(s: Sources) -> dict[str, Any]:
             "measured": "start-register write to interrupt, first frame: program, keys and weights are fetched",
             "measured_steady": "the following frame of the same series",
             "measured_interval": "cycles per frame of all engines at work: first start to last interrupt, divided by "
-                                 "the frames; with one engine, measured_steady",
+                                 "the frames; with one engine, measured_steady; of a streaming pipeline: between the "
+                                 "results of the last two frames of a batch",
             "ideal": "MACs of the network divided by MACs per cycle of the array",
             "roofline": "the larger of ideal and bytes of image, input and output, unpadded and once each, divided by "
                         "bytes per cycle",
             "limit": "what the configuration cannot beat: ideal compute while weights stream through its buffer",
         },
         "counters": s.proof["counters"] if s.proof else None,
-        "together": together,
+        "together": together, "batch": batch,
     }
 
 
@@ -173,7 +175,7 @@ def _verification(s: Sources) -> dict[str, Any]:
 def _breakdown(s: Sources) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
     """Cycles outside the layers, per frame, and the table of layers; measured only where the proof ran."""
     rows = _layers(s)
-    if s.proof is None:
+    if s.proof is None or s.system.engine.pipeline is not None:
         return None, rows
     frames = {}
     for state in STATES:
@@ -187,9 +189,9 @@ def _breakdown(s: Sources) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]
 def _layers(s: Sources) -> list[dict[str, Any]]:
     """One row per layer: work, predicted time, ideal time, bytes, noise, what explains its cycles."""
     quality = {q["name"]: q for q in s.layers}
-    predicted = {state: predicted_cycles(s.program["predicted"][state]["spans"], s.program["layers"])
-                 for state in STATES}
-    spans = s.program["predicted"]["cold"]["spans"]
+    spans, pipeline = s.program["predicted"]["cold"]["spans"], s.system.engine.pipeline is not None
+    predicted = {state: [layer["cycles"] for layer in s.program["layers"]] if pipeline else
+                 predicted_cycles(s.program["predicted"][state]["spans"], s.program["layers"]) for state in STATES}
     encrypted = set(s.program["encrypted"])
     rows = []
     for number, layer in enumerate(s.program["layers"]):

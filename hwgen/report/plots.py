@@ -66,6 +66,8 @@ def roofline(report: dict[str, Any]) -> str:
     """Layers in the plane of MACs per byte and MACs per cycle, under the two roofs."""
     config, per_cycle = report["config"], report["memory"]["bytes_per_cycle"]
     peak = config["p_i"] * config["p_o"]
+    if "pipeline" in config:
+        peak = report["network"]["macs"] / report["cycles"]["ideal"]
     points = [(r["macs"] / r["bytes"], r["macs"] / r["cycles"]) for r in report["layers"]
               if r["macs"] and r["bytes"] and r["cycles"]]
     figure = Figure(figsize=(5, 3.2))
@@ -91,16 +93,21 @@ def roofline(report: dict[str, Any]) -> str:
 def timeline(report: dict[str, Any]) -> str:
     """The cold frame: what computes when, and how far the weights are."""
     line = report["timeline"]
-    figure = Figure(figsize=(10, 2.4))
+    stages = len(line["spans"]) if "pipeline" in report["config"] else 0  # all at once: a row for each
+    figure = Figure(figsize=(10, 2.4 + 0.12 * stages))
     axes = figure.subplots()
     for number, span in enumerate(line["spans"]):
-        axes.barh(0, span["end"] - span["start"], left=span["start"], height=0.8,
+        axes.barh(stages and -number, span["end"] - span["start"], left=span["start"], height=0.8,
                   color=_BLUE if number % 2 else "#63b3ed")
     for span in line["spans"]:
         if span["wait_weights"] > 0:
             axes.barh(0, min(span["wait_weights"], span["end"] - span["start"]), left=span["start"], height=0.3,
                       color=_RED)
-    axes.set_yticks([0], ["compute"])
+    if stages:
+        axes.set_yticks([-n for n in range(stages)], [span["node"] for span in line["spans"]], fontsize=5,
+                        parse_math=False)
+    else:
+        axes.set_yticks([0], ["compute"])
     axes.set_xlim(0, line["cycles"])
     axes.set_xlabel("cycles since the start (predicted, cold frame; red: waiting for weights)")
     if line["loaded"]:

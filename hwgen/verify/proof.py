@@ -20,6 +20,8 @@ from hwgen_sim.cycle_rows import CycleRows
 from hwgen_sim.simulate import Frame, MemoryTiming, SimulationResult, run_job
 from rtl_templates.shell.error_codes import ErrorCode
 
+#: frames of a streaming pipeline's batch, at least: enough for the first ones to have left while others come
+BATCH = 6
 #: frames per engine in the round that is timed, after one in which every engine got the image
 FRAMES_PER_ENGINE = 2
 #: exit code when the simulated hardware itself refused the image or the key
@@ -68,11 +70,25 @@ class Together:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Frames close behind one another in a streaming pipeline.
+
+    Args:
+        frames: of one start; cycles: from the start register to the interrupt.
+        interval: cycles between the results of the last two frames, counted by the hardware.
+    """
+
+    frames: int
+    cycles: int
+    interval: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Proof:
     """Args:
         comparison: of all elements; frames: that ran.
         counters: of the hardware, per frame that ran alone; rows: the same per compute descriptor.
-        together: None where there is one engine.
+        together: None where there is one engine; batch: None where there is no pipeline.
         simulator: name and version; seconds: of everything, building the simulator included; cached: it was not built.
     """
 
@@ -81,6 +97,7 @@ class Proof:
     counters: tuple[dict[str, int], ...]
     rows: tuple[CycleRows, ...]
     together: Together | None
+    batch: Batch | None
     simulator: str
     seconds: float
     build_seconds: float
@@ -94,6 +111,7 @@ class Proof:
             "first_mismatch": self.comparison.first, "simulator": self.simulator, "seconds": round(self.seconds, 2),
             "build_seconds": round(self.build_seconds, 2), "simulator_cached": self.cached,
             "counters": list(self.counters), "together": None if self.together is None else asdict(self.together),
+            "batch": None if self.batch is None else asdict(self.batch),
         }
 
 
@@ -106,6 +124,7 @@ def memory_timing(board: Board) -> MemoryTiming:
 def simulate(job: Job) -> SimulationResult:
     """Run the frames one after the other on the first engine, the first of them cold.
 
+    In a streaming pipeline, then run them again (at least ``BATCH`` frames), one close behind the other.
     Where there are more engines, then give the same frames to all of them at once: one for each (cold but on the first
     engine), then ``FRAMES_PER_ENGINE`` for each.
 
@@ -115,8 +134,11 @@ def simulate(job: Job) -> SimulationResult:
     engines = job.config.engines if isinstance(job.config, SystemConfig) else 1
     rounds = [] if engines == 1 else [[job.inputs[n % len(job.inputs)] for n in range(frames)]
                                       for frames in (engines, FRAMES_PER_ENGINE * engines)]
-    result = run_job(job.config, job.image, list(job.inputs), rounds=rounds, key=job.key, verilog=job.verilog,
-                     memory=job.memory, seed=job.seed, waves=job.waves, cache_dir=job.cache)
+    batches = []
+    if _engine(job).pipeline is not None:
+        batches = [[job.inputs[n % len(job.inputs)] for n in range(max(BATCH, len(job.inputs)))]]
+    result = run_job(job.config, job.image, list(job.inputs), batches=batches, rounds=rounds, key=job.key,
+                     verilog=job.verilog, memory=job.memory, seed=job.seed, waves=job.waves, cache_dir=job.cache)
     for number, frame in enumerate(_all_frames(result)):
         if frame.error:
             raise hardware_error(number, frame.error, frame.segment, frame.message, touched=frame.output_touched)
@@ -124,7 +146,11 @@ def simulate(job: Job) -> SimulationResult:
 
 
 def _all_frames(result: SimulationResult) -> list[Frame]:
-    return [*result.frames, *(frame for one in result.rounds for frame in one.frames)]
+    return [*result.frames, *(frame for one in (*result.batches, *result.rounds) for frame in one.frames)]
+
+
+def _engine(job: Job) -> AcceleratorConfig:
+    return job.config.engine if isinstance(job.config, SystemConfig) else job.config
 
 
 def hardware_error(frame: int, code: int, segment: int, message: str, *, touched: bool) -> HwgenError:
@@ -156,15 +182,19 @@ def prove(job: Job, expected: Sequence[dict[str, np.ndarray]], output: str,
     for frame in _all_frames(result):
         assert frame.output is not None
         actual.append({**frame.dumps, output: spoil(frame.output)})
-    for one in result.rounds:
+    for one in (*result.batches, *result.rounds):
         wanted += [expected[n % len(expected)] for n in range(len(one.frames))]
     together = None
     if result.rounds and isinstance(job.config, SystemConfig):
         last = result.rounds[-1]
         together = Together(engines=job.config.engines, frames=len(last.frames), cycles=last.cycles,
                             counters=tuple(f.counters for f in last.frames))
+    batch = None
+    if result.batches:
+        one = result.batches[0]
+        batch = Batch(frames=len(one.frames), cycles=one.cycles, interval=one.frames[-1].counters["interval"])
     return Proof(
-        comparison=compare(wanted, actual), frames=len(actual), together=together,
+        comparison=compare(wanted, actual), frames=len(actual), together=together, batch=batch,
         simulator=result.simulator.split(" rev ")[0],
         counters=tuple(f.counters for f in result.frames),
         rows=tuple(f.rows for f in result.frames if f.rows is not None), seconds=time.perf_counter() - began,

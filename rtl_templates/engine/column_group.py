@@ -1,10 +1,11 @@
 """A few columns of the weight-stationary array with their double-buffered weights."""
 
-from amaranth.hdl import Cat, Module, Signal, signed
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hwgen.config.accelerator import AcceleratorConfig, DspPacking
+from rtl_templates.engine.multiplier_chain import adder_tree, multiplier_chain
 from rtl_templates.engine.timing import reduction_levels
 
 
@@ -17,9 +18,8 @@ class ColumnGroup(wiring.Component):
     """``line_columns`` output channels times ``p_i`` rows.
 
     Row i belongs to position ``i % chain`` of its multiplier chain and takes all its inputs ``i % chain`` cycles late
-    (the array skews them), so that a chain is a cascade of multiply-add registers. Packed chains carry two columns in
-    one multiplier: value = odd·2^spacing + even; the even column's borrow has been taken from the odd weight before
-    (``Array``), and is given back when the sums are unpacked (Xilinx WP486).
+    (the array skews them), so that a chain is a cascade of multiply-add registers. Of packed chains, the even column's
+    borrow has been taken from the odd weight before (``Array``).
 
     Members:
         x: In(p_i*8), activations, row i delayed by its position.
@@ -46,7 +46,6 @@ class ColumnGroup(wiring.Component):
         chain, p_i = config.packing.chain, config.p_i
         chains = p_i // chain
         packed = config.packing is not DspPacking.NONE
-        spacing = config.packing.spacing
         columns_per_multiplier = 2 if packed else 1
         swap = Signal(chain)
         x_register = Signal(p_i * 8)
@@ -56,7 +55,7 @@ class ColumnGroup(wiring.Component):
         column_terms: list[list[Signal]] = [[] for _ in range(config.line_columns)]
         for first in range(0, config.line_columns, columns_per_multiplier):
             for c in range(chains):
-                cascade = None
+                weights, labels = [], []
                 for k in range(chain):
                     row = c * chain + k
                     bits = 8 * columns_per_multiplier
@@ -68,43 +67,16 @@ class ColumnGroup(wiring.Component):
                         m.d.sync += shadow.eq(line)
                     with m.If(swap[k]):
                         m.d.sync += active.eq(shadow)
-                    if packed:
-                        weight = Cat(active[:8], active[7].replicate(spacing - 8), active[8:]).as_signed()
-                    else:
-                        weight = active.as_signed()
-                    product = Signal(signed(len(weight) + 8), name=f"product_{first}_{row}", attrs={"use_dsp": "yes"})
-                    m.d.sync += product.eq(weight * x_register.word_select(row, 8).as_signed())
-                    width = (2 * spacing + 2) if packed else 16 + (chain - 1).bit_length()
-                    total = Signal(signed(width), name=f"cascade_{first}_{row}")
-                    m.d.sync += total.eq(product if cascade is None else cascade + product)
-                    cascade = total
-                assert cascade is not None
-                if packed:
-                    low = Signal(signed(spacing), name=f"low_{first}_{c}")
-                    high = Signal(signed(spacing), name=f"high_{first}_{c}")
-                    m.d.sync += [
-                        low.eq(cascade[:spacing]),
-                        high.eq(cascade[spacing:2 * spacing].as_signed() + cascade[spacing - 1]),
-                    ]
-                    column_terms[first].append(low)
-                    column_terms[first + 1].append(high)
-                else:
-                    unpacked = Signal(cascade.shape(), name=f"unpacked_{first}_{c}")
-                    m.d.sync += unpacked.eq(cascade)
-                    column_terms[first].append(unpacked)
+                    weights.append(active)
+                    labels.append(f"{first}_{row}")
+                x = [x_register.word_select(c * chain + k, 8) for k in range(chain)]
+                for j, term in enumerate(multiplier_chain(m, weights, x, config.packing, labels, tag=f"{first}_{c}")):
+                    column_terms[first + j].append(term)
         width = sum_bits(config)
         for column, terms in enumerate(column_terms):
-            level, nodes = 0, terms
-            while len(nodes) > 1:
-                added = []
-                for i in range(0, len(nodes), 2):
-                    node = Signal(signed(width), name=f"tree_{column}_{level}_{i}")
-                    m.d.sync += node.eq(sum(nodes[i:i + 2]))
-                    added.append(node)
-                nodes = added
-                level += 1
+            total, level = adder_tree(m, terms, width, f"tree_{column}")
             assert level == reduction_levels(config)
-            m.d.comb += self.sums.word_select(column, width).eq(nodes[0])
+            m.d.comb += self.sums.word_select(column, width).eq(total)
         return m
 
 

@@ -4,7 +4,8 @@ from amaranth.lib import data
 
 #: of every cycle until the compute program ends, exactly one is counted
 EXCLUSIVE_COUNTERS = ("busy", "stall_weights", "stall_act", "stall_drain", "stall_window", "stall_other")
-COUNTERS = (*EXCLUSIVE_COUNTERS, "window_busy")
+#: ``interval`` is no sum: cycles between the last two frames that a streaming pipeline has completed
+COUNTERS = (*EXCLUSIVE_COUNTERS, "window_busy", "interval")
 
 
 def counters_layout() -> data.StructLayout:

@@ -24,6 +24,7 @@ from rtl_templates.shell.registers import IDENTIFICATION, REGISTER_VERSION, Regi
 from rtl_templates.shell.scrubber import Scrubber
 from rtl_templates.shell.store_unit import StoreUnit
 from rtl_templates.shell.stream_arbiter import StreamArbiter
+from rtl_templates.stream.stream_engine import StreamEngine
 
 LOAD_CHANNEL = "hwgen_load_channel"
 
@@ -44,7 +45,7 @@ class Accelerator(wiring.Component):
     def __init__(self, *, config: AcceleratorConfig, engines: int = 1) -> None:
         self.config = config
         self.engines = engines
-        self.engine = TensorEngine(config=config)
+        self.engine = TensorEngine(config=config) if config.pipeline is None else StreamEngine(config=config)
         members = {f"s_axil_{name}": member for name, member in lite_members().items()}
         for port in range(config.axi_ports):
             signals = read_members() | (write_members() if port == 0 else {})
@@ -212,6 +213,11 @@ class Accelerator(wiring.Component):
             engine.weight_loaded.eq(load.loaded), engine.act_loaded.eq(load.act_loaded), engine.stored.eq(stored),
         ]
         m.d.sync += [load.progress.eq(engine.progress), load.freed.eq(engine.weight_freed)]
+        if config.pipeline is not None:
+            last_frame = Signal(12)
+            with m.If(values.control_start & ~frame.busy):
+                m.d.sync += last_frame.eq(values.frames_last)
+            m.d.comb += [load.last_frame.eq(last_frame), store.last_frame.eq(last_frame)]
 
         # ---- stores
         m.d.comb += [

@@ -33,6 +33,7 @@ class LoadUnit(wiring.Component):
         warm: In(1): RESIDENT runs are skipped.
         progress: In(16), retired compute descriptors; stored: In(16), stores complete.
         freed: In(24), lines of the weight stream used for the last time.
+        last_frame: In(12), of a start of a streaming pipeline: its inputs lie one behind the other.
         ring_lines: In.
         loaded: Out(24); act_loaded: Out(16); program_loaded: Out(16), words.
         finished: Out(1), END was taken and everything has retired.
@@ -51,6 +52,7 @@ class LoadUnit(wiring.Component):
             "progress": In(COUNT_BITS), "stored": In(COUNT_BITS), "freed": In(SEQ_BITS), "ring_lines": In(LINE_BITS),
             "loaded": Out(SEQ_BITS), "act_loaded": Out(COUNT_BITS), "program_loaded": Out(WORD_ADDR_BITS),
             "finished": Out(1),
+            **({} if config.pipeline is None else {"last_frame": In(12)}),
         })
 
     def elaborate(self, platform: object) -> Module:
@@ -129,6 +131,10 @@ class LoadUnit(wiring.Component):
                     plane_address.eq(plane_address + load.offset), index.eq(load.index), plane_target.eq(load.dest),
                     full.eq(1 << load.segment_log2), last_plane.eq(steps.last_plane),
                 ]
+                if self.config.pipeline is not None:
+                    with m.If(is_input):
+                        m.d.sync += last_plane.eq(self.last_frame)
+                        m.d.sync += steps.offset_step.eq(load.beats)
                 m.next = "PROGRESS"
             with m.State("PROGRESS"):
                 m.d.sync += [address.eq(plane_address), target.eq(plane_target), left.eq(load.beats)]

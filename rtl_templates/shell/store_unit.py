@@ -28,6 +28,7 @@ class StoreUnit(wiring.Component):
         progress: In(16), retired compute descriptors.
         act_read: Out(stream of {addr}); act_data: In {valid, data}, in order.
         request, beats: Out(streams), to the write master; ends: Out(1), the request is the store's last.
+        last_frame: In(12), of a start of a streaming pipeline: the results of one frame after the other are stored.
         finished: Out(1), the last descriptor's beats were all handed to the write master.
     """
 
@@ -44,6 +45,7 @@ class StoreUnit(wiring.Component):
             "request": Out(stream.Signature(request_layout(REQUEST_BEATS_BITS))), "ends": Out(1),
             "beats": Out(stream.Signature(DATA_BITS)),
             "finished": Out(1),
+            **({} if config.pipeline is None else {"last_frame": In(12)}),
         })
 
     def elaborate(self, platform: object) -> Module:
@@ -96,6 +98,8 @@ class StoreUnit(wiring.Component):
             with m.State("BASE"):
                 m.d.sync += [address.eq(Mux(store.scratch, self.scratch, self.output)), beats.eq(beats_of_words),
                              last_plane.eq(steps.last_plane)]
+                if self.config.pipeline is not None:
+                    m.d.sync += [last_plane.eq(self.last_frame), steps.offset_step.eq(beats_of_words)]
                 m.next = "ADDRESS"
             with m.State("ADDRESS"):
                 m.d.sync += address.eq(address + store.offset)
@@ -121,6 +125,8 @@ class StoreUnit(wiring.Component):
                 with m.If(sent_all & self.ends):
                     m.next = "DONE"
                 with m.Elif(sent_all):
+                    if self.config.pipeline is not None:
+                        m.d.sync += store.wait_progress.eq(store.wait_progress + 1)  # the next frame
                     m.next = "PLANE"
             with m.State("DONE"):
                 m.d.sync += self.finished.eq(final)

@@ -67,9 +67,11 @@ def accelerator_ports(config: SystemConfig, module: str) -> str:
             elif name in _FROM_ACCELERATOR:
                 constants.append(f"  assign {part} = 0;")
     paths = _MONITORED | (_MONITORED_WINDOW if config.engine.window is not WindowUnit.NONE else {})
+    if config.engine.pipeline is not None:
+        paths = {}  # no descriptors to attribute cycles to
     engine = "accelerator" if config.engines == 1 else "accelerator.engine_0"
     watched = [".clk(clk)", ".rst(rst)", *(f".{name}({engine}.{path})" for name, path in paths.items()),
-               *(f".{name}(1'b0)" for name in _MONITORED_WINDOW if name not in paths)]
+               *(f".{name}('0)" for name in (*_MONITORED, *_MONITORED_WINDOW) if name not in paths)]
     declarations = ",\n    ".join(port_declarations(ports))
     return (f"module accelerator_ports (\n    {declarations}\n);\n" + "\n".join(constants)
             + f"\n  {module} accelerator (\n    " + ",\n    ".join(connections) + "\n  );"

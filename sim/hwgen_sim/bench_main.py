@@ -55,7 +55,8 @@ def _drive(dut: Any, job: dict[str, Any], key: bytes) -> dict[str, Any]:
     for engine in system.engines:
         engine.set_watchdog(job["watchdog"])
         engine.set_minimum_version(job["minimum_version"])
-    system.load(Image.load(job["image"]), check_config=job["check_config"])
+    system.load(Image.load(job["image"]), check_config=job["check_config"],
+                frames=max((len(batch) for batch in job["batches"]), default=1))
     accelerator = system.engines[0]
     if job["fault"] is not None:
         buffer = {"image": 0, "input": 1, "output": 2, "scratch": 3}[job["fault"]["where"]]
@@ -68,16 +69,22 @@ def _drive(dut: Any, job: dict[str, Any], key: bytes) -> dict[str, Any]:
         ended = _alone(accelerator, np.load(frame["input"]), folder, warm=frame["warm"])
         frames.append({**ended, "events": events.read_bytes()[seen:].decode("ascii")})
         if frames[-1]["error"] == -1:
-            return {"frames": frames, "rounds": []}
+            return {"frames": frames, "batches": [], "rounds": []}
     dut.error_enable.value = 0
-    rounds = []
+    batches, rounds = [], []
+    for paths in job["batches"]:
+        bus.first_start = None
+        ended = accelerator.run_batch([np.load(path) for path in paths])
+        assert bus.first_start is not None
+        batches.append({"cycles": bus.last_interrupt - bus.first_start,
+                        "frames": [_saved(one, folder) for one in ended]})
     for paths in job["rounds"]:
         bus.first_start = None
         ended = system.run_many(np.load(path) for path in paths)
         assert bus.first_start is not None
         rounds.append({"cycles": bus.last_interrupt - bus.first_start,
                        "frames": [_saved(one, folder) for one in ended]})
-    return {"frames": frames, "rounds": rounds}
+    return {"frames": frames, "batches": batches, "rounds": rounds}
 
 
 def _alone(accelerator: Accelerator, frame: np.ndarray, folder: Path, *, warm: bool) -> dict[str, Any]:

@@ -91,7 +91,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Round:
-    """Frames that ran on all engines at once, in the order in which they were given.
+    """Frames that ran on all engines at once, or one close behind the other in a pipeline, in the order given.
 
     ``cycles`` from the first frame's start register to the last one's interrupt.
     """
@@ -102,12 +102,13 @@ class Round:
 
 @dataclass(frozen=True)
 class SimulationResult:
-    """Frames and figures of a simulation: one after the other on the first engine, then rounds on all of them.
+    """Frames and figures of a simulation: one after the other on the first engine, then batches, then rounds on all.
 
     ``cycles`` simulated in ``seconds``; the simulator, named by ``simulator``, was ready after ``build_seconds``.
     """
 
     frames: tuple[Frame, ...]
+    batches: tuple[Round, ...]
     rounds: tuple[Round, ...]
     cycles: int
     seconds: float
@@ -116,11 +117,11 @@ class SimulationResult:
     cached: bool
 
 
-def memory_bytes(image: Path, engines: int) -> int:
-    """Memory to simulate for an image file: twice what the driver allocates for it, and 32 MiB."""
+def memory_bytes(image: Path, engines: int, frames: int = 1) -> int:
+    """Memory to simulate for an image file and so many frames a start: twice what the driver allocates, and 32 MiB."""
     found = Image.load(image)
     layout = found.metadata
-    buffers = layout["input"]["bytes"] + layout["output_bytes"] + layout.get("scratch_bytes", 0)
+    buffers = frames * (layout["input"]["bytes"] + layout["output_bytes"]) + layout.get("scratch_bytes", 0)
     return 2 * (len(found.payload) + engines * buffers) + (32 << 20)
 
 
@@ -129,6 +130,7 @@ def run_job(
     image: Path,
     inputs: Sequence[np.ndarray],
     *,
+    batches: Sequence[Sequence[np.ndarray]] = (),
     rounds: Sequence[Sequence[np.ndarray]] = (),
     key: bytes = b"",
     verilog: str | None = None,
@@ -149,6 +151,7 @@ def run_job(
 
     Args:
         inputs: run on the first engine, the others are idle.
+        batches: after these, frames of one start each (streaming pipelines; ``Accelerator.run_batch``).
         rounds: after these, frames given to all engines at once (``hwgen.driver.System.run_many``); engines that have
             run a frame before may use what it left. The fault and ``warm`` are not theirs.
         verilog: the design; generated from ``config`` if None.
@@ -168,7 +171,8 @@ def run_job(
     began = time.perf_counter()
     engines = config.engines if isinstance(config, SystemConfig) else 1
     source = simulator_source(config, generate(config) if verilog is None else verilog, waves=waves is not None,
-                              memory_bytes=memory_bytes(image, engines), threads=threads)
+                              memory_bytes=memory_bytes(image, engines, max(map(len, batches), default=1)),
+                              threads=threads)
     simulator = build_simulator(source, cache_dir=cache_dir)
     build_seconds = time.perf_counter() - began
     each = [warm] * len(inputs) if isinstance(warm, bool) else list(warm)
@@ -190,6 +194,7 @@ def run_job(
         result.unlink(missing_ok=True)
         job.write_text(json.dumps({
             "image": str(image.resolve()), "frames": frames,
+            "batches": [[saved(tensor) for tensor in one] for one in batches],
             "rounds": [[saved(tensor) for tensor in one] for one in rounds], "exchange": str(exchange),
             "folder": str(tensors), "result": str(result.resolve()), "settings": (memory or MemoryTiming()).settings(),
             "watchdog": watchdog, "minimum_version": minimum_version, "timeout_cycles": timeout_cycles,
@@ -200,12 +205,13 @@ def run_job(
                    settings={"HWGEN_SIM_JOB": str(job.resolve()), "HWGEN_SIM_KEY": key.hex()})
         values = json.loads(result.read_text())
         outcomes = tuple(map(_frame, values["frames"]))
+        batched = tuple(Round(tuple(map(_frame, one["frames"])), one["cycles"]) for one in values["batches"])
         together = tuple(Round(tuple(map(_frame, one["frames"])), one["cycles"]) for one in values["rounds"])
     if values["violation"]:
         raise HwgenError(f"the accelerator broke the AXI protocol (violation bits {values['violation']:#x})")
     if values["bursts_open"]:
         raise HwgenError(f"the accelerator left {values['bursts_open']} bus transfers open")
-    return SimulationResult(outcomes, together, values["cycles"], values["seconds"],
+    return SimulationResult(outcomes, batched, together, values["cycles"], values["seconds"],
                             f"Verilator {find_toolchain().verilator_version}", build_seconds, simulator.cached)
 
 

@@ -26,6 +26,8 @@ from hwgen.pipeline.steps.quantise import QUANTISED
 from hwgen.pipeline.steps.search import load_config, load_system
 from hwgen.pipeline.store import write_json
 from hwgen.seal import select_encrypted
+from hwgen.stream.compile import compile_pipeline
+from hwgen.stream.predict import predict_pipeline
 
 PROGRAM = "program.json"
 
@@ -34,10 +36,15 @@ def run(context: StepContext) -> dict[str, Any]:
     """Write the program's figures, layer by layer, and the predicted timeline."""
     network, encrypted = compiled(context.results, context.request)
     memory, engines = MemoryModel.of(load_board(context.request.board)), load_system(context.results["search"]).engines
-    prediction = predict(network, memory)
-    together = predict(network, memory.share(engines)).steady.cycles
-    usages = layer_usages(network, load_graph(context.results["quantise"] / QUANTISED))
-    layers = [{**asdict(layer), "usage": asdict(usages[layer.node])} for layer in network.layers]
+    if network.config.pipeline is None:
+        prediction = predict(network, memory)
+        interval = round(predict(network, memory.share(engines)).steady.cycles / engines)
+        usages = layer_usages(network, load_graph(context.results["quantise"] / QUANTISED))
+        layers = [{**asdict(layer), "usage": asdict(usages[layer.node])} for layer in network.layers]
+    else:
+        pipelined = predict_pipeline(network, memory)
+        prediction, interval = pipelined.frames, pipelined.interval
+        layers = [{**asdict(layer), "usage": None} for layer in network.layers]
     write_json(context.out / PROGRAM, {
         "descriptors": len(network.descriptors), "issue_cycles": network.issue_cycles, "macs": network.macs,
         "stream_lines": network.stream_lines, "ring_lines": network.ring_lines, "resident": network.resident,
@@ -49,11 +56,13 @@ def run(context: StepContext) -> dict[str, Any]:
         "scratch_bytes": network.scratch_bytes, "spilled_bytes": network.spilled_bytes,
         "encrypted": list(encrypted), "layers": layers,
         "predicted": {"cold": _timeline(prediction.cold), "steady": _timeline(prediction.steady),
-                      "interval": round(together / engines)},
+                      "interval": interval},
     })
     spilled = f"{network.spilled_bytes:,} bytes of feature maps spilled, " if network.spilled_bytes else ""
-    return {"text": f"{len(network.descriptors)} descriptors, {network.stream_lines:,} weight lines, {spilled}"
-                    f"predicted {prediction.cold.cycles:,} cycles cold, {prediction.steady.cycles:,} steady",
+    parts = f"{len(network.descriptors)} descriptors" if network.descriptors else f"{len(layers)} stages"
+    apart = "" if network.config.pipeline is None else f", {interval:,} from frame to frame"
+    return {"text": f"{parts}, {network.stream_lines:,} weight lines, {spilled}"
+                    f"predicted {prediction.cold.cycles:,} cycles cold, {prediction.steady.cycles:,} steady{apart}",
             "predicted_cold": prediction.cold.cycles, "predicted_steady": prediction.steady.cycles}
 
 
@@ -67,14 +76,15 @@ def compile_for(
     graph: Graph, config: AcceleratorConfig, request: BuildRequest, source: ModelSource
 ) -> tuple[CompiledNetwork, tuple[str, ...]]:
     """Compile with the request's choice of encrypted layers."""
-    plain = compile_network(graph, config, CompileOptions(debug_dump=request.dump_layers))
+    make = compile_network if config.pipeline is None else compile_pipeline
+    plain = make(graph, config, CompileOptions(debug_dump=request.dump_layers))
     sizes = {layer.node: layer.lines * config.line_bytes for layer in plain.layers}
     encrypted = select_encrypted(chosen_nodes(request, source, graph), sizes)
     if set(encrypted) == set(sizes):
         return plain, encrypted
     options = CompileOptions(debug_dump=request.dump_layers, encrypt=frozenset(encrypted),
                              encrypt_program=bool(encrypted))
-    return compile_network(graph, config, options), encrypted
+    return make(graph, config, options), encrypted
 
 
 def _timeline(timeline: Timeline) -> dict[str, Any]:
@@ -95,7 +105,8 @@ def inputs(request: BuildRequest) -> dict[str, Any]:
 
 STEP = Step(
     name="compile", title="compiling", needs=("quantise", "search"), inputs=inputs, run=run,
-    code=("hwgen.compiler", "hwgen.isa", "hwgen.cost", "hwgen.seal.select", "hwgen.seal.selection",
+    code=("hwgen.compiler", "hwgen.stream", "rtl_templates.stream", "hwgen.isa", "hwgen.cost", "hwgen.seal.select",
+          "hwgen.seal.selection",
           "rtl_templates.engine.timing", "rtl_templates.crypto.timing", "hwgen.pipeline.encryption",
           "hwgen.pipeline.steps.compile"),
 )

@@ -22,6 +22,7 @@ def run(context: StepContext) -> dict[str, Any]:
 
 STEP = Step(
     name="rtl", title="generating Verilog", needs=("search",), inputs=lambda request: {}, run=run,
-    code=("rtl_templates", "hwgen.isa", "hwgen.config.accelerator", "hwgen.config.system",
+    code=("rtl_templates", "hwgen.isa", "hwgen.config.accelerator", "hwgen.config.pipeline", "hwgen.config.system",
+          "hwgen.stream.layout",
           "hwgen.pipeline.steps.rtl"),
 )

@@ -30,6 +30,8 @@ from hwgen.seal import load_key
 from hwgen.search import SearchResult, search
 from hwgen.search.explain import amount
 from hwgen.search.orders import choose_orders
+from hwgen.stream.choose import choose, explain
+from hwgen.stream.search import StreamCandidate, fixed_pipeline, search_pipeline
 
 CONFIG, RESULT, BOARD = "config.json", "search.json", "board.json"
 
@@ -40,13 +42,8 @@ def run(context: StepContext) -> dict[str, Any]:
     graph, board = load_graph(context.results["compress"] / GRAPH), load_board(request.board)
     encrypted = expected_layers(request, model_source(request), network_work(graph))
     if request.config is None:
-        result = search(graph, board, goal=request.objective, encrypted=encrypted,
-                        base=AcceleratorConfig().replace(aes_key_bits=key_bits(request)))
-        system, values = result.chosen.system, result.to_dict()
-        config = system.engine
-        text = f"{_array(system)}, {system.ports} ports, {config.aes_rounds} AES rounds each, " \
-               f"{config.weight_lines:,} weight lines; best of {result.considered:,} in {result.seconds:.2f} s"
-        (context.out / "explanation.txt").write_text(_story(result) + "\n", encoding="utf-8")
+        system, values, text = _searched(request, graph, board, encrypted)
+        (context.out / "explanation.txt").write_text(values["explanation"] + "\n", encoding="utf-8")
     else:
         system = read_config(request.config)
         values = fixed(graph, board, system, encrypted)
@@ -57,7 +54,51 @@ def run(context: StepContext) -> dict[str, Any]:
     return {"text": text, "config": system.to_dict()}
 
 
+def _searched(
+    request: BuildRequest, graph: Graph, board: Board, encrypted: Collection[str] | None
+) -> tuple[SystemConfig, dict[str, Any], str]:
+    """The better of the styles that were asked for: the design, all figures, a line of text."""
+    base = AcceleratorConfig().replace(aes_key_bits=key_bits(request))
+    engine: SearchResult | None = None
+    stream: StreamCandidate | None = None
+    refused: dict[str, str] = {}
+    if request.style != "stream":
+        try:
+            engine = search(graph, board, goal=request.objective, encrypted=encrypted, base=base)
+        except HwgenError as error:
+            if request.style == "engine":
+                raise
+            refused["engine"] = str(error)
+    if request.style != "engine":
+        try:
+            stream = search_pipeline(graph, board, base, request.fps)
+        except HwgenError as error:
+            if engine is None:
+                raise
+            refused["stream"] = str(error)
+    figures = (None if engine is None else engine.to_dict()["chosen"], None if stream is None else stream.to_dict())
+    story = "" if request.style == "engine" else explain(*figures, request.objective, board, refused) + "\n"
+    if stream is not None and choose(*figures, request.objective, board) == "stream":
+        values = stream_values(stream) | {"explanation": story.strip()}
+        return SystemConfig(engine=stream.config), values, f"{_array(SystemConfig(engine=stream.config))}, " \
+            f"{stream.config.aes_rounds} AES rounds; in {stream.seconds:.2f} s"
+    assert engine is not None
+    system, config = engine.chosen.system, engine.chosen.system.engine
+    text = f"{_array(system)}, {system.ports} ports, {config.aes_rounds} AES rounds each, " \
+           f"{config.weight_lines:,} weight lines; best of {engine.considered:,} in {engine.seconds:.2f} s"
+    return system, engine.to_dict() | {"explanation": story + engine.explanation}, text
+
+
+def stream_values(found: StreamCandidate) -> dict[str, Any]:
+    """A pipeline as the result of a search; its tensor trains run as chains, which is what planning does unasked."""
+    chosen = found.to_dict()
+    return {"chosen": chosen, "front": [chosen], "choices": {}, "considered": 1, "feasible": 1,
+            "seconds": found.seconds, "explanation": "The configuration was given by the user."}
+
+
 def _array(system: SystemConfig) -> str:
+    if system.engine.pipeline is not None:
+        return f"pipeline of {len(system.engine.pipeline.stages)} stages, {system.macs_per_cycle:,} MACs a cycle"
     array = f"{system.engine.p_i} x {system.engine.p_o} array"
     return array if system.engines == 1 else f"{system.engines} engines, each with a {array}"
 
@@ -87,6 +128,10 @@ def fixed(
     graph: Graph, board: Board, system: SystemConfig, encrypted: Collection[str] | None = None
 ) -> dict[str, Any]:
     """The result of a search with one candidate; HwgenError if the board is too small for it."""
+    if system.engine.pipeline is not None:
+        if system.engines > 1:
+            raise HwgenError("several pipelines in one design are not possible", where="config.engines", allowed="1")
+        return stream_values(fixed_pipeline(graph, board, system.engine))
     table, config = ConfigTable.of([system]), system.engine
     resources = estimate(table, board, key_bits=config.aes_key_bits)
     short = resources.row(0).shortfall(board.resources)
@@ -140,21 +185,18 @@ def load_choices(folder: Path) -> dict[str, TTChoice]:
     return {n: TTChoice(TTExecution(c["execution"]), tuple(c["grouping"]) or None) for n, c in values.items()}
 
 
-def _story(result: SearchResult) -> str:
-    return result.explanation
-
-
 def inputs(request: BuildRequest) -> dict[str, Any]:
     """Everything that decides the result besides the graph."""
     board = load_board(request.board)
-    return {"board": board.to_dict(), "objective": request.objective,
+    return {"board": board.to_dict(), "objective": request.objective, "style": request.style, "fps": request.fps,
             "config": hash_file(request.config) if request.config else "", "key_bits": key_bits(request),
             **choice_inputs(request)}
 
 
 STEP = Step(
     name="search", title="searching the accelerator", needs=("compress",), inputs=inputs, run=run,
-    code=("hwgen.search", "hwgen.cost", "hwgen.config", "hwgen.passes", "hwgen.quantize", "hwgen.compiler",
+    code=("hwgen.search", "hwgen.stream", "rtl_templates.stream", "hwgen.cost", "hwgen.config", "hwgen.passes",
+          "hwgen.quantize", "hwgen.compiler",
           "hwgen.seal.select", "hwgen.seal.selection", "rtl_templates.engine.timing", "rtl_templates.crypto.timing",
           "hwgen.pipeline.encryption", "hwgen.pipeline.steps.search"),
 )

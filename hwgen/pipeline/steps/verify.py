@@ -69,6 +69,8 @@ def run(context: StepContext) -> dict[str, Any]:
                "images": described["origin"],
                "rows": {state: rows_of(rows, network) for state, rows in zip(STATES, proof.rows, strict=False)}}
     write_json(context.out / PROOF, values)
+    if proof.batch is not None:
+        at_once = f", {proof.batch.interval:,} from frame to frame"
     added = f", crypto adds {cycles[0] - bypass[0]:+,}" if bypass else ""
     summary = {k: v for k, v in values.items() if k not in ("counters", "rows")}
     return {"text": f"{proof.comparison.elements:,} values of {proof.frames} frames equal; {cycles[0]:,} cycles cold, "

@@ -1,0 +1,1 @@
+"""Streaming pipelines: from a quantised graph to stages, their folding, their weights."""

@@ -1,0 +1,135 @@
+"""What a stage takes: cycles of a frame exactly, multipliers and block memories by construction, logic by counting."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from hwgen.config.accelerator import AcceleratorConfig, DspPacking
+from hwgen.config.board import Board, Resources
+from hwgen.config.pipeline import StageConfig, StageKind
+from hwgen.config.system import SystemConfig
+from hwgen.cost.arrays import ConfigTable
+from hwgen.cost.memories import block_rams
+from hwgen.cost.resources import NAMES, estimate
+from hwgen.stream.layout import LUT_DEPTH, RECORD_FIELDS, result_planes, rows, stage_packing, weight_cuts
+
+#: LUTs and flip-flops of a requantisation lane
+LANE_LUT, LANE_FF = 350, 500
+#: counters, handshakes, addresses of a stage
+STAGE_LUT, STAGE_FF = 250, 250
+
+
+def source_cycles(stage: StageConfig) -> int:
+    """Cycles of a frame that pixels, columns and windows take, whatever the folding."""
+    if stage.whole:
+        return stage.height * stage.width
+    bottom = (stage.out_height - 1) * stage.stride[0] - stage.padding[0] + stage.kernel[0] - stage.height
+    right = (stage.out_width - 1) * stage.stride[1] - stage.padding[2] + stage.kernel[1] - stage.width
+    columns = (stage.height + max(0, bottom)) * stage.width
+    windows = stage.out_height * (stage.padding[2] + stage.width + max(0, right))
+    return max(columns, windows)
+
+
+def stage_cycles(stage: StageConfig) -> int:
+    """Cycles of a frame in which this stage can take no other one."""
+    return max(stage.frame_steps, source_cycles(stage))
+
+
+def memory(width: int, depth: int) -> tuple[float, float]:
+    """(LUTs, 36 kbit blocks) of a memory with one port to write and one to read."""
+    if width == 0 or depth == 0:
+        return 0.0, 0.0
+    if depth > LUT_DEPTH:
+        return 0.0, float(block_rams(np.array(width), np.array(max(depth, 512))))
+    if depth <= 32:
+        return 8 * math.ceil(width / 14), 0.0
+    return 8 * math.ceil(width / 7), 0.0
+
+
+def _mux(inputs: int) -> float:
+    """LUTs of a multiplexer per bit."""
+    return math.ceil((inputs - 1) / 3)
+
+
+def stage_resources(stage: StageConfig, config: AcceleratorConfig) -> Resources:
+    """Of one stage. Registers and adders inside DSP blocks are not counted."""
+    packing = stage_packing(stage, config.packing)
+    pe, simd, lanes, acc = stage.pe, stage.simd, stage.lanes, config.acc_bits
+    pixel, out_pixel = 8 * stage.channels, stage.out_channels * (32 if stage.raw else 8)
+    lut, ff, blocks = float(STAGE_LUT), float(STAGE_FF), 0.0
+
+    def add(width: int, depth: int) -> None:
+        nonlocal lut, blocks
+        more_lut, more_blocks = memory(width, depth)
+        lut, blocks = lut + more_lut, blocks + more_blocks
+
+    # ---- window: rows, columns, taps, the window at work
+    window = pixel * stage.taps
+    if not stage.whole and (stage.kernel[0] > 1 or stage.stride[0] > 1):
+        add((stage.kernel[0] - 1) * pixel, stage.width)
+        add(stage.kernel[0] * pixel, stage.columns)
+        lut += stage.kernel[0] * pixel
+        ff += stage.kernel[0] * pixel
+    if not stage.whole and (stage.kernel[1] > 1 or stage.stride[1] > 1):
+        lut, ff = lut + stage.kernel[0] * pixel, ff + window
+    ff += window
+
+    # ---- values of a step
+    values = 8 * simd * (pe if stage.kind.per_channel else 1)
+    choices = stage.slices * (stage.blocks if stage.kind.per_channel else 1)
+    lut, ff = lut + values * _mux(choices), ff + 2 * values
+    dsp = 0.0
+    if stage.kind.weighted:
+        columns = 1 if packing is DspPacking.NONE else 2
+        units = math.ceil(pe / columns)
+        dsp += units * simd
+        chains = 1 + max(row.chain for row in rows(simd, packing))
+        width = 16 + (simd - 1).bit_length()
+        lut += values + pe * (chains - 1) * width + (units * chains * 18 if columns == 2 else 0)
+        ff += pe * (chains - 1) * width + units * chains * 18 * columns
+        ff += 8 * simd * columns * units + 4 * values * (max(row.position for row in rows(simd, packing)) + 1)
+        for cut in weight_cuts(stage, config):
+            add(8 * (cut.end - cut.first), stage.depth)
+        ff += 8 * config.line_bytes
+    elif stage.kind is StageKind.SUM:
+        lut, ff = lut + values * 1.2, ff + values * 1.2
+    else:
+        lut, ff = lut + values * 1.5, ff + values
+
+    # ---- sums, lanes, words
+    bits = 8 if stage.kind is StageKind.MAXIMUM else acc
+    lut, ff = lut + 2 * pe * bits, ff + 2 * pe * bits
+    if stage.whole and stage.blocks > 1:
+        add(pe * bits, stage.blocks)
+    if stage.kind is not StageKind.MAXIMUM:
+        record = sum(width for _, width in RECORD_FIELDS)
+        add(lanes * record, stage.blocks * stage.groups)
+        ff += lanes * (record + 2 * acc) + 8 * config.line_bytes
+        if stage.raw:
+            lut, ff = lut + 32 * lanes, ff + 32 * lanes
+        else:
+            lut, ff = lut + LANE_LUT * lanes, ff + LANE_FF * lanes
+            dsp += lanes * (math.ceil(acc / config.packing.wide_bits) + bool(stage.residual))
+    ff += out_pixel
+    add(out_pixel, stage.queue)
+    if stage.residual:
+        add(8 * stage.out_channels, max(stage.residual_queue, 1))
+        lut, ff = lut + 8 * lanes * _mux(stage.blocks * stage.groups), ff + 8 * stage.out_channels + 24 * lanes
+    return Resources(dsp=dsp, bram36=blocks, uram=0, lut=round(lut), ff=round(ff))
+
+
+def shell_resources(config: AcceleratorConfig, board: Board) -> Resources:
+    """Of everything but the stages: no more logic than the smallest engine with such a port and decryptor has."""
+    smallest = config.replace(pipeline=None, acc_depth=512, act_words=64, weight_lines=4 * config.lines_per_tile)
+    row = estimate(ConfigTable.of([SystemConfig(engine=smallest)]), board, key_bits=config.aes_key_bits).row(0)
+    results = 0.0
+    if config.pipeline is not None:
+        last = config.pipeline.last
+        results = memory(8 * config.p_i, 2 * last.outputs * result_planes(last, config))[1]
+    return Resources(dsp=0, bram36=results + 2, uram=0, lut=row.lut, ff=row.ff)
+
+
+__all__ = ["NAMES", "memory", "shell_resources", "source_cycles", "stage_cycles",
+           "stage_resources"]

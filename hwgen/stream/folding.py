@@ -1,0 +1,156 @@
+"""How many multipliers every stage gets: the highest frame rate of a board, or the fewest resources for a given one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import Bounds, LinearConstraint, milp
+
+from hwgen.config.accelerator import AcceleratorConfig
+from hwgen.config.board import Board, Resources
+from hwgen.config.pipeline import StageConfig
+from hwgen.errors import HwgenError
+from hwgen.stream.cost import NAMES, shell_resources, stage_cycles, stage_resources
+from hwgen.stream.shapes import folded
+
+#: share of a board's LUTs, flip-flops and memories that the pipeline may take, so that it can be placed and routed
+SHARE = {"dsp": 1.0, "bram36": 0.9, "uram": 1.0, "lut": 0.8, "ff": 0.8}
+
+
+#: how far from the least sum of shares a folding may be, and how long it is looked for
+GAP, NODES = 0.01, 20_000
+
+
+@dataclass(frozen=True)
+class Option:
+    """A folding of a stage: its cycles for a frame and what it takes (``NAMES``)."""
+
+    stage: StageConfig
+    cycles: int
+    cost: np.ndarray
+
+
+@dataclass(frozen=True)
+class Folding:
+    """A folding of all stages; ``interval`` is the slowest one's cycles for a frame."""
+
+    stages: tuple[StageConfig, ...]
+    interval: int
+
+
+def options_of(stage: StageConfig, config: AcceleratorConfig) -> tuple[Option, ...]:
+    """All foldings of a stage that are worth choosing: none is better in cycles and every resource."""
+    out, values = stage.out_channels, stage.window_values
+    sizes = {-(-out // blocks) for blocks in range(1, out + 1)}
+    sizes = sorted({1 if size == 1 else size + size % 2 for size in sizes})
+    slices = sorted({-(-values // count) for count in range(1, values + 1)})
+    found = []
+    for pe in sizes:
+        for simd in slices:
+            trial = folded(stage, pe, simd)
+            cost = stage_resources(trial, config)
+            found.append(Option(trial, stage_cycles(trial), np.array([getattr(cost, name) for name in NAMES])))
+    return _undominated(found, np.array([[option.cycles, *option.cost] for option in found]))
+
+
+def _undominated(options: Sequence[Option], rows: np.ndarray) -> tuple[Option, ...]:
+    """Those of which no other one is as small in all values of its row; of equal ones the first."""
+    order = np.lexsort(rows.T[::-1])
+    kept: list[int] = []
+    for index in order:
+        if not any((rows[k] <= rows[index]).all() for k in kept):
+            kept.append(int(index))
+    return tuple(options[k] for k in kept)
+
+
+def _cheapest(options: Sequence[Sequence[Option]], interval: int, have: np.ndarray) -> list[StageConfig] | None:
+    """The stages' foldings that keep up with ``interval`` and take least of ``have``; None: it does not suffice.
+
+    An integer programme: one option per stage, the sums of every resource within ``have``, least sum of shares.
+    """
+    used = have > 0
+    able = []
+    for one in options:
+        fast = [option for option in one if option.cycles <= interval and not option.cost[~used].any()]
+        if not fast:
+            return None
+        able.append(_undominated(fast, np.array([option.cost for option in fast])))
+    flat = [option for one in able for option in one]
+    cost = np.array([option.cost for option in flat]).T
+    owner = np.zeros((len(able), len(flat)))
+    at = 0
+    for number, one in enumerate(able):
+        owner[number, at:at + len(one)] = 1
+        at += len(one)
+    shares = cost[used] / have[used, None]
+    result = milp(shares.sum(axis=0), integrality=np.ones(len(flat)), bounds=Bounds(0, 1),
+                  constraints=[LinearConstraint(owner, 1, 1), LinearConstraint(shares, 0, 1)],
+                  options={"mip_rel_gap": GAP, "node_limit": NODES})
+    if result.x is None:
+        return None
+    return [option.stage for option, chosen in zip(flat, result.x, strict=True) if chosen > 0.5]
+
+
+def available(board: Board, config: AcceleratorConfig) -> np.ndarray:
+    """What is left for the stages, in the order of ``NAMES``."""
+    shell = shell_resources(config, board)
+    return np.array([getattr(board.resources, name) * SHARE[name] - getattr(shell, name) for name in NAMES])
+
+
+def fold(
+    shapes: Sequence[StageConfig], config: AcceleratorConfig, board: Board, interval: int | None = None
+) -> Folding:
+    """The fewest resources for ``interval`` cycles a frame, or for the fewest cycles that the board allows.
+
+    Args:
+        shapes: of all stages (``stages_of``); config: packing, accumulators and shell.
+
+    Raises:
+        HwgenError: the board is too small; names the resource.
+    """
+    options = [options_of(stage, config) for stage in shapes]
+    have = available(board, config)
+    if interval is not None:
+        chosen = _cheapest(options, interval, have)
+        if chosen is None:
+            fastest = fold(shapes, config, board)
+            raise HwgenError(f"{interval:,} cycles a frame are too few", where=f"board {board.name}",
+                             allowed=f"{fastest.interval:,} or more")
+        return _result(chosen)
+    candidates = sorted({option.cycles for one in options for option in one
+                         if option.cycles >= max(min(o.cycles for o in other) for other in options)})
+    low, high, best = 0, len(candidates) - 1, None
+    while low <= high:
+        middle = (low + high) // 2
+        chosen = _cheapest(options, candidates[middle], have)
+        if chosen is None:
+            low = middle + 1
+        else:
+            best, high = chosen, middle - 1
+    if best is None:
+        raise _too_small(options, have, board)
+    return _result(best)
+
+
+def _result(stages: Sequence[StageConfig]) -> Folding:
+    return Folding(tuple(stages), max(stage_cycles(stage) for stage in stages))
+
+
+def _too_small(options: Sequence[Sequence[Option]], have: np.ndarray, board: Board) -> HwgenError:
+    least = np.array([np.min([option.cost for option in one], axis=0) for one in options]).sum(axis=0)
+    short = [(name, need, there) for name, need, there in zip(NAMES, least, have, strict=True) if need > there]
+    if not short:
+        return HwgenError("no folding of this network fits", where=f"board {board.name}", hint="--style engine")
+    name, need, there = max(short, key=lambda row: row[1] / max(1.0, row[2]))
+    return HwgenError(f"a streaming pipeline keeps all weights on the chip and needs {need:,.0f} {name.upper()} at "
+                      f"least, {max(0.0, there):,.0f} are there for it", where=f"board {board.name}",
+                      hint="--style engine, or a smaller network")
+
+
+def total(config: AcceleratorConfig, board: Board) -> Resources:
+    """Estimated resources of the whole design."""
+    assert config.pipeline is not None
+    parts = [shell_resources(config, board), *(stage_resources(stage, config) for stage in config.pipeline.stages)]
+    return Resources(**{name: round(sum(getattr(part, name) for part in parts), 1) for name in NAMES})

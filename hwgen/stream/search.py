@@ -1,0 +1,129 @@
+"""The best pipeline of a board for a network, before the network is quantised."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwgen.config.accelerator import MAX_ACC_BITS, AcceleratorConfig, aes_cycles
+from hwgen.config.board import Board, Resources
+from hwgen.config.system import SystemConfig
+from hwgen.cost.energy import energy_uj
+from hwgen.cost.memory import MemoryModel
+from hwgen.cost.resources import NAMES
+from hwgen.errors import HwgenError
+from hwgen.ir.nodes import Graph
+from hwgen.passes.plan import plan
+from hwgen.quantize import Calibration, quantise
+from hwgen.quantize.fuse import fuse
+from hwgen.quantize.lower import lower
+from hwgen.quantize.width import accumulator_bits
+from hwgen.stream.compile import compile_pipeline, pipeline_config
+from hwgen.stream.folding import SHARE, fold, total
+from hwgen.stream.predict import PipelinePrediction, predict_pipeline
+from hwgen.stream.queues import with_queues
+from hwgen.stream.shapes import stages_of
+
+#: narrowest accumulator
+_LEAST_BITS = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamCandidate:
+    """A pipeline.
+
+    Args:
+        config: of the whole design.
+        cold_cycles, steady_cycles: predicted, of a frame that is alone; interval_cycles: of frames one close behind the
+            other.
+        resources: estimated.
+        energy_uj: of a frame, estimated.
+        seconds: the search took.
+    """
+
+    config: AcceleratorConfig
+    cold_cycles: int
+    steady_cycles: int
+    interval_cycles: int
+    resources: Resources
+    energy_uj: float
+    seconds: float
+
+    def to_dict(self) -> dict[str, object]:
+        """JSON-ready, with the fields of a candidate of the engine's search that the report reads."""
+        return {"config": SystemConfig(engine=self.config).to_dict(), "cold_cycles": self.cold_cycles,
+                "steady_cycles": self.steady_cycles, "interval_cycles": self.interval_cycles,
+                "resources": self.resources.to_dict(), "absorbable": Resources(
+                    dsp=0, bram36=0, uram=0, lut=0, ff=0).to_dict(), "energy_uj": self.energy_uj}
+
+
+def integer_form(graph: Graph) -> Graph:
+    """The nodes that quantisation will make of a float graph whose tensor trains run as chains; its numbers do not
+    count: no activation has been observed."""
+    lowered = lower(plan(graph))
+    ranges = {fused.tensor: 1.0 for fused in fuse(lowered.graph)}
+    return quantise(Calibration(lowered=lowered, histograms={}, thresholds=ranges, means={}, images=0))
+
+
+def search_pipeline(graph: Graph, board: Board, base: AcceleratorConfig, fps: float = 0.0) -> StreamCandidate:
+    """The pipeline with the highest frame rate, or with the fewest resources for ``fps`` frames a second.
+
+    The decryptor gets as many rounds of AES as the board has left: weights are loaded once.
+
+    Args:
+        graph: float graph (``base``: crypto and key size).
+
+    Raises:
+        HwgenError: the network has what no stage can do, or the board is too small; names node or resource.
+    """
+    began = time.perf_counter()
+    form = integer_form(graph)
+    shapes = stages_of(form)
+    bits = min(MAX_ACC_BITS, accumulator_bits(graph, at_least=_LEAST_BITS))
+    slow = base.replace(packing=board.packing, clock_mhz=board.clock_mhz, aes_cycles=aes_cycles(base.aes_key_bits)[-1])
+    wanted = int(board.clock_mhz * 1e6 / fps) if fps else None
+    folding = fold(shapes, pipeline_config(shapes, slow, bits), board, wanted)
+    for cycles in aes_cycles(base.aes_key_bits):
+        config = with_queues(pipeline_config(folding.stages, slow.replace(aes_cycles=cycles), bits))
+        resources = total(config, board)
+        if _fits(config, board, resources):
+            break
+    memory = MemoryModel.of(board)
+    prediction = predict_pipeline(compile_pipeline(form, config.replace(acc_bits=MAX_ACC_BITS)), memory)
+    return _candidate(config, board, prediction, resources, began)
+
+
+def _candidate(
+    config: AcceleratorConfig, board: Board, prediction: PipelinePrediction, resources: Resources, began: float
+) -> StreamCandidate:
+    assert config.pipeline is not None
+    source, frames = config.pipeline.first, prediction.frames
+    macs = sum(stage.frame_steps * stage.macs_per_cycle for stage in config.pipeline.stages)
+    energy = energy_uj(macs=macs, dram_bytes=np.array([source.height * source.width * config.p_i]),
+                       cycles=np.array([prediction.interval]), clock_mhz=board.clock_mhz,
+                       lut=np.array([resources.lut]))
+    return StreamCandidate(
+        config=config, cold_cycles=frames.cold.cycles, steady_cycles=frames.steady.cycles,
+        interval_cycles=prediction.interval, resources=resources, energy_uj=round(float(energy[0]), 3),
+        seconds=round(time.perf_counter() - began, 3))
+
+
+def _fits(config: AcceleratorConfig, board: Board, resources: Resources) -> bool:
+    return all(getattr(resources, name) <= getattr(board.resources, name) * SHARE[name] for name in NAMES)
+
+
+def fixed_pipeline(graph: Graph, board: Board, config: AcceleratorConfig) -> StreamCandidate:
+    """A pipeline that was given; HwgenError if it is not one for this network or the board is too small."""
+    began = time.perf_counter()
+    form = integer_form(graph)
+    prediction = predict_pipeline(compile_pipeline(form, config.replace(acc_bits=MAX_ACC_BITS)), MemoryModel.of(board))
+    resources = total(config, board)
+    short = resources.shortfall(board.resources)
+    if short is not None:
+        name, needed, there = short
+        raise HwgenError(f"needs {needed:,.0f} {name.upper()}, {board.name} has {there:,.0f}",
+                         where=f"board {board.name}", hint="a smaller pipeline, or let the search choose (leave "
+                         "--config out)")
+    return _candidate(config, board, prediction, resources, began)

@@ -1,0 +1,26 @@
+"""Latencies of a stage, in cycles."""
+
+from hwgen.config.accelerator import AcceleratorConfig
+from hwgen.config.pipeline import StageConfig, StageKind
+from hwgen.stream.layout import stage_packing
+from rtl_templates.engine.timing import POST_PROCESS
+from rtl_templates.stream.products import part_latency
+
+#: issue of a step to its values at the array: selected, register
+SELECT = 2
+#: a group of channels to its parameters: memory, register
+RECORD = 2
+
+
+def group_latency(stage: StageConfig) -> int:
+    """A group of sums enters requantisation to its results."""
+    if stage.kind is StageKind.MAXIMUM:
+        return 1
+    return RECORD + (1 if stage.raw else POST_PROCESS)
+
+
+def output_latency(config: AcceleratorConfig, stage: StageConfig) -> int:
+    """First step of an output to the cycle in which it can be read, if nothing waits."""
+    array = part_latency(stage.kind, stage.simd, stage_packing(stage, config.packing))
+    # summed up; groups; results; word; queue
+    return SELECT + array + stage.depth + 1 + stage.groups + group_latency(stage) + 1 + 2
