@@ -3,7 +3,8 @@
     python benchmarks/ttseal.py --data FOLDER [--size full|reduced] [--out FOLDER] [--only resnet18_tt] [--write]
 
 Each network is one run of ``hwgen seal`` in OUT/NETWORK-SIZE. Everything finished is kept there: after an interruption
-the same command continues. By default, all models of the zoo that ship a checkpoint and have tensor trains.
+the same command continues. By default, all models of the zoo that ship a checkpoint and have tensor trains; with
+``--train``, those for CIFAR-10 that do not are trained first (their dense teachers before them, into OUT/train).
 ``--cycles BOARD`` builds the network with nothing, the chosen set and everything encrypted, simulates each with and
 without its decryptors, and fills in what encryption adds; ``--area BOARD`` stops these builds behind the search and
 shows only the decryptors' share of the design. ``--report SET=report.json`` takes the cycles of a build made elsewhere.
@@ -22,12 +23,14 @@ from typing import Any
 
 from ttseal_hardware import Hardware, measure, table
 
+from hwgen.train import run
 from hwgen.ttseal import AttackSettings, SealJob, SealSettings, TransferSettings, load_splits, load_target, select
 from hwgen.ttseal.device import use_torch
 from hwgen.ttseal.plots import write_plots
 from hwgen.ttseal.report import SETS, facts, make_rows, markdown
 from hwgen.ttseal.select import RESULT, SELECTION
 from hwgen.zoo import list_recipes, load_recipe
+from hwgen.zoo.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS, PAGE = ROOT / "docs" / "results" / "ttseal.json", ROOT / "docs" / "ttseal.md"
@@ -69,6 +72,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--area", default="", metavar="BOARD", help="only the decryptors' share, without simulation")
     parser.add_argument("--report", action="append", default=[], metavar="SET=FILE",
                         help="report.json of a build with this set encrypted; repeatable, with one network only")
+    parser.add_argument("--train", action="store_true", help="train the networks that ship without a checkpoint")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--no-transfer", action="store_true", help="measure substitutes only, no adversarial examples")
@@ -77,12 +81,33 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def networks(only: str) -> list[str]:
+def ships(recipe: Recipe) -> bool:
+    """Whether a checkpoint is beside the recipe."""
+    return recipe.checkpoint is not None and recipe.checkpoint.is_file()
+
+
+def networks(only: str, train: bool) -> list[str]:
     """Models to run."""
     if only:
         return only.split(",")
     recipes = [load_recipe(name) for name in list_recipes()]
-    return [r.name for r in recipes if r.tt.layers and r.checkpoint is not None and r.checkpoint.is_file()]
+    return [r.name for r in recipes if r.tt.layers and (
+        ships(r) or (train and r.train is not None and r.input.dataset == "cifar10"))]
+
+
+def trained(name: str, options: argparse.Namespace) -> Path | None:
+    """The checkpoint of a network that ships without one, trained now unless it was before; None for the others."""
+    recipe, folder = load_recipe(name), options.out / "train" / name
+    checkpoint = folder / f"{name}.safetensors"
+    if ships(recipe):
+        return None
+    if not options.train and not checkpoint.is_file():
+        raise SystemExit(f"{name} ships without a checkpoint: --train makes one in {folder}")
+    if not checkpoint.is_file():
+        run(recipe, options.data, folder, threads=options.threads, display=False)
+    if not checkpoint.is_file():
+        raise SystemExit(f"the training of {name} was interrupted; the same command continues")
+    return checkpoint
 
 
 def cycles_added(reports: list[str]) -> dict[str, float]:
@@ -109,21 +134,23 @@ def main() -> None:
         settings = replace(settings, transfer=None)
     results: list[dict[str, Any]] = []
     found: dict[str, dict[str, Hardware]] = {}
-    for name in networks(options.only):
+    for name in networks(options.only, options.train):
         out = options.out / f"{name}-{options.size}"
         print(f"{name}, {options.size}: {out}", flush=True)
+        building = bool(options.cycles or options.area)
+        weights = None if options.no_run and not building else trained(name, options)
         if options.no_run:
             result = json.loads((out / RESULT).read_text(encoding="utf-8"))
         else:
-            target = load_target(name, options.data)
+            target = load_target(name, options.data, weights=weights)
             splits = load_splits(target.recipe, options.data, settings)
             job = SealJob(target=target, splits=splits, settings=settings, out=out, device=options.device)
             result = select(job, Printer())
         write_plots(result, out)
         results.append(result)
-        if options.cycles or options.area:
+        if building:
             found[name] = measure(name, options.cycles or options.area, out / SELECTION, options.out,
-                                  simulate=bool(options.cycles))
+                                  weights=weights, simulate=bool(options.cycles))
         print(section(result, all_added(added, found.get(name)), found.get(name), options.size), flush=True)
     if options.write:
         write(results, added, found, options.size)

@@ -64,12 +64,14 @@ class _Quiet:
         del text
 
 
-def measure(model: str, board: str, selection: Path | None, out: Path, *, simulate: bool) -> dict[str, Hardware]:
+def measure(model: str, board: str, selection: Path | None, out: Path, *, simulate: bool,
+            weights: Path | None = None) -> dict[str, Hardware]:
     """Build ``model`` with every set of ``BUILDS`` ("chosen" only with a ``selection``) in OUT/MODEL-BOARD-SET.
 
     The search chooses the configuration of each set, decryptors included. Everything finished is reused.
 
     Args:
+        weights: checkpoint of a model that ships without one.
         simulate: run every build with and without its decryptor; otherwise builds stop behind the search.
     """
     found = {}
@@ -79,7 +81,7 @@ def measure(model: str, board: str, selection: Path | None, out: Path, *, simula
         folder = out / f"{model}-{board}-{name}"
         print(f"  {folder}", flush=True)
         request = BuildRequest(model=model, board=board, out=folder, encrypt=encrypt.format(selection=selection),
-                               measure_crypto=True)
+                               weights=weights, measure_crypto=True)
         report = build(request, _Quiet(), last=None if simulate else "search")
         system = load_system(folder / "search")
         found[name] = hardware(board, system, report if report is not None else _reported(folder))
