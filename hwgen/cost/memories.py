@@ -55,6 +55,21 @@ def activation_blocks(p_i: np.ndarray | int, act_words: np.ndarray | int, ultra:
     return 4 * (ultra_rams(word, depth) if ultra else block_rams(word, np.maximum(depth, 512)))
 
 
+def _mask_queue(table: ConfigTable) -> np.ndarray:
+    """Blocks of the queue of a unit for maxima only: of its lines, it reads the first byte of every column (which taps
+    count), and blocks that hold none of these bytes are left out of the netlist."""
+    width = table.line_bytes * 8
+    wide = np.ceil(width / 72) <= np.ceil(width / 36) / 2
+    word, count, previous = np.where(wide, 72, 36), np.zeros(len(table)), np.full(len(table), -1)
+    for column in range(int(table.line_columns.max(initial=0))):
+        there = column < table.line_columns
+        for bit in (0, 7):
+            block = np.where(there, (column * table.p_i * 8 + bit) // word, previous)
+            count += block != previous
+            previous = block
+    return count * np.where(wide, 1, 0.5)
+
+
 def block_total(table: ConfigTable, *, weights_ultra: bool) -> np.ndarray:
     """36 kbit blocks of every row: activations, accumulators, program, window unit and, without UltraRAM, weights."""
     activations = np.where(table.act_ultra, 0, activation_blocks(table.p_i, table.act_words, 0))
@@ -63,6 +78,7 @@ def block_total(table: ConfigTable, *, weights_ultra: bool) -> np.ndarray:
     # the window unit's older rows in one memory, and the queue of its weight lines
     rows = block_rams((table.window_kernel - 1) * table.p_i * 8, np.maximum(table.window_width, 512))
     queue = block_rams(table.line_bytes * 8, np.full(len(table), WINDOW_QUEUE))
+    queue = np.where(table.has_unit(WindowUnit.POOL), _mask_queue(table), queue)
     window = np.where(table.has_unit(WindowUnit.NONE), 0, rows + queue)
     # weight memory is one memory per granule of p_i bytes
     weights = 0 if weights_ultra else table.line_columns * block_rams(table.p_i * 8, table.weight_lines)
