@@ -77,7 +77,7 @@ def _cheapest(options: Sequence[Sequence[Option]], interval: int, have: np.ndarr
         fast = [option for option in one if option.cycles <= interval and not option.cost[~used].any()]
         if not fast:
             return None
-        able.append(_undominated(fast, [option.cost for option in fast]))
+        able.append(_undominated(fast, [list(option.cost) for option in fast]))
     flat = [option for one in able for option in one]
     cost = np.array([option.cost for option in flat]).T
     owner = np.zeros((len(able), len(flat)))
