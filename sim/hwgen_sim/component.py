@@ -12,6 +12,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
 from hwgen_sim.runner import Simulator, SimulatorSource, build_simulator, run_cocotb
+from rtl_templates.memory.ram import RAM_MODULE, ram_verilog
 from rtl_templates.verilog import convert
 
 
@@ -72,8 +73,12 @@ def component_source(component: wiring.Component) -> SimulatorSource:
         lines.append(f"  {kind} [{width - 1}:0] {name} /*verilator public_flat_{access}*/;")
         wires.append(f".{name}({name})")
     lines += [f"  dut dut ({', '.join(wires)});", "endmodule", ""]
-    return SimulatorSource(top="bench", files={"bench.sv": "\n".join(lines), "dut.v": convert(component, "dut")},
-                           optimise=False)
+    files = {"bench.sv": "\n".join(lines), "dut.v": convert(component, "dut")}
+    for module, part in getattr(component, "submodules", dict)().items():
+        files[f"{module}.v"] = convert(part, module)
+    if f"{RAM_MODULE} " in "".join(files.values()):
+        files[f"{RAM_MODULE}.v"] = ram_verilog()
+    return SimulatorSource(top="bench", files=files, optimise=False)
 
 
 def build_component(component: wiring.Component, *, cache_dir: Path | None = None) -> Simulator:

@@ -196,7 +196,7 @@ def inputs(request: BuildRequest) -> dict[str, Any]:
 STEP = Step(
     name="search", title="searching the accelerator", needs=("compress",), inputs=inputs, run=run,
     code=("hwgen.search", "hwgen.stream", "rtl_templates.stream", "hwgen.cost", "hwgen.config", "hwgen.passes",
-          "hwgen.quantize", "hwgen.compiler", "hwgen.seal.select", "hwgen.seal.selection",
-          "rtl_templates.engine.timing", "rtl_templates.crypto.timing", "hwgen.pipeline.encryption",
-          "hwgen.pipeline.steps.search"),
+          "hwgen.quantize", "hwgen.compiler",
+          "hwgen.seal.select", "hwgen.seal.selection", "rtl_templates.engine.timing", "rtl_templates.crypto.timing",
+          "hwgen.pipeline.encryption", "hwgen.pipeline.steps.search"),
 )
