@@ -23,22 +23,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from calibrate import SMALL, measured, synthesise
 from docs_page import write_section
 
-from hwgen.config.accelerator import AcceleratorConfig, Crypto, DspPacking, WindowUnit
+from hwgen.config.accelerator import AcceleratorConfig, DspPacking, RamStyle, WindowUnit
 from hwgen.config.board import load_board
 from hwgen.cost.arrays import ConfigTable
 from hwgen.cost.resources import estimate
-from hwgen.pipeline.build import build
+from hwgen.pipeline.build import build, default_cache
 from hwgen.pipeline.request import BuildRequest
 from hwgen.pipeline.steps.compile import PROGRAM
 from hwgen.pipeline.store import write_json, write_text
 from hwgen.report.figures import read_json
 from hwgen.resources import models_dir
+from hwgen.synth.design import synthesise_design
+from rtl_templates.verilog import generate
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "hwgen" / "cost" / "error.json"
+TOP = "hwgen_accelerator"
 _SMALL = AcceleratorConfig(p_i=8, p_o=16, acc_depth=256, act_words=2048, weight_lines=2048, axi_ports=2,
                            program_words=8192)
 ENGINES = {
@@ -81,12 +83,30 @@ CYCLES = (
     Row("mobilenetv2", "zcu104"),
 )
 KEYS = ("error_cold", "error_steady", "search_error_cold", "search_error_steady")
+#: board, engine: none is among those of ``calibrate.py``, most are of the sizes that the search chooses
 RESOURCES = (
-    SMALL.replace(p_i=16, p_o=16, line_columns=8, axi_ports=3, act_words=4096, acc_depth=512),
-    SMALL.replace(p_i=32, p_o=64, line_columns=2, axi_ports=4, act_words=2048, weight_lines=4096),
-    SMALL.replace(p_i=8, p_o=16, line_columns=8, axi_ports=2, crypto=Crypto.GCM),
-    AcceleratorConfig(),
+    ("zcu104", AcceleratorConfig()),
+    ("ultra96v2", AcceleratorConfig(p_i=16, p_o=32, line_columns=2, weight_lines=10240, axi_ports=2,
+                                    weight_ram=RamStyle.BLOCK)),
+    ("pynq-z2", AcceleratorConfig(p_i=16, p_o=16, line_columns=2, acc_bits=25, weight_lines=12288, act_words=4096,
+                                  axi_ports=1, weight_ram=RamStyle.BLOCK)),
+    ("zcu104", AcceleratorConfig(p_i=16, p_o=32, line_columns=8, acc_bits=26, acc_depth=1024, act_words=6144,
+                                 weight_lines=8192, axi_ports=1, aes_cycles=2, window=WindowUnit.DEPTHWISE)),
+    ("zcu104", AcceleratorConfig(p_i=8, p_o=16, line_columns=4, acc_bits=22, acc_depth=256, act_words=16384,
+                                 weight_lines=16384, axi_ports=2, act_ram=RamStyle.ULTRA, aes_key_bits=256,
+                                 window=WindowUnit.POOL)),
+    # the largest of all, and a small one of a family with smaller multipliers
+    ("zcu104", AcceleratorConfig(act_words=32768, act_ram=RamStyle.ULTRA, weight_lines=8192, program_words=4096,
+                                 window=WindowUnit.DEPTHWISE, window_width=128)),
+    ("zcu102", AcceleratorConfig(p_i=64, p_o=64, line_columns=2, act_words=4096, weight_lines=8192,
+                                 weight_ram=RamStyle.BLOCK)),
+    ("zcu104", AcceleratorConfig(p_i=32, p_o=32, acc_depth=2048, act_words=4096, weight_lines=16384, axi_ports=1,
+                                 aes_cycles=3, window=WindowUnit.POOL, window_kernel=2)),
+    ("pynq-z2", AcceleratorConfig(p_i=8, p_o=16, acc_bits=25, acc_depth=256, act_words=2048, weight_lines=4096,
+                                  axi_ports=2, aes_cycles=5, weight_ram=RamStyle.BLOCK, window=WindowUnit.DEPTHWISE,
+                                  window_width=64)),
 )
+RESOURCE_NAMES = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "bram36": "BRAM36", "uram": "URAM"}
 
 
 class _Quiet:
@@ -120,26 +140,51 @@ def cycle_error(row: Row, out: Path) -> dict[str, Any]:
         "strips": bool(program["spilled_bytes"]), "cold": cycles["measured"], "steady": cycles["measured_steady"],
         "bit_exact": report["verification"]["bit_exact"],
         "error_cold": cycles["prediction_error"], "error_steady": cycles["prediction_error_steady"],
-        "search_error_cold": chosen["cold_cycles"] / cycles["measured"] - 1,
-        "search_error_steady": chosen["steady_cycles"] / cycles["measured_steady"] - 1,
+        "search_error_cold": chosen["model_cold_cycles"] / cycles["measured"] - 1,
+        "search_error_steady": chosen["model_steady_cycles"] / cycles["measured_steady"] - 1,
     }
 
 
-def resource_error(config: AcceleratorConfig) -> dict[str, Any]:
+def resource_name(board: str, config: AcceleratorConfig) -> str:
+    """Names a row."""
+    return (f"{board}: {config.p_i}x{config.p_o}, {config.line_columns} columns a line, {config.acc_bits} bit, "
+            f"{config.axi_ports} ports, AES-{config.aes_key_bits} in {config.aes_cycles}, window unit {config.window}")
+
+
+def resource_error(board_name: str, config: AcceleratorConfig) -> dict[str, Any]:
     """One synthesis."""
-    report = synthesise(config, "xcup")
-    found = estimate(ConfigTable.of([config]), load_board("zcu104"), crypto=config.crypto is Crypto.GCM).row(0)
+    board = load_board(board_name)
+    config = config.replace(packing=board.packing)
+    report = synthesise_design(generate(config, TOP), TOP, board.family, cache=default_cache(),
+                               progress=lambda text: print("    ", text, flush=True))
+    found = estimate(ConfigTable.of([config]), board, key_bits=config.aes_key_bits)
+    estimated, raw = found.row(0).to_dict(), report.raw.to_dict()
+    errors = {name: estimated[name] / raw[name] - 1 for name in RESOURCE_NAMES if raw[name]}
     return {
-        "array": f"{config.p_i}x{config.p_o}", "ports": config.axi_ports, "crypto": config.crypto.value,
-        "synthesised": {**report.raw.to_dict(), **measured(report)}, "estimated": found.to_dict(),
-        "error": {k: v / getattr(report.raw, k) - 1 for k, v in found.to_dict().items() if getattr(report.raw, k)},
+        "name": resource_name(board_name, config), "board": board.name, "family": board.family,
+        "array": f"{config.p_i}x{config.p_o}", "config": config.to_dict(), "synthesised": raw, "estimated": estimated,
+        "absorbable": {"synthesised": report.absorbable.to_dict(), "estimated": found.absorbable(0).to_dict()},
+        "levels": report.levels, "error": errors, "worst": max(errors.values(), key=abs),
     }
+
+
+def resource_table(rows: list[dict[str, Any]]) -> str:
+    """Markdown of the resources' errors, the worst row last: estimated / synthesised (error)."""
+    titles = ("configuration", "family", *RESOURCE_NAMES.values(), "worst")
+    lines = ["| " + " | ".join(titles) + " |", "|" + "---|" * len(titles)]
+    for row in sorted(rows, key=lambda r: abs(r["worst"])):
+        pairs = {n: tuple(f"{row[kind][n]:,.1f}".removesuffix(".0") for kind in ("estimated", "synthesised"))
+                 for n in RESOURCE_NAMES}
+        cells = [f"{' / '.join(pairs[n])} ({row['error'][n]:+.1%})" if n in row["error"] else "–"
+                 for n in RESOURCE_NAMES]
+        lines.append(f"| {row['name']} | {row['family']} | {' | '.join(cells)} | {row['worst']:+.1%} |")
+    return "\n".join(lines)
 
 
 def table(found: dict[str, Any]) -> str:
     """Markdown of the cycles' errors."""
     titles = ("network", "board", "array", "window unit", "feature maps", "cold", "steady", "program, cold",
-              "program, steady", "search, cold", "search, steady", "bit-exact")
+              "program, steady", "ranking, cold", "ranking, steady", "bit-exact")
     lines = ["| " + " | ".join(titles) + " |", "|" + "---|" * len(titles)]
     for row in found["cycles"]:
         errors = " | ".join(f"{row[key]:+.2%}" for key in KEYS)
@@ -155,12 +200,17 @@ def table(found: dict[str, Any]) -> str:
 def store(new: dict[str, Any]) -> None:
     """Put new rows among those that are known, in the order of ``CYCLES``, and the tables into the documentation."""
     known = json.loads(TARGET.read_text(encoding="utf-8")) if TARGET.is_file() else {}
-    rows = {row["name"]: row for row in (*known.get("cycles", ()), *new.pop("cycles", ())) if "name" in row}
-    known |= new | {"cycles": [rows[row.name] for row in CYCLES if row.name in rows]}
+    order = {"cycles": [row.name for row in CYCLES], "resources": [resource_name(*row) for row in RESOURCES]}
+    for kind, names in order.items():
+        rows = {row["name"]: row for row in (*known.get(kind, ()), *new.get(kind, ())) if "name" in row}
+        known[kind] = [rows[name] for name in names if name in rows]
     for key in KEYS:
         known[f"worst_{key}"] = max((row[key] for row in known["cycles"]), key=abs, default=0.0)
+    known["worst_resources"] = {name: max((row["error"].get(name, 0.0) for row in known["resources"]), key=abs,
+                                          default=0.0) for name in RESOURCE_NAMES}
     write_json(TARGET, known)
     write_section("cost", table(known))
+    write_section("resources", resource_table(known["resources"]))
 
 
 def main() -> None:
@@ -173,23 +223,29 @@ def main() -> None:
     parser.add_argument("--missing", action="store_true")
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
+    wanted = [part for part in arguments.only.split(",") if part]
+    known = json.loads(TARGET.read_text(encoding="utf-8")) if TARGET.is_file() else {}
+
+    def asked(kind: str, name: str) -> bool:
+        done = arguments.missing and name in {row.get("name") for row in known.get(kind, ())}
+        return not done and (not wanted or any(part in name for part in wanted))
+
     if arguments.cycles:
-        wanted = [part for part in arguments.only.split(",") if part]
-        known = json.loads(TARGET.read_text(encoding="utf-8"))["cycles"] if TARGET.is_file() else []
-        done = {row.get("name") for row in known} if arguments.missing else set()
         for row in CYCLES:
-            if row.name not in done and (not wanted or any(part in row.name for part in wanted)):
+            if asked("cycles", row.name):
                 found = cycle_error(row, arguments.out)
                 print(json.dumps(found), flush=True)
                 if arguments.write:
                     store({"cycles": [found]})
     if arguments.resources:
-        resources = []
-        for config in RESOURCES:
-            resources.append(resource_error(config))
-            print(json.dumps(resources[-1]), flush=True)
-        if arguments.write:
-            store({"resources": resources})
+        rows = []
+        for board, config in RESOURCES:
+            if asked("resources", resource_name(board, config)):
+                print(resource_name(board, config), flush=True)
+                rows.append(resource_error(board, config))
+                if arguments.write:
+                    store({"resources": [rows[-1]]})
+        print(resource_table(rows))
 
 
 if __name__ == "__main__":

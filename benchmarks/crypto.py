@@ -4,11 +4,10 @@
 
 Simulation: segments of equal size in Verilator, memory and buffers always ready; ``gap`` is the number of cycles
 between the tag beat of a segment and the first beat of the next, in which no beat is taken. Counted from the middle of
-the series on, when the key stream that was made ahead is used up. Synthesis: each module flattened (``synth_xilinx
--family xcup``) except the rounds of AES and the hash; equal ones are synthesised once and counted as often as they are
-placed. ``levels`` counts LUTs and carry chains on the longest
-path, ``cells`` also the wide multiplexers that follow a LUT in its slice (this is Yosys's ``ltp``). ``--write`` updates
-docs/security.md.
+the series on, when the key stream that was made ahead is used up. Synthesis for UltraScale+ as of whole designs: large
+modules and those that are placed several times apart and once, the others flattened. ``levels`` counts LUTs and carry
+chains on the longest path, ``cells`` also the wide multiplexers that follow a LUT in its slice (this is Yosys's
+``ltp``). ``--write`` updates docs/security.md.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -29,9 +27,9 @@ from rich.table import Table
 
 from hwgen.config.accelerator import AES_ROUNDS, aes_cycles
 from hwgen.search.space import AES_CYCLES
-from hwgen.synth.hierarchy import split_modules
-from hwgen.synth.netlist import ModuleReport, analyse
-from hwgen.synth.yosys import synthesise, yosys_version
+from hwgen.synth.design import synthesise_design
+from hwgen.synth.yosys import yosys_version
+from hwgen_sim.cache import default_cache_dir
 from hwgen_sim.component import Phase, build_component, run_component
 from hwgen_sim.runner import Simulator
 from rtl_templates.crypto.aes_iterative import AesIterative
@@ -48,7 +46,6 @@ from rtl_templates.crypto.timing import unrolled_rounds
 from rtl_templates.verilog import convert
 
 SEGMENT_BYTES = (64, 256, 1024, 2048, 4096, 16384)
-_APART = re.compile(r"\.(round_\d+|ghash)$")
 
 
 def measure_segments(unit: Simulator, size: int, encrypted: bool) -> dict[str, Any]:
@@ -81,26 +78,11 @@ def measure_segments(unit: Simulator, size: int, encrypted: bool) -> dict[str, A
     }
 
 
-def measure_module(name: str, component: wiring.Component, known: dict[str, ModuleReport]) -> dict[str, Any]:
-    """Size and depth of one module; ``known``: parts that have been synthesised, by their text."""
-    verilog = convert(component, "top")
-    parts = {module: text.replace(module, "") for module, text in split_modules(verilog).items()
-             if _APART.search(module)}
-    reports = [_synthesise(verilog, "top", tuple(parts))]
-    for module, text in parts.items():
-        if text not in known:
-            known[text] = _synthesise(verilog, module, ())
-        reports.append(known[text])
-    worst = max(reports, key=lambda report: report.levels)
-    return {
-        "module": name, "lut": sum(r.lut for r in reports), "ff": sum(r.ff for r in reports),
-        "levels": worst.levels, "cells": max(len(r.path) for r in reports),
-    }
-
-
-def _synthesise(verilog: str, top: str, empty: tuple[str, ...]) -> ModuleReport:
-    with tempfile.TemporaryDirectory() as folder:
-        return analyse(synthesise(verilog, top, "xcup", Path(folder), blackboxes=empty), top)
+def measure_module(name: str, component: wiring.Component) -> dict[str, Any]:
+    """Size and depth of one module."""
+    report = synthesise_design(convert(component, "top"), "top", "xcup", cache=default_cache_dir())
+    return {"module": name, "lut": report.raw.lut, "ff": report.raw.ff, "levels": report.levels,
+            "cells": max(len(part.path) for part, _ in report.parts)}
 
 
 def modules(bits: int) -> dict[str, wiring.Component]:
@@ -200,9 +182,8 @@ def main() -> None:
     if not options.skip_synthesis:
         chosen = {**{k: v for bits in options.bits for k, v in modules(bits).items()}, **common_modules()}
         figures["modules"] = []
-        known: dict[str, ModuleReport] = {}
         for name, component in chosen.items():
-            figures["modules"].append(measure_module(name, component, known))
+            figures["modules"].append(measure_module(name, component))
             print(figures["modules"][-1], flush=True)
         show(f"Synthesis, {figures['yosys']}", figures["modules"])
         print(sizes_table(figures).splitlines()[-1])

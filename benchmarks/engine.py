@@ -33,7 +33,8 @@ from hwgen.zoo.recipe import load_recipe
 RUNS = (
     ("resnet18_224", "zcu104"), ("resnet18_224_tt", "zcu104"), ("resnet50", "zcu104"), ("vgg16_224", "zcu104"),
     ("mobilenetv2", "zcu104"), ("resnet18", "zcu104"), ("resnet18_tt", "zcu104"), ("vgg16", "zcu104"),
-    ("vgg16_tt", "zcu104"), ("resnet20", "zcu104"), ("resnet8", "zcu104"), ("aconvnet", "zcu104"),
+    ("vgg16_tt", "zcu104"), ("mobilenetv2_32", "zcu104"), ("mobilenetv2_32_tt", "zcu104"), ("resnet20", "zcu104"),
+    ("resnet8", "zcu104"), ("aconvnet", "zcu104"),
     ("resnet18_224", "kv260"), ("resnet18_224", "ultra96v2"), ("resnet18_224", "pynq-z2"),
 )
 #: networks that are simulated once more without the crypto unit

@@ -134,7 +134,7 @@ def measure(network: str, board: str, out: Path) -> Speed:
     verilog, image = (folder / "rtl" / VERILOG).read_text(encoding="utf-8"), folder / "seal" / IMAGE
     with tempfile.TemporaryDirectory() as name:
         cache = Path(name)
-        source = simulator_source(config, verilog, memory_bytes=memory_bytes(image))
+        source = simulator_source(config, verilog, memory_bytes=memory_bytes(image, 1))
         _, verilator, compiler = timed_build(source, cache)
         before = processor_seconds()
         result = run_job(config, image, list(np.load(folder / "vectors" / "inputs.npy")), key=key, verilog=verilog,

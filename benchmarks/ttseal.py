@@ -3,8 +3,11 @@
     python benchmarks/ttseal.py --data FOLDER [--size full|reduced] [--out FOLDER] [--only resnet18_tt] [--write]
 
 Each network is one run of ``hwgen seal`` in OUT/NETWORK-SIZE. Everything finished is kept there: after an interruption
-the same command continues. By default, all models of the zoo that ship a checkpoint and have tensor trains.
-``--report SET=report.json`` adds the cycles that a build with that set measured (``hwgen build`` with --crypto-cost).
+the same command continues. By default, all models of the zoo that ship a checkpoint and have tensor trains; with
+``--train``, those for CIFAR-10 that do not are trained first (their dense teachers before them, into OUT/train).
+``--cycles BOARD`` builds the network with nothing, the chosen set and everything encrypted, simulates each with and
+without its decryptors, and fills in what encryption adds; ``--area BOARD`` stops these builds behind the search and
+shows only the decryptors' share of the design. ``--report SET=report.json`` takes the cycles of a build made elsewhere.
 ``--write`` updates docs/results/ttseal.json and the tables of docs/ttseal.md. Adversarial examples need the extra
 ``attack``; with ``--no-transfer`` they can be added by a later run.
 """
@@ -18,12 +21,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ttseal_hardware import Hardware, measure, table
+
+from hwgen.train import run
 from hwgen.ttseal import AttackSettings, SealJob, SealSettings, TransferSettings, load_splits, load_target, select
 from hwgen.ttseal.device import use_torch
 from hwgen.ttseal.plots import write_plots
 from hwgen.ttseal.report import SETS, facts, make_rows, markdown
-from hwgen.ttseal.select import RESULT
+from hwgen.ttseal.select import RESULT, SELECTION
 from hwgen.zoo import list_recipes, load_recipe
+from hwgen.zoo.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS, PAGE = ROOT / "docs" / "results" / "ttseal.json", ROOT / "docs" / "ttseal.md"
@@ -61,8 +68,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--size", choices=sorted(SIZES), default="full")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "ttseal")
     parser.add_argument("--only", default="", help="names separated by commas")
+    parser.add_argument("--cycles", default="", metavar="BOARD", help="build and simulate none, chosen, all")
+    parser.add_argument("--area", default="", metavar="BOARD", help="only the decryptors' share, without simulation")
     parser.add_argument("--report", action="append", default=[], metavar="SET=FILE",
                         help="report.json of a build with this set encrypted; repeatable, with one network only")
+    parser.add_argument("--train", action="store_true", help="train the networks that ship without a checkpoint")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--no-transfer", action="store_true", help="measure substitutes only, no adversarial examples")
@@ -71,12 +81,33 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def networks(only: str) -> list[str]:
+def ships(recipe: Recipe) -> bool:
+    """Whether a checkpoint is beside the recipe."""
+    return recipe.checkpoint is not None and recipe.checkpoint.is_file()
+
+
+def networks(only: str, train: bool) -> list[str]:
     """Models to run."""
     if only:
         return only.split(",")
     recipes = [load_recipe(name) for name in list_recipes()]
-    return [r.name for r in recipes if r.tt.layers and r.checkpoint is not None and r.checkpoint.is_file()]
+    return [r.name for r in recipes if r.tt.layers and (
+        ships(r) or (train and r.train is not None and r.input.dataset == "cifar10"))]
+
+
+def trained(name: str, options: argparse.Namespace) -> Path | None:
+    """The checkpoint of a network that ships without one, trained now unless it was before; None for the others."""
+    recipe, folder = load_recipe(name), options.out / "train" / name
+    checkpoint = folder / f"{name}.safetensors"
+    if ships(recipe):
+        return None
+    if not options.train and not checkpoint.is_file():
+        raise SystemExit(f"{name} ships without a checkpoint: --train makes one in {folder}")
+    if not checkpoint.is_file():
+        run(recipe, options.data, folder, threads=options.threads, display=False)
+    if not checkpoint.is_file():
+        raise SystemExit(f"the training of {name} was interrupted; the same command continues")
+    return checkpoint
 
 
 def cycles_added(reports: list[str]) -> dict[str, float]:
@@ -102,40 +133,56 @@ def main() -> None:
     if options.no_transfer:
         settings = replace(settings, transfer=None)
     results: list[dict[str, Any]] = []
-    for name in networks(options.only):
+    found: dict[str, dict[str, Hardware]] = {}
+    for name in networks(options.only, options.train):
         out = options.out / f"{name}-{options.size}"
         print(f"{name}, {options.size}: {out}", flush=True)
+        building = bool(options.cycles or options.area)
+        weights = None if options.no_run and not building else trained(name, options)
         if options.no_run:
             result = json.loads((out / RESULT).read_text(encoding="utf-8"))
         else:
-            target = load_target(name, options.data)
+            target = load_target(name, options.data, weights=weights)
             splits = load_splits(target.recipe, options.data, settings)
             job = SealJob(target=target, splits=splits, settings=settings, out=out, device=options.device)
             result = select(job, Printer())
         write_plots(result, out)
         results.append(result)
-        print(section(result, added, options.size), flush=True)
+        if building:
+            found[name] = measure(name, options.cycles or options.area, out / SELECTION, options.out,
+                                  weights=weights, simulate=bool(options.cycles))
+        print(section(result, all_added(added, found.get(name)), found.get(name), options.size), flush=True)
     if options.write:
-        write(results, added, options.size)
+        write(results, added, found, options.size)
 
 
-def section(result: dict[str, Any], added: dict[str, float], size: str) -> str:
+def all_added(reported: dict[str, float], found: dict[str, Hardware] | None) -> dict[str, float]:
+    """Set -> share of the cycles that decryption adds: what was simulated here, else what was reported."""
+    simulated = {name: hardware.added_share for name, hardware in (found or {}).items()}
+    return {**reported, **{name: share for name, share in simulated.items() if share is not None}}
+
+
+def section(result: dict[str, Any], added: dict[str, float], found: dict[str, Hardware] | None, size: str) -> str:
     """Markdown about one network."""
+    hardware = ["", table(found)] if found else []
     lines = [f"### {result['model']}, {size} size", ""]
     lines += [f"- **{name}**: {text}" for name, text in facts(result)]
-    return "\n".join([*lines, "", markdown(make_rows(result, added))])
+    return "\n".join([*lines, "", markdown(make_rows(result, added)), *hardware])
 
 
-def write(results: list[dict[str, Any]], added: dict[str, float], size: str) -> None:
+def write(results: list[dict[str, Any]], added: dict[str, float], found: dict[str, dict[str, Hardware]],
+          size: str) -> None:
     """Replace these networks' rows in the JSON file, and the page's tables and plots."""
     old = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else []
     names = {r["model"] for r in results}
-    rows = [r for r in old if r["network"] not in names] + [r for x in results for r in make_rows(x, added)]
+    rows = [r for r in old if r["network"] not in names] + [
+        r for x in results for r in make_rows(x, all_added(added, found.get(x["model"])))]
     RESULTS.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     page = PAGE.read_text(encoding="utf-8")
     for result in results:
         begin, end = (f"<!-- {result['model']}: {word} -->" for word in ("begin", "end"))
-        text = f"{begin}\n{section(result, added, size)}\n{end}"
+        here = found.get(result["model"])
+        text = f"{begin}\n{section(result, all_added(added, here), here, size)}\n{end}"
         if begin in page:
             page = page.split(begin, 1)[0] + text + page.split(end, 1)[1]
         else:

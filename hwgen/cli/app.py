@@ -7,7 +7,22 @@ from typing import Annotated
 
 import typer
 
-from hwgen.cli import attack, boards, build, compress, inspect, models, report, seal, search, train, verify
+from hwgen.cli import (
+    attack,
+    boards,
+    build,
+    compress,
+    evaluate,
+    inspect,
+    models,
+    pareto,
+    prune,
+    report,
+    seal,
+    search,
+    train,
+    verify,
+)
 from hwgen.cli.console import out
 
 app = typer.Typer(
@@ -39,5 +54,6 @@ def _options(
     """Options of all commands."""
 
 
-for _command in (build, train, compress, search, seal, attack, verify, inspect, report, models, boards):
+for _command in (build, train, compress, evaluate, prune, pareto, search, seal, attack, verify, inspect, report, models,
+                 boards):
     app.command(_command.NAME, epilog=_command.EXAMPLES)(_command.command)

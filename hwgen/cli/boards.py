@@ -39,6 +39,8 @@ def _show(board: Board) -> None:
         ("resources", ", ".join(f"{v:,.0f} {k}" for k, v in board.resources.to_dict().items())),
         ("packing", board.packing.value),
         ("clock", f"{board.clock_mhz:g} MHz from {board.source_clock}"),
+        ("timing", f"{board.timing.level_ns:g} ns a level of logic, {board.timing.register_ns:g} ns registers, "
+                   f"{board.timing.memory_ns:g} ns output of a memory block"),
         ("memory", f"{memory.kind}, {memory.capacity_mib} MiB, "
                    f"{memory.effective_gbps:g} of {memory.peak_gbps:g} GB/s = "
                    f"{board.bytes_per_cycle:.2f} bytes a cycle, latency {memory.latency_cycles} cycles"),

@@ -20,7 +20,7 @@ FAMILIES = ("xcup", "xc7", "ecp5")
 PROCESSING_SYSTEMS = ("zynq_ultra_ps_e", "processing_system7", "none")
 FLOWS = ("vivado", "yosys-nextpnr")
 #: Groups of figures that must state where they come from.
-SOURCED = ("part", "resources", "packing", "clock", "memory", "ports", "processing_system")
+SOURCED = ("part", "resources", "packing", "clock", "timing", "memory", "ports", "processing_system")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +80,21 @@ class BoardMemory:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Timing:
+    """What a path through the fabric is assumed to take, in ns; see ``hwgen.synth.clock``.
+
+    Args:
+        level_ns: a level of logic: a LUT (or a carry chain) and the net in front of it.
+        register_ns: clock-to-output of the first register, setup of the last, skew and jitter, together.
+        memory_ns: what a memory block that is read without its output register adds.
+    """
+
+    level_ns: float
+    register_ns: float
+    memory_ns: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class ProcessingSystem:
     """The processor next to the fabric."""
 
@@ -103,6 +118,7 @@ class Board:
     packing: DspPacking
     clock_mhz: float
     source_clock: str
+    timing: Timing
     memory: BoardMemory
     processing_system: ProcessingSystem
     flow: str
@@ -154,6 +170,7 @@ def load_board(name_or_path: str | Path) -> Board:
 def _parse(path: Path) -> Board:
     top = Table(read_toml(path), str(path))
     res, dsp, clock = top.table("resources"), top.table("dsp"), top.table("clock")
+    timing = top.table("timing")
     mem, ps, flow, src = top.table("memory"), top.table("processing_system"), top.table("flow"), top.table("sources")
     sources = src.strings()
     for group in SOURCED:
@@ -171,6 +188,7 @@ def _parse(path: Path) -> Board:
         packing=DspPacking(dsp.text("packing", choices=[p.value for p in DspPacking])),
         clock_mhz=clock.number("engine_mhz", low=1, high=1000),
         source_clock=clock.name("source_clock"),
+        timing=Timing(**{k: timing.number(k, low=0.01, high=100) for k in ("level_ns", "register_ns", "memory_ns")}),
         memory=BoardMemory(
             kind=mem.text("kind"),
             capacity_mib=mem.integer("capacity_mib", low=1),
@@ -192,7 +210,7 @@ def _parse(path: Path) -> Board:
         flow=flow.text("tool", choices=FLOWS),
         sources=sources,
     )
-    for table in (top, res, dsp, clock, mem, ps, flow):
+    for table in (top, res, dsp, clock, timing, mem, ps, flow):
         table.close()
     if board.processing_system.kind == "none" and not (board.memory.controller and board.processing_system.host_link):
         raise HwgenError("a board without a processing system must name its memory controller and host link",

@@ -61,7 +61,7 @@ class StripTable:
         shapes, memory, latency, c = around.shapes, around.memory, around.latency, around.constants
         rate = np.minimum(shapes.axi_ports * 16.0, memory.bytes_per_cycle)
         lead = memory.latency + latency + c.request + c.landed + c.wait + c.segment_issue
-        words = self.loads / np.maximum(1 - 1 / np.maximum(steps, 1), 0.5)
+        words = self.loads
         planes = self.planes_in * (c.segment_issue + c.plane_issue)
         loads = np.maximum(np.maximum(words, self.loads * shapes.p_i / rate), planes)
         loads = loads + self.count * (self.loads > 0) * lead / 2

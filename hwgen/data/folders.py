@@ -70,7 +70,7 @@ def read_image(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
     Raises:
         HwgenError: unreadable, too small, or ``shape`` asks for neither one nor three channels.
     """
-    channels, height, width = shape
+    channels = shape[0]
     if channels not in (1, 3):
         raise HwgenError(f"images have 1 or 3 channels, not {channels}", where=str(path))
     try:
@@ -78,7 +78,12 @@ def read_image(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
             pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
     except (UnidentifiedImageError, OSError) as error:
         raise HwgenError(f"is no readable image: {error}", where=str(path)) from error
-    pixels = pixels.reshape(*pixels.shape[:2], channels)
+    return centre_crop(pixels.reshape(*pixels.shape[:2], channels), shape, path)
+
+
+def centre_crop(pixels: np.ndarray, shape: tuple[int, int, int], path: Path) -> np.ndarray:
+    """The middle of uint8 ``pixels`` [H, W, C] as [C, H, W] of ``shape``; HwgenError if there is less (of ``path``)."""
+    _, height, width = shape
     top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
     if top < 0 or left < 0:
         raise HwgenError(

@@ -7,6 +7,9 @@ from pathlib import Path
 from hwgen.data.cifar10 import find_cifar10, load_cifar10
 from hwgen.data.dataset import Dataset, Split
 from hwgen.data.folders import find_image_folder, load_image_folder
+from hwgen.data.sar_layouts import LAYOUTS, find_layout, load_layout
+from hwgen.data.sar_simulator import NAME as SIMULATED
+from hwgen.data.sar_simulator import simulated_sar
 from hwgen.errors import HwgenError
 
 
@@ -14,7 +17,9 @@ def require_dataset(name: str, root: Path, split: Split) -> None:
     """HwgenError (where to put it is said) unless a split of data set ``name`` is below ``root``; reads no image."""
     if name == "cifar10":
         find_cifar10(root)
-    else:
+    elif name in LAYOUTS:
+        find_layout(name, root)
+    elif name != SIMULATED:
         find_image_folder(root, name, split)
 
 
@@ -25,15 +30,21 @@ def load_dataset(
 
     ``classes``: names in label order, or how many there are, in the order of their sorted names.
 
-    ``"cifar10"`` is read from ``root/cifar-10-batches-py``; every other name is an image folder,
-    ``root/<name>/<split>`` or ``root/<split>``, with one folder per class.
+    ``"cifar10"`` is read from ``root/cifar-10-batches-py``; ``"sample"``, ``"sample_simulated"`` (learns from simulated
+    chips, is tested on measured ones), ``"fusar_ship"`` and ``"mstar_chips"`` from the folders that their archives
+    unpack to; ``"sar_simulated"`` is made by hwgen, for tests and examples. Every other name, ``"mstar"`` for one, is
+    an image folder, ``root/<name>/<split>`` or ``root/<split>``, with one folder per class.
 
     Raises:
         HwgenError: not there (where to put it is said), damaged, or of another shape or other classes.
     """
+    if name == SIMULATED:
+        return simulated_sar(split, shape, classes if isinstance(classes, tuple) else tuple(map(str, range(classes))))
     if not root.is_dir():
         hint = "give the folder that holds the data set with --data"
         raise HwgenError(f"folder {str(root)!r} does not exist", hint=hint)
+    if name in LAYOUTS:
+        return load_layout(name, root, split, shape=shape, classes=classes)
     if name != "cifar10":
         return load_image_folder(root, name, split, shape=shape, classes=classes)
     dataset = load_cifar10(root, split)

@@ -194,6 +194,50 @@ def prune_channels(
     return Pruned(graph=smaller, groups=tuple(report), before=count(graph), after=count(smaller))
 
 
+def unit_members(graph: Graph) -> dict[str, dict[str, np.ndarray]]:
+    """Group -> layer -> the unit of the group that each of its output channels is, int [O]; -1: not of this group."""
+    variables = _Variables(graph)
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for group in _groups(graph, variables):
+        position = {unit: i for i, unit in enumerate(group.units)}
+        found[group.name] = {name: np.array([position.get(root, -1) for root in variables.roots(name)])
+                             for name in group.layers}
+    return found
+
+
+def remove_units(graph: Graph, removed: Mapping[str, Collection[int]]) -> Graph:
+    """The float graph without the given units (numbered within their group) of the named groups.
+
+    Raises:
+        HwgenError: no such group or unit, or nothing of a group would be left.
+    """
+    variables = _Variables(graph)
+    groups = {group.name: group for group in _groups(graph, variables)}
+    gone: set[int] = set()
+    for name, units in removed.items():
+        if name not in groups:
+            raise HwgenError(f"no group {name!r}", where="prune", allowed=", ".join(groups))
+        total = len(groups[name].units)
+        if any(not 0 <= unit < total for unit in units) or len(set(units)) >= total:
+            raise HwgenError(f"cannot remove units {sorted(units)}", where=name, allowed=f"some of 0..{total - 1}")
+        gone.update(groups[name].units[unit] for unit in units)
+    return _remove(graph, variables, gone)
+
+
+def kept_masks(graph: Graph, removed: Mapping[str, Collection[int]]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Which input and output channels of every layer stay when ``remove_units`` removes these units, bool [I] and [O];
+    grouped convolutions are left out."""
+    variables = _Variables(graph)
+    groups = {group.name: group for group in _groups(graph, variables)}
+    gone = {groups[name].units[unit] for name, units in removed.items() for unit in units}
+
+    def mask(tensor: str) -> np.ndarray:
+        return np.array([root not in gone for root in variables.roots(tensor)])
+
+    return {node.name: (mask(node.inputs[0]), mask(node.name)) for node in graph.nodes
+            if isinstance(node, Layer) and not (isinstance(node, ir.Conv2d) and node.groups > 1)}
+
+
 def _target(group: ChannelGroup, keep: float | Mapping[str, int]) -> int:
     total = len(group.units)
     if isinstance(keep, int | float):

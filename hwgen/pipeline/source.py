@@ -10,7 +10,7 @@ from hwgen.errors import HwgenError
 from hwgen.pipeline.fingerprint import hash_file
 from hwgen.pipeline.graphfile import graph_recipe
 from hwgen.pipeline.request import BuildRequest
-from hwgen.zoo.recipe import EncryptSpec, EvaluationSpec, QuantizeSpec, Recipe, load_recipe
+from hwgen.zoo.recipe import GRAPH_BUILDER, EncryptSpec, EvaluationSpec, QuantizeSpec, Recipe, load_recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +18,8 @@ class ModelSource:
     """Args:
         name: of the model.
         recipe: says how images are prepared; None for an ONNX file.
-        file: ONNX file, or graph file of ``hwgen compress``; None for a recipe.
+        file: ONNX file, or graph file of ``hwgen compress`` or of a recipe whose network is one (builder "graph"); None
+            for any other recipe.
     """
 
     name: str
@@ -38,7 +39,8 @@ class ModelSource:
     @property
     def evaluation(self) -> EvaluationSpec:
         """Recorded accuracies; none for a network that has been changed since."""
-        return self.recipe.evaluation if self.recipe and self.file is None else EvaluationSpec()
+        return self.recipe.evaluation if self.recipe and self.file in (None, self.recipe.checkpoint) \
+            else EvaluationSpec()
 
 
 def model_source(request: BuildRequest) -> ModelSource:
@@ -56,14 +58,23 @@ def model_source(request: BuildRequest) -> ModelSource:
         recipe = graph_recipe(path) if path.suffix == ".safetensors" else ""
         return ModelSource(name=path.stem, recipe=load_recipe(recipe) if recipe else None, file=path)
     recipe = load_recipe(request.model)
-    return ModelSource(name=recipe.name, recipe=recipe, file=None)
+    if recipe.network.builder != GRAPH_BUILDER:
+        return ModelSource(name=recipe.name, recipe=recipe, file=None)
+    if request.weights is not None:
+        raise HwgenError(f"the network of {recipe.name} is stored with its weights", where="--weights",
+                         allowed="recipes of other builders")
+    if recipe.checkpoint is None or not recipe.checkpoint.is_file():
+        raise HwgenError("the stored network is missing", where=f"{recipe.path}: weights.file")
+    return ModelSource(name=recipe.name, recipe=recipe, file=recipe.checkpoint)
 
 
 def source_inputs(request: BuildRequest) -> dict[str, Any]:
     """What decides the model, for the fingerprint of a step."""
     source = model_source(request)
     if source.file is not None:
-        return {"file": hash_file(source.file)}
+        own = source.recipe is not None and source.file == source.recipe.checkpoint
+        return {"file": hash_file(source.file),
+                **({"recipe": hash_file(source.recipe.path)} if own and source.recipe else {})}
     assert source.recipe is not None
     checkpoint = request.weights or source.recipe.checkpoint
     return {

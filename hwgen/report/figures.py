@@ -13,6 +13,7 @@ import hwgen.cost
 from hwgen.config.board import Board
 from hwgen.config.system import SystemConfig
 from hwgen.cost.limit import limit_cycles
+from hwgen.cost.resources import coefficients_source
 from hwgen.errors import HwgenError
 from hwgen.report.breakdown import frame_breakdown, predicted_cycles
 
@@ -65,11 +66,6 @@ def model_error() -> dict[str, Any] | None:
     return read_json(path) if path.is_file() else None
 
 
-def coefficients_source() -> str:
-    """Where the coefficients of the resource estimate come from."""
-    return str(read_json(Path(hwgen.cost.__file__).with_name("calibration.json"))["source"])
-
-
 def make_report(s: Sources) -> dict[str, Any]:
     """All figures; groups say whether they are simulated, predicted, estimated, measured or recorded."""
     program, config, board = s.program, s.system.engine, s.board
@@ -95,10 +91,11 @@ def make_report(s: Sources) -> dict[str, Any]:
         "energy_uj": {"estimated": chosen.get("energy_uj"), "source": "estimated, order of magnitude"},
         "resources": {
             "estimated": chosen["resources"],
-            "estimated_absorbable": chosen["absorbable"], "estimated_source": coefficients_source(),
+            "estimated_absorbable": chosen["absorbable"], "estimated_source": coefficients_source(board.family),
             "synthesised": s.synthesis["raw"] if s.synthesis else None,
             "synthesised_absorbable": s.synthesis["absorbable"] if s.synthesis else None,
             "levels": s.synthesis["levels"] if s.synthesis else None,
+            "clock": {k: s.synthesis[k] for k in ("worst_module", "worst_ns", "clock_mhz")} if s.synthesis else None,
             "modules": _modules(s.synthesis),
             "available": board.resources.to_dict(),
             "shares": {name: chosen["resources"][name] / have for name, have in board.resources.to_dict().items()

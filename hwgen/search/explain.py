@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
 from math import ceil
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hwgen.cost.arrays import UNITS
 from hwgen.search.objectives import Objective
 
 if TYPE_CHECKING:
-    from hwgen.search.search import Evaluated
+    from hwgen.search.result import Evaluated
 
 _LABELS = {
     "p_i": "input channels per cycle", "p_o": "output channels per cycle", "acc_depth": "pixels per tile",
@@ -26,8 +28,8 @@ def amount(value: float) -> str:
     return f"{tenths // 10:,}" if tenths % 10 == 0 else f"{tenths / 10:,.1f}"
 
 
-def explain(found: Evaluated, winner: int, aim: Objective, seconds: float) -> str:
-    """Text of several lines."""
+def explain(found: Evaluated, winner: int, aim: Objective, seconds: float, compiled: Mapping[int, float]) -> str:
+    """Text of several lines; ``compiled``: objective of the rows whose program was compiled."""
     table, board = found.table, found.board
     values = aim.value(found.figures)
     chosen = found.resources.row(winner)
@@ -49,8 +51,18 @@ def explain(found: Evaluated, winner: int, aim: Objective, seconds: float) -> st
     if engines > 1:
         alone, together = found.cost.steady[winner], found.figures.interval[winner]
         lines.append(
-            f"The engines work on different frames and share the memory: a frame takes {alone:,.0f} cycles on an "
-            f"engine alone and, with all {engines} at work, {together:,.0f} cycles per frame.")
+            f"The engines work on different frames and share the memory: by the model a frame takes {alone:,.0f} "
+            f"cycles on an engine alone and, with all {engines} at work, {together:,.0f} cycles per frame.")
+    if compiled:
+        lines.append(
+            f"{len(compiled)} of the best by the analytic model were compiled and compared by their programs' cycles:")
+        lines += [
+            f"- {table.engines[row]} x {table.p_i[row]} x {table.p_o[row]}, {table.act_words[row]:,} words of "
+            f"activation memory per bank, window unit {UNITS[table.window[row]].value}: objective "
+            f"{'chosen' if row == winner else f'{value / compiled[winner] - 1:+.2%}'}, {value / values[row] - 1:+.1%} "
+            "against the model."
+            for row, value in sorted(compiled.items(), key=lambda item: item[1])]
+        lines.append("What neighbours would cost, by the model:")
     lines += _other_counts(found, winner, values, dsp)
     for field, label in _LABELS.items():
         lines += _neighbours(found, winner, values, field, label)

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
 
 import numpy as np
 
-from hwgen.config.accelerator import AcceleratorConfig
-from hwgen.config.board import Board, Resources
-from hwgen.config.system import SystemConfig
+from hwgen.config.accelerator import AcceleratorConfig, RamStyle
+from hwgen.config.board import Board
 from hwgen.cost.activation import activation_words
-from hwgen.cost.arrays import ConfigTable
 from hwgen.cost.energy import energy_uj
 from hwgen.cost.memory import MemoryModel
 from hwgen.cost.network import NetworkCost, network_cost
@@ -28,94 +25,17 @@ from hwgen.search.explain import amount, explain
 from hwgen.search.objectives import Figures, Objective, objective
 from hwgen.search.orders import Orders, choose_orders
 from hwgen.search.pareto import pareto
+from hwgen.search.refine import CANDIDATES, contenders, program_cycles, skeleton
+from hwgen.search.result import Candidate, Evaluated, SearchResult
 from hwgen.search.space import accumulator_width, config_table, window_units
 
 #: entries of the front that are kept
 FRONT = 40
 
 
-@dataclass(frozen=True, kw_only=True)
-class Candidate:
-    """One configuration with its predicted figures.
-
-    Args:
-        config: of every engine; engines: how many.
-        cold_cycles, steady_cycles: of a frame that has the memory to itself.
-        interval_cycles: cycles per frame of all engines at work.
-        resources, absorbable: of all engines.
-    """
-
-    config: AcceleratorConfig
-    engines: int
-    cold_cycles: int
-    steady_cycles: int
-    interval_cycles: int
-    resources: Resources
-    absorbable: Resources
-    energy_uj: float
-
-    @property
-    def system(self) -> SystemConfig:
-        """The design."""
-        return SystemConfig(engine=self.config, engines=self.engines)
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return {**asdict(self), "config": self.system.to_dict()}
-
-
-@dataclass(frozen=True, kw_only=True)
-class SearchResult:
-    """Args:
-        chosen: the winner; front: the winner, then the non-dominated candidates, best first.
-        choices: how every TT layer executes on the winner.
-        considered, feasible: numbers of configurations; seconds: the search took.
-        explanation: why the winner won, for people.
-    """
-
-    chosen: Candidate
-    front: tuple[Candidate, ...]
-    choices: dict[str, TTChoice]
-    considered: int
-    feasible: int
-    seconds: float
-    explanation: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return {
-            "chosen": self.chosen.to_dict(), "front": [c.to_dict() for c in self.front],
-            "choices": {n: {"execution": c.execution.value, "grouping": list(c.grouping or ())}
-                        for n, c in self.choices.items()},
-            "considered": self.considered, "feasible": self.feasible, "seconds": self.seconds,
-            "explanation": self.explanation,
-        }
-
-
-@dataclass(frozen=True)
-class Evaluated:
-    """Everything the search knows of its configurations."""
-
-    table: ConfigTable
-    cost: NetworkCost
-    resources: ResourceTable
-    figures: Figures
-    fits: np.ndarray
-    board: Board
-    base: AcceleratorConfig
-
-    def candidate(self, row: int) -> Candidate:
-        """One row."""
-        return Candidate(
-            config=self.table.config(row, self.base), engines=int(self.table.engines[row]),
-            cold_cycles=round(float(self.cost.cold[row])), steady_cycles=round(float(self.cost.steady[row])),
-            interval_cycles=round(float(self.figures.interval[row])), resources=self.resources.row(row),
-            absorbable=self.resources.absorbable(row), energy_uj=round(float(self.figures.energy[row]), 2))
-
-
 def search(
     graph: Graph, board: Board, *, goal: str = "latency", base: AcceleratorConfig | None = None,
-    encrypted: Collection[str] | None = None, engines: int | None = None,
+    encrypted: Collection[str] | None = None, engines: int | None = None, compiled: int = CANDIDATES,
 ) -> SearchResult:
     """The best configuration of the tensor engine, and the number of engines, for a float graph on a board.
 
@@ -124,12 +44,15 @@ def search(
         base: fields that are not searched (crypto, key size).
         encrypted: names of the float layers (or nodes) whose weights are stored encrypted; None: all.
         engines: only designs with so many; None: the search chooses. At most as many as the board has ports.
+        compiled: how many of the best candidates are compiled for their program's cycles; 0: the model decides alone.
 
     Raises:
         HwgenError: no configuration fits; names the binding resource, what is needed and what the board has.
     """
     aim = objective(goal)
-    base = (base or AcceleratorConfig()).replace(packing=board.packing, clock_mhz=board.clock_mhz)
+    base = (base or AcceleratorConfig()).replace(
+        packing=board.packing, clock_mhz=board.clock_mhz,
+        weight_ram=RamStyle.ULTRA if board.resources.uram else RamStyle.BLOCK)
     network = with_encryption(network_work(graph), encrypted)
     acc_bits = accumulator_width(graph, board.packing)
     start = time.perf_counter()
@@ -148,19 +71,80 @@ def search(
     if not found.fits.any():
         raise _infeasible(found)
     feasible = np.flatnonzero(found.fits)
-    winner = _winner(found, feasible, aim)
+    known = _compiled(found, _contenders(found, feasible, aim, compiled), aim, _Source(graph, network, encrypted))
+    if known:
+        winner = _smallest(found, np.array(list(known)), np.array([one.value for one in known.values()]), aim)
+    else:
+        winner = _winner(found, feasible, aim)
     values = np.stack([cost.cold, cost.steady, shared.interval, resources.dsp, resources.bram36, resources.lut,
                        found.figures.energy])
     front = feasible[pareto(values[:, feasible].T)]
-    front = front[np.argsort(aim.value(found.figures)[front])]
+    front = np.union1d(front, np.array(list(known), np.int64))
+    order = aim.value(found.figures)
+    order[list(known)] = [one.value for one in known.values()]
+    front = front[np.argsort(order[front], kind="stable")]
     front = front[front != winner][:FRONT - 1]
-    orders = _orders(found, network, winner, aim)
-    chosen = _ordered(found, winner, orders, network.macs)
+    if winner in known:
+        chosen, choices = known[winner].candidate, known[winner].choices
+    else:
+        orders = _orders(found, network, winner, aim)
+        chosen, choices = _ordered(found, winner, orders, network.macs), orders.choices
     seconds = time.perf_counter() - start
     return SearchResult(
-        chosen=chosen, front=(chosen, *(found.candidate(int(i)) for i in front)), choices=orders.choices,
+        chosen=chosen, choices=choices,
+        front=(chosen, *(known[i].candidate if i in known else found.candidate(i) for i in map(int, front))),
         considered=len(table), feasible=len(feasible), seconds=round(seconds, 4),
-        explanation=explain(found, winner, aim, seconds))
+        explanation=explain(found, winner, aim, seconds, {row: one.value for row, one in known.items()}))
+
+
+@dataclass(frozen=True)
+class _Compiled:
+    """A candidate whose program was compiled; value: of the objective."""
+
+    candidate: Candidate
+    choices: dict[str, TTChoice]
+    value: float
+
+
+def _contenders(found: Evaluated, feasible: np.ndarray, aim: Objective, limit: int) -> list[int]:
+    """The best row of every kind of configuration that is worth compiling."""
+    if not limit:
+        return []
+    return [_winner(found, np.sort(rows), aim)
+            for rows in contenders(found.table, feasible, aim.value(found.figures)[feasible], limit)]
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What is compiled."""
+
+    graph: Graph
+    network: NetworkWork
+    encrypted: Collection[str] | None
+
+
+def _compiled(found: Evaluated, rows: Collection[int], aim: Objective, source: _Source) -> dict[int, _Compiled]:
+    """Candidates by row, with the cycles of their programs; those whose program cannot be made are left out."""
+    skeletons: dict[tuple[tuple[str, TTChoice], ...], Graph] = {}
+    memory, out, network = MemoryModel.of(found.board), {}, source.network
+    for row in rows:
+        orders = _orders(found, network, row, aim)
+        modelled = _ordered(found, row, orders, network.macs)
+        key = tuple(orders.choices.items())
+        if key not in skeletons:
+            skeletons[key] = skeleton(source.graph, orders.choices)
+        cycles = program_cycles(skeletons[key], modelled.system, memory, source.encrypted)
+        if cycles is None:
+            continue
+        engines = modelled.engines
+        shared = np.array([cycles.interval * engines])
+        cold = np.array([cycles.cold]) if engines == 1 else orders.cost.cold
+        one = _one(found, row, replace(orders.cost, cold=cold, steady=shared), network.macs)
+        candidate = replace(
+            modelled, cold_cycles=cycles.cold, steady_cycles=cycles.steady, interval_cycles=round(cycles.interval),
+            energy_uj=round(float(one.energy[0]), 2), compiled=True)
+        out[row] = _Compiled(candidate, orders.choices, float(aim.value(one)[0]))
+    return out
 
 
 def _ordered(found: Evaluated, row: int, orders: Orders, macs: int) -> Candidate:
@@ -169,7 +153,8 @@ def _ordered(found: Evaluated, row: int, orders: Orders, macs: int) -> Candidate
     out = replace(out, interval_cycles=round(float(one.interval[0])), energy_uj=round(float(one.energy[0]), 2))
     if out.engines > 1:  # the orders were chosen for the memory that each engine has while all are at work
         return out
-    return replace(out, cold_cycles=round(float(one.cold[0])), steady_cycles=round(float(one.steady[0])))
+    cold, steady = round(float(one.cold[0])), round(float(one.steady[0]))
+    return replace(out, cold_cycles=cold, steady_cycles=steady, model_cold_cycles=cold, model_steady_cycles=steady)
 
 
 def _one(found: Evaluated, row: int, cost: NetworkCost, macs: int) -> Figures:
@@ -209,17 +194,22 @@ def _figures(cost: NetworkCost, interval: np.ndarray, resources: ResourceTable, 
 
 
 def _winner(found: Evaluated, feasible: np.ndarray, aim: Objective) -> int:
-    """Best by the objective; within its tolerance the smallest, then the one with most weight memory.
+    """The best row of ``feasible`` by the model."""
+    return _smallest(found, feasible, aim.value(found.figures)[feasible], aim)
+
+
+def _smallest(found: Evaluated, rows: np.ndarray, values: np.ndarray, aim: Objective) -> int:
+    """Best by the objective's ``values``; within its tolerance the smallest, then the one with most weight memory.
 
     What is still equal is decided by the sum of all resources' shares, so that a decryptor for example is no faster
     than it must be, and then by the objective.
     """
-    values = aim.value(found.figures)[feasible]
-    good = feasible[values <= values.min() * (1 + aim.tolerance)]
+    near = values <= values.min() * (1 + aim.tolerance)
+    good, values = rows[near], values[near]
     memory = found.table.weight_lines[good] * found.table.line_bytes[good]
     have = found.board.resources.to_dict()
     total = np.sum([getattr(found.resources, n)[good] / have[n] for n in NAMES if have[n]], axis=0)
-    order = np.lexsort((values[np.searchsorted(feasible, good)], np.round(total, 4), -memory,
+    order = np.lexsort((values, np.round(total, 4), -memory,
                         np.round(found.figures.share[good], 4)))
     return int(good[order[0]])
 

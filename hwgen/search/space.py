@@ -11,7 +11,7 @@ import numpy as np
 from hwgen.config.accelerator import MAX_ACC_BITS, WINDOW_MIN_WIDTH, AcceleratorConfig, DspPacking, WindowUnit
 from hwgen.config.board import Board, Resources
 from hwgen.cost.arrays import UNITS, ConfigTable
-from hwgen.cost.resources import activation_blocks
+from hwgen.cost.memories import activation_blocks
 from hwgen.cost.work import NetworkWork
 from hwgen.ir.nodes import Graph
 from hwgen.quantize.width import accumulator_bits
@@ -146,7 +146,7 @@ def _weight_lines(have: Resources, p_i: int, columns: int) -> list[int]:
     if have.uram:
         side_by_side = -(-p_i * 8 // 72) * columns
         return [_URAM_DEPTH * n for n in range(1, int(have.uram // side_by_side) + 1)]
-    blocks_wide = -(-p_i * columns * 8 // 72)
+    blocks_wide = -(-p_i * 8 // 72) * columns
     most = int(have.bram36 // blocks_wide) * 512
     steps = [512 * n for n in (1, 2, 3, 4, 6, 8, 12, 16, 20, 24, 28, 32, 40, 48)]
     return [n for n in steps if n <= most]

@@ -11,7 +11,8 @@ from hwgen.config.board import Board, Resources
 from hwgen.config.pipeline import StageConfig, StageKind
 from hwgen.config.system import SystemConfig
 from hwgen.cost.arrays import ConfigTable
-from hwgen.cost.resources import NAMES, block_rams, estimate
+from hwgen.cost.memories import block_rams
+from hwgen.cost.resources import NAMES, estimate
 from hwgen.stream.layout import LUT_DEPTH, RECORD_FIELDS, result_planes, rows, stage_packing, weight_cuts
 
 #: LUTs and flip-flops of a requantisation lane

@@ -52,12 +52,11 @@ def options_of(stage: StageConfig, config: AcceleratorConfig) -> tuple[Option, .
             trial = folded(stage, pe, simd)
             cost = stage_resources(trial, config)
             found.append(Option(trial, stage_cycles(trial), np.array([getattr(cost, name) for name in NAMES])))
-    return _undominated(found, [[option.cycles, *option.cost] for option in found])
+    return _undominated(found, np.array([[option.cycles, *option.cost] for option in found]))
 
 
-def _undominated(options: Sequence[Option], values: Sequence[Sequence[float]]) -> tuple[Option, ...]:
-    """Those of which no other one is as small in all values; of equal ones the first."""
-    rows = np.array(values)
+def _undominated(options: Sequence[Option], rows: np.ndarray) -> tuple[Option, ...]:
+    """Those of which no other one is as small in all values of its row; of equal ones the first."""
     order = np.lexsort(rows.T[::-1])
     kept: list[int] = []
     for index in order:
@@ -77,7 +76,7 @@ def _cheapest(options: Sequence[Sequence[Option]], interval: int, have: np.ndarr
         fast = [option for option in one if option.cycles <= interval and not option.cost[~used].any()]
         if not fast:
             return None
-        able.append(_undominated(fast, [option.cost for option in fast]))
+        able.append(_undominated(fast, np.array([option.cost for option in fast])))
     flat = [option for one in able for option in one]
     cost = np.array([option.cost for option in flat]).T
     owner = np.zeros((len(able), len(flat)))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,9 @@ from hwgen.synth.yosys import synthesise, yosys_version
 from hwgen_sim.cache import content_key
 
 #: version of what is stored in the cache; raise it when ``analyse`` changes
-_FORMAT = "5"
+_FORMAT = "6"
+#: of Verilog that are synthesised in one run, if more than one part fits
+BATCH_LINES = 8000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,47 +53,83 @@ class DesignReport:
 
 
 def synthesise_design(
-    verilog: str, top: str, family: str, *, cache: Path, uram: bool = False, workers: int = 1,
-    progress: Callable[[str], None] = lambda text: None,
+    verilog: str, top: str, family: str, *, cache: Path, progress: Callable[[str], None] = lambda text: None,
 ) -> DesignReport:
-    """Synthesise ``top`` for ``family``.
+    """Synthesise ``top`` and everything below it for ``family``.
 
     Args:
         verilog: text of all modules.
         cache: folder for finished parts.
-        uram: map large memories to UltraRAM.
-        workers: parts synthesised at the same time.
-        progress: told which part is being synthesised.
+        progress: told which part has been synthesised.
     """
-    parts = Design(verilog, top).parts()
+    return _reports({top: Design(verilog, top).parts()}, family, cache, progress)[top]
+
+
+def synthesise_apart(
+    verilog: str, top: str, names: Collection[str], family: str, *, without: Collection[str], cache: Path,
+    progress: Callable[[str], None] = lambda text: None,
+) -> dict[str, DesignReport]:
+    """Synthesise modules of the design ``top``, each placed once.
+
+    Args:
+        names: of the modules.
+        without: modules that stay empty below others.
+        verilog, cache, progress: as for ``synthesise_design``.
+    """
+    design = Design(verilog, top)
+    groups = {name: design.parts(name, [n for n in without if n != name]) for name in names}
+    return _reports(groups, family, cache, progress)
+
+
+def _reports(
+    groups: Mapping[str, list[Part]], family: str, cache: Path, progress: Callable[[str], None],
+) -> dict[str, DesignReport]:
     tool = yosys_version()
-    done = 0
+    store = cache / "synthesis"
+    store.mkdir(parents=True, exist_ok=True)
+    parts = {part.key: part for group in groups.values() for part in group}
+    paths = {key: store / f"{content_key([_FORMAT, tool, family, key])}.json" for key in parts}
+    missing = [part for key, part in parts.items() if not paths[key].is_file()]
+    done = len(parts) - len(missing)
+    for batch in _batches(missing):
+        for part, report in zip(batch, _synthesise(batch, family), strict=True):
+            write_json(paths[part.key], report.to_dict())
+            done += 1
+            progress(f"{done} of {len(parts)} modules, {part.top}")
+    return {name: _sum(tuple((_stored(paths[p.key]), p.count) for p in group), tool) for name, group in groups.items()}
 
-    def one(part: Part) -> ModuleReport:
-        nonlocal done
-        report = _cached(part, family, uram, tool, cache / "synthesis")
-        done += 1
-        progress(f"{done} of {len(parts)} modules, {part.top}")
-        return report
 
-    with ThreadPoolExecutor(workers) as pool:
-        reports = list(pool.map(one, parts))
-    pairs = tuple(zip(reports, (p.count for p in parts), strict=True))
+def _sum(pairs: tuple[tuple[ModuleReport, int], ...], tool: str) -> DesignReport:
     raw = {k: sum(getattr(r, k) * n for r, n in pairs) for k in ("dsp", "bram36", "uram", "lut", "ff")}
     absorbed = {"lut": sum(r.absorbable_lut * n for r, n in pairs), "ff": sum(r.absorbable_ff * n for r, n in pairs)}
     return DesignReport(parts=pairs, raw=Resources(**raw),
                         absorbable=Resources(dsp=0, bram36=0, uram=0, **absorbed), tool=tool)
 
 
-def _cached(part: Part, family: str, uram: bool, tool: str, cache: Path) -> ModuleReport:
-    key = content_key([_FORMAT, tool, family, str(uram), part.key, part.verilog])
-    path = cache / f"{key}.json"
-    if path.is_file():
-        values: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return ModuleReport.from_dict(dict(values))
-    cache.mkdir(parents=True, exist_ok=True)
+def _batches(parts: list[Part]) -> list[list[Part]]:
+    """Parts that share a run of the synthesiser: small ones, so that memory stays bounded and progress is seen."""
+    out: list[list[Part]] = []
+    room = 0
+    for part in parts:
+        lines = sum(text.count("\n") for text in part.modules.values())
+        if lines > room:
+            out.append([])
+            room = BATCH_LINES
+        out[-1].append(part)
+        room -= lines
+    return out
+
+
+def _synthesise(batch: list[Part], family: str) -> list[ModuleReport]:
+    tops = [part.top for part in batch]
+    modules = {name: text for part in batch for name, text in part.empty.items()}
+    for part in batch:
+        modules |= part.modules
     with tempfile.TemporaryDirectory() as folder:
-        netlist = synthesise(part.verilog, part.top, family, Path(folder), blackboxes=part.empty, uram=uram)
-    report = analyse(netlist, part.top)
-    write_json(path, report.to_dict())
-    return report
+        netlist = synthesise("\n".join(modules.values()), tops, family, Path(folder))
+    return [analyse(netlist, top) for top in tops]
+
+
+def _stored(path: Path) -> ModuleReport:
+    values: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return ModuleReport.from_dict(dict(values))

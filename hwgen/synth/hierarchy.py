@@ -10,16 +10,21 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from hwgen.errors import HwgenError
+from hwgen_sim.cache import content_key
 
 #: modules with at least so many lines (with what is below them) are synthesised apart
 LARGE = 1200
 _MODULE = re.compile(r"^module\s+(\\\S+|\w+)\s*(?:#\s*\(.*?\)\s*)?\(.*?^endmodule\b", re.M | re.S)
 #: names that Yosys makes up when it writes Verilog, numbered through the whole design
 _GENERATED = re.compile(r"\\\$auto\$[^\s]*")
+_PORT = re.compile(r"^\s*(?:input|output|inout)\b[^;]*;", re.M)
+#: names to which the Verilog writer or Amaranth adds numbers: \\port$12$3, \\start$34
+_NUMBERED = re.compile(r"\\\w+(?:\$\d+)+(?=\s)")
 _NAME = r"\\\S+|[A-Za-z_]\w*"
 
 
@@ -33,23 +38,35 @@ def split_modules(verilog: str) -> dict[str, str]:
     return out
 
 
+def ports_only(module: str) -> str:
+    """A module's text without its contents."""
+    header = module[:module.index(";") + 1]
+    return "\n".join(["(* blackbox *)", header, *_PORT.findall(module[len(header):]), "endmodule"])
+
+
 @dataclass(frozen=True, kw_only=True)
 class Part:
     """One distinct part of a design.
 
     Args:
         top: name of its top module (one of several equal ones).
-        verilog: text of everything that is needed to synthesise it.
-        empty: modules below it that are parts themselves.
+        modules: text of what is synthesised by name, ``top`` first.
+        empty: ports of the modules below it that are parts themselves, by name.
         count: how often it is placed in the whole design.
-        key: hash of its content.
     """
 
     top: str
-    verilog: str
-    empty: tuple[str, ...]
+    modules: Mapping[str, str]
+    empty: Mapping[str, str]
     count: int
-    key: str
+
+    @property
+    def key(self) -> str:
+        """Hash of everything that the synthesis of this part depends on; the numbers in names do not count, they run
+        through the whole design."""
+        text = "\0".join([*self.modules.values(), "", *self.empty.values()])
+        numbers: dict[str, str] = {}
+        return content_key([_NUMBERED.sub(lambda m: numbers.setdefault(m.group(0), f"\\{len(numbers)}"), text)])
 
 
 class Design:
@@ -90,28 +107,37 @@ class Design:
         visit(self.top)
         return done
 
-    @cached_property
-    def placed(self) -> Counter[str]:
-        """How often each content is placed."""
+    def placed(self, top: str, without: Collection[str] = ()) -> Counter[str]:
+        """How often each content is placed in module ``top``, itself included, not below the modules ``without``."""
         counts: Counter[str] = Counter()
 
         def visit(name: str) -> None:
             counts[self.content[name]] += 1
             for child in self.children[name]:
-                visit(child)
+                if child not in without:
+                    visit(child)
 
-        visit(self.top)
+        visit(top)
         return counts
 
     def _lines(self, name: str) -> int:
         return self.text[name].count("\n") + sum(self._lines(c) for c in self.children[name])
 
-    def parts(self) -> list[Part]:
-        """The distinct parts, the top first."""
+    def parts(self, top: str | None = None, without: Collection[str] = ()) -> list[Part]:
+        """The distinct parts of module ``top`` (of the whole design without it), ``top`` first.
+
+        Args:
+            without: modules that stay empty and, with what is below them, are no part of the result.
+        """
+        start = self.top if top is None else top
+        placed = self.placed(start, without)
+
         def apart(name: str) -> bool:
+            if name in without:
+                return True
             if name in self.parametrised:
                 return False
-            return self.placed[self.content[name]] > 1 or self._lines(name) >= LARGE
+            return placed[self.content[name]] > 1 or self._lines(name) >= LARGE
 
         found: dict[str, Part] = {}
 
@@ -127,11 +153,12 @@ class Design:
                 below.append(current)
                 for child in self.children[current]:
                     (empty if apart(child) else queue).append(child)
-            text = "\n".join(self.text[n] for n in dict.fromkeys([*below, *empty]))
-            found[key] = Part(top=name, verilog=text, empty=tuple(dict.fromkeys(empty)), count=self.placed[key],
-                              key=key)
+            found[key] = Part(
+                top=name, modules={n: self.text[n] for n in below}, count=placed[key],
+                empty={n: ports_only(self.text[n]) for n in sorted(set(empty))})
             for child in empty:
-                visit(child)
+                if child not in without:
+                    visit(child)
 
-        visit(self.top)
+        visit(start)
         return list(found.values())

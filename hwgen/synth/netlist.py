@@ -22,8 +22,8 @@ class ModuleReport:
         absorbable_lut, absorbable_ff: of ``lut`` and ``ff``, those of multiply-accumulate cascades and of input,
             product and memory output registers, which a vendor tool places inside DSP and memory blocks.
         levels: LUTs and carry chains on the longest path between registers (or ports).
-        path: cells of that path, source first.
-        children: names of modules left empty, with the number of instances.
+        memory_levels: the same of the longest path that starts at the output of a memory block; -1 without one.
+        path: cells of the longest path, source first.
     """
 
     name: str
@@ -36,8 +36,8 @@ class ModuleReport:
     absorbable_lut: float
     absorbable_ff: float
     levels: int
+    memory_levels: int
     path: tuple[str, ...]
-    children: dict[str, int]
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready fields."""
@@ -54,22 +54,17 @@ def analyse(netlist: dict[str, Any], top: str) -> ModuleReport:
     module = next(m for n, m in netlist["modules"].items() if n.lstrip("\\") == top.lstrip("\\"))
     cells: dict[str, Any] = module["cells"]
     totals: dict[str, float] = dict.fromkeys(_RESOURCES, 0.0)
-    children: dict[str, int] = defaultdict(int)
     carry = 0
     for cell in cells.values():
         kind = kind_of(cell["type"])
         for resource, amount in cost_of(cell["type"]).items():
             totals[resource] += amount
         carry += kind is Kind.CARRY
-        if kind is Kind.OTHER and cell["type"].lstrip("\\") in netlist["modules"]:
-            other = netlist["modules"][cell["type"]]
-            if "1" in str(other.get("attributes", {}).get("blackbox", "0"))[-1:]:
-                children[cell["type"]] += 1
     graph = _Graph(cells, netlist)
     levels, path = graph.longest_path()
     absorbed_lut, absorbed_ff = graph.absorbable()
     return ModuleReport(name=top, carry_cells=carry, absorbable_lut=absorbed_lut, absorbable_ff=absorbed_ff,
-                        levels=levels, path=path, children=dict(children), **totals)
+                        levels=levels, memory_levels=graph.levels_behind_memory(), path=path, **totals)
 
 
 class _Graph:
@@ -106,6 +101,26 @@ class _Graph:
 
     def longest_path(self) -> tuple[int, tuple[str, ...]]:
         """Levels and cells of the longest path; a LUT, an unregistered multiplier and a whole carry chain count one."""
+        level, before = self._levels(from_memory=False)
+        if not level:
+            return 0, ()
+        worst = max(level, key=lambda i: level[i])
+        path = [worst]
+        while before[path[-1]] >= 0:
+            path.append(before[path[-1]])
+        return level[worst], tuple(self.label[i] for i in reversed(path))
+
+    def levels_behind_memory(self) -> int:
+        """Levels of the longest path from a memory block; 0 if only registers read it, -1 if there is none."""
+        level, _ = self._levels(from_memory=True)
+        return max([0, *level.values()]) if Kind.BLOCKRAM in self.kind else -1
+
+    def _levels(self, *, from_memory: bool) -> tuple[dict[int, int], dict[int, int]]:
+        """Levels of the longest path that ends at a cell, and the cell before it on that path (-1: none).
+
+        Args:
+            from_memory: only paths that start at a memory block; other cells have level 0.
+        """
         level: dict[int, int] = {}
         before: dict[int, int] = {}
         for start in range(len(self.kind)):
@@ -125,22 +140,18 @@ class _Graph:
                         raise RuntimeError("combinational loop in the netlist")
                     stack.extend(open_ones[:1])
                     continue
-                level[index], before[index] = self._level(index, sources, level)
+                level[index], before[index] = self._level(index, sources, level, from_memory=from_memory)
                 stack.pop()
-        if not level:
-            return 0, ()
-        worst = max(level, key=lambda i: level[i])
-        path = [worst]
-        while before[path[-1]] >= 0:
-            path.append(before[path[-1]])
-        return level[worst], tuple(self.label[i] for i in reversed(path))
+        return level, before
 
-    def _level(self, index: int, sources: list[tuple[str, int]], level: dict[int, int]) -> tuple[int, int]:
+    def _level(self, index: int, sources: list[tuple[str, int]], level: dict[int, int], *,
+               from_memory: bool) -> tuple[int, int]:
         kind = self.kind[index]
         own = {Kind.LUT: 1, Kind.DSP: 1, Kind.CARRY: 1, Kind.MUX: 0, Kind.LUTRAM: 1}[kind]
-        best, origin = own, -1
+        started = not from_memory or any(self.kind[s] is Kind.BLOCKRAM for _, s in sources)
+        best, origin = own if started else 0, -1
         for port, source in sources:
-            if not self._passes(source):
+            if not self._passes(source) or (from_memory and level[source] == 0):
                 continue
             chained = kind is Kind.CARRY and port in CHAIN_INPUTS and self.kind[source] is Kind.CARRY
             value = level[source] + (0 if chained else own)

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from hwgen.errors import HwgenError, ToolMissingError
 
-#: synthesis command per device family
+_ULTRASCALE_PLUS = "synth_xilinx -family xcup -uram -flatten -noiopad -noclkbuf"
+#: synthesis commands per device family; a memory's ``ram_style`` says whether it lies in UltraRAM
 _SYNTH = {
-    "xcup": "synth_xilinx -family xcup -flatten -noiopad -noclkbuf -top {top}",
+    "xcup": f"{_ULTRASCALE_PLUS} -top {{top}} -run begin:map_memory\n"
+            "memory_libmap -lib uram.txt t:$mem_v2 a:ram_style=ultra %i\n"
+            "techmap -map uram_map.v\n"
+            f"{_ULTRASCALE_PLUS} -run map_memory:",
     "xc7": "synth_xilinx -family xc7 -flatten -noiopad -noclkbuf -top {top}",
     "ecp5": "synth_ecp5 -top {top}",
 }
+#: descriptions that the commands read
+_FILES = ("uram.txt", "uram_map.v")
+#: module that places everything that is synthesised in one run
+_BATCH = "hwgen_batch"
 
 
 def yosys_version() -> str:
@@ -25,25 +35,29 @@ def yosys_version() -> str:
     return done.stdout.strip() or done.stderr.strip()
 
 
-def synthesise(verilog: str, top: str, family: str, folder: Path, *, blackboxes: tuple[str, ...] = (),
-               uram: bool = False) -> dict[str, Any]:
-    """The netlist of ``top`` after synthesis for ``family``, as Yosys's JSON.
+def synthesise(verilog: str, tops: Sequence[str], family: str, folder: Path) -> dict[str, Any]:
+    """The netlists of ``tops`` after synthesis for ``family``, as Yosys's JSON.
+
+    Reading the family's cells takes longer than synthesising a small module, so several share a run; nothing is
+    optimised across their boundaries.
 
     Args:
-        verilog: text of ``top`` and the modules below it.
+        verilog: text of ``tops`` and the modules below them; those marked as blackbox stay empty.
         folder: scratch folder.
-        blackboxes: modules below ``top`` that stay empty.
-        uram: map large memories to UltraRAM.
     """
-    (folder / "design.v").write_text(verilog, encoding="utf-8")
-    command = _SYNTH[family].format(top=top) + (" -uram" if uram and family == "xcup" else "")
-    empty = "".join(f"blackbox {name}\n" for name in blackboxes)
-    script = f"read_verilog design.v\n{empty}hierarchy -check -top {top}\n{command}\nwrite_json netlist.json\n"
+    instances = "".join(f"(* keep *) \\{name}  part_{number} ();\n" for number, name in enumerate(tops))
+    (folder / "design.v").write_text(f"{verilog}\nmodule {_BATCH} ();\n{instances}endmodule\n", encoding="utf-8")
+    for name in _FILES:
+        shutil.copy(Path(__file__).with_name(name), folder)
+    command = _SYNTH[family].format(top=_BATCH)
+    whole = "".join(f"setattr -mod -set keep_hierarchy 1 {name}\n" for name in tops)
+    script = (f"read_verilog design.v\n{whole}hierarchy -check -top {_BATCH}\n{command}\n"
+              "write_json netlist.json\n")
     (folder / "run.ys").write_text(script, encoding="utf-8")
     done = _run(["-q", "run.ys"], folder)
     if done.returncode != 0:
         tail = "\n".join((done.stderr or done.stdout).strip().splitlines()[-4:])
-        raise HwgenError(f"Yosys could not synthesise it: {tail}", where=f"module {top}", exit_code=1)
+        raise HwgenError(f"Yosys could not synthesise it: {tail}", where=f"module {', '.join(tops)}", exit_code=1)
     return json.loads((folder / "netlist.json").read_text(encoding="utf-8"))
 
 

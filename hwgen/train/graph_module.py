@@ -42,14 +42,20 @@ class GraphModule(nn.Module):
         """The parameter that stands for an array of the graph, in its shape."""
         return self.arrays[self._key[id(array)]].reshape(array.shape)
 
+    def tensor_gradient(self, array: np.ndarray) -> np.ndarray:
+        """The gradient of the parameter that stands for ``array``, in its shape; zeros where there is none."""
+        gradient = self.arrays[self._key[id(array)]].grad
+        return np.zeros(array.shape, np.float32) if gradient is None else gradient.reshape(array.shape).numpy()
+
     def forward(self, images: Tensor) -> Tensor:
         """[N, *input shape] -> [N, *output shape]."""
         def compute(node: Node, inputs: list[Tensor]) -> Tensor:
-            return images if isinstance(node, ir.Input) else self._evaluate(node, inputs)
+            return images if isinstance(node, ir.Input) else self.evaluate_node(node, inputs)
 
         return output_of(self.graph, compute)
 
-    def _evaluate(self, node: Node, inputs: list[Tensor]) -> Tensor:
+    def evaluate_node(self, node: Node, inputs: list[Tensor]) -> Tensor:
+        """The tensor of one node from those of its inputs, with the parameters' values."""
         match node:
             case ir.TTConv2d():
                 kernel = self._contract(node.cores)  # I, Kh, Kw, O

@@ -21,13 +21,14 @@ from hwgen.train.distill import distillation_loss
 from hwgen.train.evaluate import evaluate
 from hwgen.train.interrupt import interrupt_flag
 from hwgen.train.log import JsonLog
+from hwgen.train.robust import robust_accuracy, robust_loss
 from hwgen.train.schedule import Schedule
-from hwgen.train.state import Progress, load_state, save_state
+from hwgen.train.state import Progress, load_best, load_state, save_best, save_state
 from hwgen.zoo.build import set_tt_execution
 from hwgen.zoo.preprocess import normalise
 from hwgen.zoo.recipe import Recipe, TrainSpec
 
-STATE_FILE = "state.pt"
+STATE_FILE, BEST_FILE = "state.pt", "best.pt"
 #: Called after every step with the summary that is also logged.
 StepHook = Callable[[dict[str, Any]], None]
 
@@ -44,6 +45,7 @@ class TrainJob:
         out_dir: gets ``state.pt``.
         soft: outputs of a teacher, float [views, N, classes]; view 1 is of the mirrored image.
         save_every: steps between saved states.
+        judge: images held out of ``train`` whose accuracy stops the training early; with ``[train.stop]`` only.
     """
 
     module: nn.Module
@@ -53,6 +55,7 @@ class TrainJob:
     out_dir: Path
     soft: np.ndarray | None = None
     save_every: int = 100
+    judge: Dataset | None = None
     schedule: Schedule = field(init=False)
     spec: TrainSpec = field(init=False)
 
@@ -62,6 +65,8 @@ class TrainJob:
             raise HwgenError("has no [train] section", where=str(self.recipe.path))
         if len(self.train) < spec.batch:
             raise HwgenError(f"{len(self.train)} training images do not fill a batch of {spec.batch}")
+        if (spec.stop is None) != (self.judge is None):
+            raise ValueError("judge must be given if, and only if, the recipe has [train.stop]")
         object.__setattr__(self, "spec", spec)
         object.__setattr__(self, "schedule", Schedule(spec, len(self.train) // spec.batch))
 
@@ -97,7 +102,7 @@ def train_loop(job: TrainJob, log: JsonLog, *, resume: bool = True, on_step: Ste
     set_tt_execution(module, job.spec.tt_execution)
     log.write("start", step=progress.step, steps=schedule.steps, recipe=recipe_hash, torch=torch.__version__)
     with interrupt_flag() as interrupted:
-        while progress.step < schedule.steps:
+        while progress.step < schedule.steps and not _exhausted(job, progress):
             epoch, first = divmod(progress.step, schedule.steps_per_epoch)
             order = np.random.default_rng([job.spec.seed, epoch]).permutation(len(job.train))
             module.train()
@@ -110,7 +115,8 @@ def train_loop(job: TrainJob, log: JsonLog, *, resume: bool = True, on_step: Ste
                 if index + 1 == schedule.steps_per_epoch:
                     accuracy = evaluate(module, job.probe, job.recipe.input)
                     done = summary(job, progress, epoch)
-                    log.write("epoch", **done, probe_accuracy=round(accuracy, 4), probe_images=len(job.probe))
+                    log.write("epoch", **done, probe_accuracy=round(accuracy, 4), probe_images=len(job.probe),
+                              **_judge(job, progress))
                 elif progress.step % job.save_every == 0:
                     log.write("step", **summary(job, progress, epoch))
                 elif not interrupted.is_set():
@@ -119,7 +125,30 @@ def train_loop(job: TrainJob, log: JsonLog, *, resume: bool = True, on_step: Ste
                 if interrupted.is_set():
                     log.write("interrupted", **summary(job, progress, epoch))
                     raise KeyboardInterrupt
+    if job.judge is not None:
+        load_best(job.out_dir / BEST_FILE, module)
+        log.write("best", accuracy=progress.best, epochs=progress.step // schedule.steps_per_epoch)
     set_tt_execution(module, "dense")
+
+
+def _exhausted(job: TrainJob, progress: Progress) -> bool:
+    """Whether the last epochs brought nothing better."""
+    return job.spec.stop is not None and progress.since_best >= job.spec.stop.patience
+
+
+def _judge(job: TrainJob, progress: Progress) -> dict[str, Any]:
+    """Measure the held-out images and keep the weights if they are the best so far; what is logged."""
+    if job.judge is None:
+        return {}
+    robust, spec = job.spec.robust, job.recipe.input
+    found = evaluate(job.module, job.judge, spec) if robust is None else robust_accuracy(
+        job.module, job.judge, spec, robust, seed=job.spec.seed, bfloat16=job.spec.precision == "bfloat16")
+    progress.since_best += 1
+    if found > progress.best:
+        progress.best, progress.since_best = found, 0
+        save_best(job.out_dir / BEST_FILE, job.module)
+    kind = "accuracy" if robust is None else "robust_accuracy"
+    return {f"judge_{kind}": round(found, 4), "judge_images": len(job.judge), "since_best": progress.since_best}
 
 
 def _step(job: TrainJob, optimizer: torch.optim.SGD, progress: Progress, order: np.ndarray, epoch: int) -> None:
@@ -134,10 +163,17 @@ def _step(job: TrainJob, optimizer: torch.optim.SGD, progress: Progress, order: 
     y = torch.from_numpy(job.train.labels[rows])
     for group in optimizer.param_groups:
         group["lr"] = job.schedule.learning_rate(progress.step)
-    with torch.autocast("cpu", torch.bfloat16, enabled=spec.precision == "bfloat16"):
-        output: Tensor = job.module(x)
-    output = output.float()
-    loss = functional.cross_entropy(output, y, label_smoothing=spec.label_smoothing)
+    bfloat16 = spec.precision == "bfloat16"
+    output: Tensor
+    if spec.robust is None:
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            output = job.module(x)
+        output = output.float()
+        loss = functional.cross_entropy(output, y, label_smoothing=spec.label_smoothing)
+    else:
+        loss, output = robust_loss(job.module, x, y, spec=job.recipe.input, robust=spec.robust,
+                                   rng=np.random.default_rng([spec.seed, epoch, index, 1]),
+                                   label_smoothing=spec.label_smoothing, bfloat16=bfloat16)
     if job.soft is not None and spec.teacher is not None and spec.teacher.weight > 0:
         view = choices.flip.astype(np.int64)
         target = torch.from_numpy(job.soft[view, rows].astype(np.float32))

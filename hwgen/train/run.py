@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -64,7 +65,8 @@ def run(
         recipe: with a ``[train]`` section.
         data_dir: folder with the data set in its public layout.
         out_dir: created if missing.
-        teacher: checkpoint of the teacher; without it the teacher is trained first, into ``out_dir/teacher``.
+        teacher: checkpoint of the teacher; without it the one that its recipe ships; without that too, the teacher is
+            trained first, into ``out_dir/teacher``.
         resume: go on from ``out_dir/state.pt`` if it exists; else start over.
         threads: of torch, for the whole process; None leaves torch's own choice.
         display: show a progress bar on standard error.
@@ -100,10 +102,31 @@ def run(
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
             soft = teacher_outputs(teacher_module, train, recipe, out_dir / f"teacher_outputs-{digest[:12]}.npy")
     probe = test.sample(PROBE_IMAGES, spec.seed)
-    job = TrainJob(module=module, recipe=recipe, train=train, probe=probe, out_dir=out_dir, soft=soft)
+    learned, judge = hold_out(train, recipe)
+    if soft is not None and judge is not None:
+        raise HwgenError("early stopping beside a teacher whose outputs are learned is not supported",
+                         where=str(recipe.path), hint="train.teacher.weight = 0, or no [train.stop]")
+    job = TrainJob(module=module, recipe=recipe, train=learned, probe=probe, out_dir=out_dir, soft=soft, judge=judge)
     with training_bar(recipe.name, display) as on_step:
         train_loop(job, log, resume=resume, on_step=on_step)
     return finish(module, recipe, train, test, log)
+
+
+def hold_out(train: Dataset, recipe: Recipe) -> tuple[Dataset, Dataset | None]:
+    """The images to learn from, and those held out for early stopping (None without ``[train.stop]``).
+
+    Raises:
+        HwgenError: too few images.
+    """
+    spec = recipe.train
+    if spec is None or spec.stop is None:
+        return train, None
+    count = spec.stop.images
+    if len(train) - count < spec.batch:
+        raise HwgenError(f"{len(train)} training images are too few to hold {count} out for early stopping",
+                         where=str(recipe.path), hint="smaller train.stop.images")
+    order = np.random.default_rng([spec.seed, 2]).permutation(len(train))
+    return train.take(order[count:]), train.take(order[:count])
 
 
 def finish(module: nn.Module, recipe: Recipe, train: Dataset, test: Dataset, log: JsonLog) -> TrainResult:
@@ -134,6 +157,8 @@ def _teacher_recipe(recipe: Recipe) -> Path:
 
 def _train_teacher(recipe: Recipe, data_dir: Path, out_dir: Path, *, threads: int | None, display: bool) -> Path:
     teacher = load_recipe(_teacher_recipe(recipe))
+    if teacher.checkpoint is not None and teacher.checkpoint.is_file():
+        return teacher.checkpoint
     done = out_dir / "teacher" / f"{teacher.name}.safetensors"
     if done.exists():
         return done

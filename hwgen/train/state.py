@@ -22,6 +22,8 @@ class Progress:
         step: optimiser steps done.
         seconds: spent in steps, over all interruptions.
         images, correct, loss_sum, loss_steps: of the running epoch.
+        best: accuracy (0..1) of the best epoch on held-out images; -1 before the first.
+        since_best: epochs behind it.
     """
 
     step: int = 0
@@ -30,6 +32,8 @@ class Progress:
     correct: int = 0
     loss_sum: float = 0.0
     loss_steps: int = 0
+    best: float = -1.0
+    since_best: int = 0
 
     def start_epoch(self) -> None:
         """Forget the sums of the epoch before."""
@@ -77,3 +81,18 @@ def load_state(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, 
     module.load_state_dict(state["module"])
     optimizer.load_state_dict(state["optimizer"])
     return Progress(**state["progress"])
+
+
+def save_best(path: Path, module: nn.Module) -> None:
+    """Keep the weights of the best epoch, atomically."""
+    temporary = path.with_name(f"{path.name}.part")
+    torch.save(module.state_dict(), temporary)
+    os.replace(temporary, path)
+
+
+def load_best(path: Path, module: nn.Module) -> None:
+    """Restore what ``save_best`` wrote; HwgenError if it is lost or damaged."""
+    try:
+        module.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, TypeError) as error:
+        raise HwgenError("holds no weights of a best epoch", where=str(path), hint="start over (--restart)") from error

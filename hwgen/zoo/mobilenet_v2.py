@@ -22,17 +22,26 @@ class MobileNetV2Params:
     Args:
         stem: output channels of the first convolution; last: of the last one.
         strides: of the stem and of the seven stages; smaller ones for small images.
+        width: factor on the stages' channels, which stay multiples of 8 (as in torchvision, never less than 90 %).
     """
 
     stem: int = 32
     last: int = 1280
     strides: tuple[int, ...] = (2, *(stage[3] for stage in _STAGES))
+    width: float = 1.0
 
     def __post_init__(self) -> None:
         if len(self.strides) != len(_STAGES) + 1:
             raise ValueError(f"strides must have {len(_STAGES) + 1} entries, not {len(self.strides)}")
         if min(self.stem, self.last, *self.strides) < 1:
             raise ValueError("stem, last and strides must be positive")
+        if not self.width > 0:
+            raise ValueError(f"width must be positive, not {self.width}")
+
+    def scaled(self, channels: int) -> int:
+        """Channels of a stage that has ``channels`` at width 1."""
+        rounded = max(8, int(channels * self.width + 4) // 8 * 8)
+        return rounded + 8 if rounded < 0.9 * channels * self.width else rounded
 
 
 def conv_bn(inside: int, outside: int, kernel: int, stride: int = 1, groups: int = 1) -> list[nn.Module]:
@@ -67,7 +76,8 @@ class MobileNetV2(nn.Module):
         layers: list[nn.Module] = [
             nn.Sequential(*conv_bn(shape[0], params.stem, 3, params.strides[0]), nn.ReLU6())]
         width = params.stem
-        for (expansion, channels, blocks, _), stride in zip(_STAGES, params.strides[1:], strict=True):
+        for (expansion, full, blocks, _), stride in zip(_STAGES, params.strides[1:], strict=True):
+            channels = params.scaled(full)
             for index in range(blocks):
                 layers.append(InvertedResidual(width, channels, 1 if index else stride, expansion))
                 width = channels

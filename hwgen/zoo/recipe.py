@@ -19,6 +19,10 @@ from hwgen.zoo.fields import read_table
 Share = float
 
 
+#: builder of a network that is stored as a graph, weights included (``hwgen pareto --export``)
+GRAPH_BUILDER = "graph"
+
+
 def _require(condition: bool, message: str) -> None:
     if not condition:
         raise ValueError(message)
@@ -63,7 +67,8 @@ class InputSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkSpec:
-    """Which builder makes the torch module, and its parameters (checked by the builder)."""
+    """Which builder makes the torch module, and its parameters (checked by the builder); ``"graph"``: none, the network
+    is the graph file ``weights.file``."""
 
     builder: str
     params: dict[str, Any] = field(default_factory=dict)
@@ -219,6 +224,50 @@ class TeacherSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RobustSpec:
+    """Adversarial training within a ball of the maximum norm.
+
+    Args:
+        method: ``"pgd"``: cross-entropy of adversarial images only (Madry et al., arXiv 1706.06083); ``"trades"``:
+            cross-entropy of clean images plus ``beta`` times the divergence of the adversarial outputs from the clean
+            ones (Zhang et al., arXiv 1901.08573).
+        epsilon: largest change of a pixel, in pixel values (of 0..255).
+        step, steps: size of a step, in pixel values, and number of steps of the attack that trains.
+        beta: weight of TRADES' divergence.
+    """
+
+    method: Literal["pgd", "trades"] = "pgd"
+    epsilon: float = 8.0
+    step: float = 2.0
+    steps: int = 7
+    beta: float = 6.0
+
+    def __post_init__(self) -> None:
+        _require(0 < self.epsilon <= 255, f"epsilon must be in (0, 255], not {self.epsilon}")
+        _require(0 < self.step <= 255, f"step must be in (0, 255], not {self.step}")
+        _require(self.steps >= 1, f"steps must be at least 1, not {self.steps}")
+        _require(self.beta > 0, f"beta must be positive, not {self.beta}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopSpec:
+    """Early stopping; the weights of the best epoch are kept.
+
+    Args:
+        patience: epochs without a better one until the training ends.
+        images: taken out of the training set by its seed; the accuracy on them decides, that of adversarial images
+            where the training is adversarial.
+    """
+
+    patience: int
+    images: int = 256
+
+    def __post_init__(self) -> None:
+        _require(self.patience >= 1, f"patience must be at least 1, not {self.patience}")
+        _require(self.images >= 1, f"images must be positive, not {self.images}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainSpec:
     """How the checkpoint is made (``hwgen.train.run``)."""
 
@@ -231,8 +280,12 @@ class TrainSpec:
     precision: Literal["bfloat16", "float32"] = "float32"
     tt_execution: Literal["dense", "chain"] = "chain"
     teacher: TeacherSpec | None = None
+    robust: RobustSpec | None = None
+    stop: StopSpec | None = None
 
     def __post_init__(self) -> None:
+        _require(self.robust is None or self.teacher is None or self.teacher.weight == 0,
+                 "robust needs teacher.weight = 0: the teacher's outputs are of clean images")
         _require(len(self.phases) > 0, "phases must not be empty")
         _require(self.batch > 1, f"batch must be at least 2, not {self.batch}")
         _require(0 <= self.label_smoothing < 1, f"label_smoothing must be in [0, 1), not {self.label_smoothing}")
@@ -288,6 +341,9 @@ class Recipe:
         parts = {key: value for key, value in asdict(self).items() if key in ("input", "network", "tt", "train")}
         if self.train and self.train.teacher:
             parts["train"]["teacher"]["origin"] = ""
+        for name in ("robust", "stop"):  # absent is what recipes without them have always been
+            if self.train and parts["train"][name] is None:
+                del parts["train"][name]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

@@ -12,7 +12,7 @@ from hwgen.errors import HwgenError
 from hwgen.zoo.aconvnet import AConvNet, AConvNetParams
 from hwgen.zoo.fields import read_table
 from hwgen.zoo.mobilenet_v2 import MobileNetV2, MobileNetV2Params
-from hwgen.zoo.recipe import Recipe
+from hwgen.zoo.recipe import GRAPH_BUILDER, Recipe
 from hwgen.zoo.resnet_cifar import ResNetCifar, ResNetCifarParams
 from hwgen.zoo.resnet_imagenet import ResNetImagenet, ResNetImagenetParams
 from hwgen.zoo.vgg import Vgg, VggParams
@@ -44,6 +44,9 @@ def build_dense(recipe: Recipe) -> nn.Module:
         HwgenError: unknown builder or wrong parameters.
     """
     where = f"{recipe.path}: network"
+    if recipe.network.builder == GRAPH_BUILDER:
+        raise HwgenError("is stored as a graph and has no torch module", where=where,
+                         hint=f"fine-tune it: hwgen train --model {recipe.weights.file}")
     builder = BUILDERS.get(recipe.network.builder)
     if builder is None:
         raise HwgenError(f"unknown builder {recipe.network.builder!r}", where=where, allowed=", ".join(BUILDERS))

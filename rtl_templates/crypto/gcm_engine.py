@@ -15,6 +15,7 @@ class GcmMessage(data.Struct):
     head: unsigned(128)  #: first block to hash
     has_head: unsigned(1)  #: whether there is a ``head``
     beats: unsigned(16)  #: beats before the tag beat
+    long: unsigned(1)  #: these are three or more; known beforehand, as the path from here to the hash is a long one
     clear: unsigned(16)  #: how many of them, from the first, are associated data: hashed, passed on, not decrypted
     aad_bits: unsigned(64)  #: length of the associated data for the length block
     text_bits: unsigned(64)  #: length of the ciphertext for the length block
@@ -76,7 +77,7 @@ class GcmEngine(wiring.Component):
         state = Signal(_State)
         beats = Signal(16)  # to come, the present one included
         clear = Signal(16)  # those of them that are not decrypted
-        is_clear = Signal()
+        is_clear = Signal()  # there are such; a register, as every beat's path starts here
         able = Signal()  # everything but the data is there
         take = Signal()
         expected = Signal(128)
@@ -84,7 +85,6 @@ class GcmEngine(wiring.Component):
         checking = Signal()  # a tag is being checked
 
         m.d.comb += [
-            is_clear.eq(clear != 0),
             take.eq(able & self.data.valid),
             self.data.ready.eq(able),
             plain.i.p.data.eq(self.data.p.data ^ (self.keystream.payload & ~is_clear.replicate(128))),
@@ -96,10 +96,9 @@ class GcmEngine(wiring.Component):
                     self.hash_valid.eq(self.message.valid & message.has_head),
                     self.hash_block.eq(message.head),
                     # the beats and the length block follow
-                    self.hash_left.eq(Mux(message.beats[2:].any() | message.beats[:2].all(), LANES,
-                                          message.beats[:2] + 1)),
+                    self.hash_left.eq(Mux(message.long, LANES, message.beats[:2] + 1)),
                 ]
-                m.d.sync += [beats.eq(message.beats), clear.eq(message.clear)]
+                m.d.sync += [beats.eq(message.beats), clear.eq(message.clear), is_clear.eq(message.clear.any())]
                 with m.If(self.message.valid):
                     m.d.sync += state.eq(Mux(message.beats == 0, _State.TAG, _State.BEATS))
             with m.Case(_State.BEATS):
@@ -114,7 +113,7 @@ class GcmEngine(wiring.Component):
                 with m.If(take):
                     m.d.sync += beats.eq(beats - 1)
                     with m.If(is_clear):
-                        m.d.sync += clear.eq(clear - 1)
+                        m.d.sync += [clear.eq(clear - 1), is_clear.eq(clear[1:].any())]
                     with m.If(beats == 1):
                         m.d.sync += state.eq(_State.TAG)
             with m.Case(_State.TAG):

@@ -79,6 +79,7 @@ class GcmStream(wiring.Component):
             core.message.p.head.eq(self.keys.aad_base ^ associated_block(behind)),
             core.message.p.has_head.eq(1),
             core.message.p.beats.eq(behind.length),
+            core.message.p.long.eq(headers.behind_long),
             core.message.p.clear.eq(Mux(encrypted, 0, behind.length)),
             core.message.p.aad_bits.eq((Mux(encrypted, 0, behind.length) + 2) << 7),
             core.message.p.text_bits.eq(Mux(encrypted, behind.length, 0) << 7),

@@ -62,7 +62,8 @@ class Ghash(wiring.Component):
         choice = Signal(range(H_POWERS))
         m.d.comb += [
             fresh.eq(self.i_first | (started != LANES)),
-            choice.eq(Mux(self.i_left == LANES, LANES - 1, self.i_left)),
+            # 4 and 3 alike; without a comparison, as the number of blocks left comes late
+            choice.eq(self.i_left[:-1] | self.i_left[-1].replicate(len(choice))),
         ]
         in_lane = Signal(range(LANES))
         m.d.comb += lane_read.addr.eq(in_lane)

@@ -1,7 +1,7 @@
 """Segment headers on their way to two readers, one ahead of the other."""
 
 from amaranth.hdl import Module, Signal
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
@@ -18,6 +18,7 @@ class HeaderQueue(wiring.Component):
         i: headers; an entry is free again when the data side has taken it.
         ahead: to the counter side, never later than ``behind``.
         behind: to the data side.
+        behind_long: the segment on ``behind`` has three beats or more. Worked out on the way in.
         empty: the data side has taken everything.
     """
 
@@ -29,17 +30,20 @@ class HeaderQueue(wiring.Component):
             "i": In(stream.Signature(SegmentHeader)),
             "ahead": Out(stream.Signature(SegmentHeader)),
             "behind": Out(stream.Signature(SegmentHeader)),
+            "behind_long": Out(1),
             "empty": Out(1),
         })
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.headers = headers = Memory(shape=SegmentHeader, depth=self.depth, init=[])
+        entry = data.StructLayout({"header": SegmentHeader, "long": 1})
+        m.submodules.headers = headers = Memory(shape=entry, depth=self.depth, init=[])
         write = headers.write_port()
         write_at = Signal(range(2 * self.depth))
         m.d.comb += [
             write.addr.eq(write_at[:-1]),
-            write.data.eq(self.i.payload),
+            write.data.header.eq(self.i.payload),
+            write.data.long.eq(self.i.p.length[2:].any() | self.i.p.length[:2].all()),
             write.en.eq(self.i.valid & self.i.ready),
         ]
         with m.If(write.en):
@@ -49,13 +53,14 @@ class HeaderQueue(wiring.Component):
             read_at = Signal(range(2 * self.depth))
             m.d.comb += [
                 read.addr.eq(read_at[:-1]),
-                reader.payload.eq(read.data),
+                reader.payload.eq(read.data.header),
                 reader.valid.eq(read_at != write_at),
             ]
             with m.If(reader.valid & reader.ready):
                 m.d.sync += read_at.eq(read_at + 1)
-        # ``read_at`` is now that of ``behind``
+        # ``read`` and ``read_at`` are now those of ``behind``
         m.d.comb += [
+            self.behind_long.eq(read.data.long),
             self.i.ready.eq((write_at ^ read_at) != self.depth),
             self.empty.eq(~self.behind.valid),
         ]

@@ -81,16 +81,20 @@ class ActivationMemory(wiring.Component):
             result1 = self.write_valid[1] & hits(self.write_addr1, index)
             write_free.append(~(result0 | result1))
             load = self.dma_write.valid & self.dma_write.ready & hits(self.dma_write.payload.addr, index)
-            enable, addr, word_in = result0 | result1 | load, self.dma_write.payload.addr, self.dma_write.payload.data
+            sources = [(result0, self.write_addr0, self.write_data0), (result1, self.write_addr1, self.write_data1),
+                       (load, self.dma_write.payload.addr, self.dma_write.payload.data)]
             if window:
-                windowed = self.window_write.valid & hits(self.window_write.payload.addr, index)
-                enable |= windowed
-                addr = Mux(windowed, self.window_write.payload.addr, addr)
-                word_in = Mux(windowed, self.window_write.payload.data, word_in)
+                writes = self.window_write.valid & hits(self.window_write.payload.addr, index)
+                sources.insert(2, (writes, self.window_write.payload.addr, self.window_write.payload.data))
+            chosen = Signal(range(len(sources)), name=f"write_source_{index}")
+            m.d.comb += chosen.eq(len(sources) - 1)
+            for number in reversed(range(len(sources) - 1)):
+                with m.If(sources[number][0]):
+                    m.d.comb += chosen.eq(number)
             m.d.sync += [
-                rows.write_en.eq(enable),
-                rows.write_addr.eq(Mux(result0, self.write_addr0, Mux(result1, self.write_addr1, addr))[1:bank_bit]),
-                rows.write_data.eq(Mux(result0, self.write_data0, Mux(result1, self.write_data1, word_in))),
+                rows.write_en.eq(Cat(*(hit for hit, _, _ in sources)).any()),
+                rows.write_addr.eq(Array([addr for _, addr, _ in sources])[chosen][1:bank_bit]),
+                rows.write_data.eq(Array([value for _, _, value in sources])[chosen]),
             ]
 
             # reads: address register, memory, output register

@@ -1,6 +1,6 @@
 """Streams parameter records and weight tiles out of weight memory, ahead of the units that use them."""
 
-from amaranth.hdl import Const, Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -76,7 +76,8 @@ class WeightFetch(wiring.Component):
         last_tile_line = Signal(8)
         waits_done = Signal()  # LOCAL_WEIGHTS: the kernel has been written
         no_tiles = Signal()
-        in_window, window_room = Signal(), Signal(init=1)  # a window descriptor: all lines are like parameters
+        for_window = Signal()  # busy with a window descriptor: all its lines are like parameters
+        window_room = Signal(init=1)
 
         shadow_free = Signal(init=1)
         slots_used = Signal(range(PARAMETER_SLOTS + 1))
@@ -86,10 +87,10 @@ class WeightFetch(wiring.Component):
         m.d.sync += loaded.eq(self.loaded)
 
         has_window = config.window is not WindowUnit.NONE
-        for_array = ~in_window if has_window else Const(1)
+        for_array = Signal() if has_window else busy  # busy with one of the array
         from_ring = Signal()
         available, next_available = Signal(), Signal()
-        issue = Signal()
+        may_array, may_window, issue_array, issue = Signal(), Signal(), Signal(), Signal()
         slot_free, last_line = Signal(), Signal()
         before_last = Signal()
         m.d.comb += [
@@ -99,7 +100,10 @@ class WeightFetch(wiring.Component):
             last_line.eq(index == Mux(in_parameters, last_parameter, last_tile_line)),
             before_last.eq(index + 1 == last_tile_line),
             slot_free.eq(Mux(in_parameters, slots_used != PARAMETER_SLOTS, shadow_free)),
-            issue.eq(busy & available & Mux(for_array, (index != 0) | slot_free, window_room)),
+            may_array.eq(for_array & ((index != 0) | slot_free)),
+            may_window.eq(for_window & window_room),
+            issue_array.eq(may_array & available),
+            issue.eq((may_array | may_window) & available),
             self.line_valid.eq(issue),
             self.line_is_parameters.eq(in_parameters & for_array),
             self.line_index.eq(index),
@@ -107,7 +111,7 @@ class WeightFetch(wiring.Component):
             self.parameter_slot.eq(slot),
             self.tile_ready.eq(ready),
         ]
-        tile_issue = issue & ~in_parameters
+        tile_issue = issue_array & ~in_parameters
         with m.If(self.tile_taken):
             m.d.sync += [shadow_free.eq(1), ready.eq(0)]
         with m.If(tile_issue & (index == 0)):
@@ -121,9 +125,9 @@ class WeightFetch(wiring.Component):
         with m.If(tile_issue & last_line & announced):
             m.d.sync += ready.eq(ready & ~self.tile_taken)
 
-        new_block = issue & in_parameters & for_array & last_line
+        new_block = issue_array & in_parameters & last_line
         taken = self.parameters_taken
-        m.d.sync += slots_used.eq(slots_used + (issue & in_parameters & for_array & (index == 0)) - taken)
+        m.d.sync += slots_used.eq(slots_used + (issue_array & in_parameters & (index == 0)) - taken)
         with m.If(new_block):
             m.d.sync += slot.eq(slot + 1)
         blocks_ready = Signal(range(PARAMETER_SLOTS + 1))
@@ -131,10 +135,11 @@ class WeightFetch(wiring.Component):
         m.d.comb += self.parameters_ready.eq(blocks_ready != 0)
         if has_window:
             window_lines = Signal(range(WINDOW_QUEUE + 1))
-            m.d.comb += self.line_is_window.eq(in_window)
-            with m.If(issue & in_window & ~self.window_taken):
+            issue_window = may_window & available
+            m.d.comb += self.line_is_window.eq(for_window)
+            with m.If(issue_window & ~self.window_taken):
                 m.d.sync += [window_lines.eq(window_lines + 1), window_room.eq(window_lines != WINDOW_QUEUE - 1)]
-            with m.Elif(self.window_taken & ~(issue & in_window)):
+            with m.Elif(self.window_taken & ~issue_window):
                 m.d.sync += [window_lines.eq(window_lines - 1), window_room.eq(1)]
         ring_last = Signal(LINE_BITS)
         m.d.sync += ring_last.eq(self.ring_lines - 1)
@@ -158,6 +163,8 @@ class WeightFetch(wiring.Component):
                     m.d.sync += [in_parameters.eq(1), blocks_left.eq(blocks_left - 1)]
                     with m.If(blocks_left == 0):
                         m.d.sync += busy.eq(0)
+                        if has_window:
+                            m.d.sync += [for_array.eq(0), for_window.eq(0)]
                 with m.Else():
                     m.d.sync += tiles_left.eq(tiles_left - 1)
         with m.If(busy & ~waits_done):
@@ -177,7 +184,7 @@ class WeightFetch(wiring.Component):
                 last_tile_line.eq(Mux(half, config.lines_per_tile // 2 - 1, config.lines_per_tile - 1)),
             ]
             if has_window:
-                m.d.sync += in_window.eq(is_window(new.opcode))
+                m.d.sync += [for_window.eq(is_window(new.opcode)), for_array.eq(~is_window(new.opcode))]
                 with m.If(is_window(new.opcode)):
                     m.d.sync += [no_tiles.eq(1), last_parameter.eq(config.window_lines - 1)]
         return m

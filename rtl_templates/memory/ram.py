@@ -43,12 +43,16 @@ class Ram(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.ram = Instance(
-            RAM_MODULE,
-            p_WIDTH=self.width, p_DEPTH=self.depth, p_ADDR=self.addr_bits, p_GRANULES=self.granules,
-            p_STYLE=self.style.value,
-            i_clk=ClockSignal(),
-            i_read_addr=self.read_addr, o_read_data=self.read_data,
-            i_write_addr=self.write_addr, i_write_en=self.write_en, i_write_data=self.write_data,
-        )
+        width = self.width // self.granules
+        # one memory per granule: write enables of a block cover 8 or 9 bits, so a block shared by two granules whose
+        # width is no multiple of that cannot be built by every tool
+        for granule in range(self.granules):
+            m.submodules[f"granule_{granule}"] = Instance(
+                RAM_MODULE,
+                p_WIDTH=width, p_DEPTH=self.depth, p_ADDR=self.addr_bits, p_STYLE=self.style.value,
+                i_clk=ClockSignal(),
+                i_read_addr=self.read_addr, o_read_data=self.read_data.word_select(granule, width),
+                i_write_addr=self.write_addr, i_write_en=self.write_en[granule],
+                i_write_data=self.write_data.word_select(granule, width),
+            )
         return m

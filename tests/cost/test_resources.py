@@ -5,14 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hwgen.config.accelerator import AcceleratorConfig, DspPacking
+from hwgen.config.accelerator import AcceleratorConfig, DspPacking, WindowUnit
 from hwgen.config.board import Resources, load_board
+from hwgen.config.system import SystemConfig
 from hwgen.cost.arrays import ConfigTable
 from hwgen.cost.energy import energy_uj
-from hwgen.cost.resources import block_rams, calibration, estimate, features
+from hwgen.cost.memories import block_rams, block_rows, ultra_rams
+from hwgen.cost.resources import coefficients_source, estimate
 
 
-def _one(config: AcceleratorConfig, board: str = "zcu104") -> Resources:
+def _one(config: AcceleratorConfig | SystemConfig, board: str = "zcu104") -> Resources:
     return estimate(ConfigTable.of([config]), load_board(board)).row(0)
 
 
@@ -32,6 +34,16 @@ def test_block_rams(width: int, depth: int, blocks: float) -> None:
     assert block_rams(np.array([width]), np.array([depth]))[0] == blocks
 
 
+@pytest.mark.parametrize(("width", "depth", "rows"), [(72, 512, 1), (256, 4096, 1), (256, 6144, 3), (128, 10240, 5)])
+def test_blocks_below_one_another(width: int, depth: int, rows: int) -> None:
+    assert block_rows(np.array([width]), np.array([depth]))[0] == rows
+
+
+@pytest.mark.parametrize(("width", "depth", "blocks"), [(72, 4096, 1), (73, 4096, 2), (64, 4097, 2), (256, 24576, 24)])
+def test_ultra_rams(width: int, depth: int, blocks: int) -> None:
+    assert ultra_rams(np.array([width]), np.array([depth]))[0] == blocks
+
+
 def test_two_products_per_dsp_only_where_they_fit() -> None:
     assert _one(AcceleratorConfig(p_i=16, p_o=16)).dsp == 128 + 32
     unpacked = AcceleratorConfig(p_i=8, p_o=8, packing=DspPacking.NONE, axi_ports=1)
@@ -47,13 +59,26 @@ def test_crypto_costs_logic_per_port() -> None:
 
 
 @pytest.mark.parametrize("bits", [128, 256])
-def test_logic_of_a_decryptor_by_its_rounds(bits: int) -> None:
+def test_a_decryptor_with_fewer_rounds_is_smaller(bits: int) -> None:
     configs = [AcceleratorConfig(axi_ports=2, aes_key_bits=bits, aes_cycles=n) for n in (1, 2, 5)]
     found = estimate(ConfigTable.of(configs), load_board("zcu104"), key_bits=bits)
-    rounds = np.array([c.aes_rounds for c in configs])
-    per_round = calibration()["crypto"][str(bits)]["lut_round"]
-    assert found.lut[0] - found.lut == pytest.approx(2 * per_round * (rounds[0] - rounds))
+    assert found.lut[0] > found.lut[1] > found.lut[2]
     assert found.ff[0] > found.ff[1] > found.ff[2]
+
+
+def test_the_window_unit_has_a_multiplier_per_tap_and_lane() -> None:
+    none = AcceleratorConfig(p_i=16, p_o=16)
+    with_unit = none.replace(window=WindowUnit.DEPTHWISE, window_kernel=3, window_width=512)
+    assert _one(with_unit).dsp - _one(none).dsp == 16 * (9 + 1)
+    # two older rows of 128 bits side by side, and the queue of lines of 512 bits
+    assert _one(with_unit).bram36 - _one(none).bram36 == 4 + 7.5
+    assert _one(none.replace(window=WindowUnit.POOL)).dsp == _one(none).dsp
+    assert _one(with_unit).lut > _one(none.replace(window=WindowUnit.POOL)).lut > _one(none).lut
+
+
+def test_engines_stand_side_by_side() -> None:
+    one, two = (_one(SystemConfig(engine=AcceleratorConfig(p_i=16, p_o=16), engines=n)) for n in (1, 2))
+    assert two.to_dict() == pytest.approx({k: 2 * v for k, v in one.to_dict().items()}, abs=0.2)
 
 
 def test_activations_in_ultraram() -> None:
@@ -63,10 +88,27 @@ def test_activations_in_ultraram() -> None:
     assert moved.bram36 < _one(AcceleratorConfig()).bram36
 
 
-def test_calibration_covers_every_feature() -> None:
-    names = set(features(ConfigTable.of([AcceleratorConfig()]), DspPacking.DSP48E2))
-    for key, coefficients in calibration()["logic"].items():
-        assert set(coefficients) == names, key
+def test_weights_in_block_ram_without_ultraram() -> None:
+    config = AcceleratorConfig(weight_lines=4096)
+    assert _one(config, "zcu104").uram == 16
+    there = _one(config, "zcu102")
+    assert there.uram == 0
+    assert there.bram36 == _one(config, "zcu104").bram36 + 4 * 28.5
+
+
+def test_more_of_anything_takes_more() -> None:
+    small = AcceleratorConfig(p_i=16, p_o=16, line_columns=2, axi_ports=1, acc_bits=24)
+    least = _one(small)
+    for changes in ({"p_o": 32}, {"line_columns": 8}, {"axi_ports": 2}, {"acc_bits": 30}):
+        more = _one(small.replace(**changes))
+        assert more.lut > least.lut, changes
+        assert more.ff > least.ff, changes
+    assert least.lut > 10_000
+
+
+def test_source_of_the_coefficients_is_named() -> None:
+    assert "Yosys" in coefficients_source("xcup")
+    assert coefficients_source("unheard-of").startswith("not calibrated for unheard-of")
 
 
 def test_energy_grows_with_everything() -> None:

@@ -19,7 +19,7 @@ def build(config: AcceleratorConfig):
     text = verilog.convert(engine, name="tensor_engine", emit_src=False)
     text += "".join(verilog.convert(c, name=n, emit_src=False) for n, c in engine.submodules().items())
     files = {"engine.v": text, "hwgen_ram.v": ram_verilog()}
-    return build_simulator(SimulatorSource(top="tensor_engine", files=files, public=True))
+    return build_simulator(SimulatorSource(top="tensor_engine", files=files, public=True, optimise=False))
 
 
 def run(simulator, work_dir, parts, ring_lines, seed=1):

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import stat
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from hwgen.cli.app import app
 from hwgen.errors import HwgenError
 from hwgen.handoff.secrets import find_key
 from hwgen.image.reader import read_image
 from hwgen.pipeline.build import STEPS
+from hwgen.seal.keys import SALT_LABEL, Key, derive, derive_image_key
 from tests.helpers.small_build import build_small, small_onnx
 
 
@@ -68,6 +72,32 @@ def test_key_lies_beside_the_build_and_nowhere_in_it(built: Path) -> None:
     files = [p for p in (built / "build").rglob("*") if p.is_file()]
     assert len(files) > 30
     assert find_key(key, files) == []
+    # neither is the key that the image is encrypted with, nor the key of its salt
+    image = read_image(built / "build" / "seal" / "model.img")
+    for derived in (derive_image_key(Key(key), image.header.salt), Key(derive(Key(key), SALT_LABEL, b"", 256))):
+        assert find_key(derived.reveal(), files) == []
+
+
+@pytest.mark.parametrize("digits", [32, 64])
+def test_nothing_that_is_printed_shows_the_key(tmp_path: Path, digits: int) -> None:
+    key = hashlib.sha256(b"a key").digest()[:digits // 2]
+    key_file = tmp_path / "my.key"
+    key_file.write_text(key.hex() + "\n")
+    shown = [repr(Key(key)), str(Key(key))]
+    for arguments in (("build", "--to", "seal"), ("build", "--to", "seal", "--json", "--from", "seal"),
+                      ("build", "--to", "seal", "--encrypt", "nothing-like-this"), ("verify",), ("report",)):
+        command, *options = arguments
+        target = ["--model", str(small_onnx(tmp_path / "small.onnx")), "--board", "pynq-z2", "--out",
+                  str(tmp_path / "build")] if command == "build" else [str(tmp_path / "build")]
+        secret = [] if command == "report" else ["--key-file", str(key_file)]
+        result = CliRunner().invoke(app, [command, *target, *options, *secret])
+        shown.append(result.output + repr(result.exception))
+    output = tmp_path / "output"
+    output.write_text("\n".join(shown))
+    assert "seal" in output.read_text()
+    files = [p for p in tmp_path.rglob("*") if p.is_file() and p != key_file]
+    assert find_key(key, files) == []
+    assert find_key(key, [key_file])
 
 
 def test_second_build_reuses_everything(built: Path) -> None:

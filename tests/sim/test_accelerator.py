@@ -1,7 +1,8 @@
 """The whole accelerator: frames, wrong tags, bus errors, resets in mid-frame, through the shipped driver."""
 
 import dataclasses
-import zlib
+import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from hwgen.seal import Key, select_encrypted
 from hwgen_sim.bench import simulator_source
 from hwgen_sim.runner import build_simulator, run_cocotb
 from rtl_templates.verilog import generate
+from tests.helpers.attacks import attacks
 from tests.helpers.random_graphs import random_image, small_resnet
 
 HERE = Path(__file__).parent
@@ -25,15 +27,26 @@ CONFIG = AcceleratorConfig(p_i=8, p_o=16, acc_depth=64, acc_bits=32, act_words=2
                            program_words=1024, axi_ports=2)
 
 
-def flip(image: bytes, offset: int) -> bytes:
-    """The image with a bit of payload byte ``offset`` flipped and its checksums put right, as an attacker would."""
-    header = int.from_bytes(image[12:16], "little")
-    data = bytearray(image)
-    data[header + offset] ^= 0x10
-    data[92:96] = zlib.crc32(data[header:]).to_bytes(4, "little")
-    data[124:128] = bytes(4)
-    data[124:128] = zlib.crc32(data[:header]).to_bytes(4, "little")
-    return bytes(data)
+#: modules whose memories hold what was decrypted, or the key stream
+SECRETS = ("hwgen_accelerator.engine.weights.lines", "hwgen_accelerator.program.memory",
+           *(f"hwgen_accelerator.engine.activations.bank{bank}_{half}" for bank in (0, 1) for half in ("even", "odd")),
+           "hwgen_load_channel.unit.core.keystream", "hwgen_load_channel.unit.core.ghash")
+
+
+def watched(verilog: str) -> str:
+    """The accelerator, which ends the simulation if a memory of ``SECRETS`` is not zero when a failed frame is told."""
+    for module in SECRETS:
+        (text,) = re.findall(rf"^module \\?{re.escape(module)} ?\(.*?^endmodule", verilog, re.MULTILINE | re.DOTALL)
+        memories = [f"{ram}.rows" for ram in re.findall(r"^  \) (\w+) \($", text, re.MULTILINE)]
+        memories += re.findall(r"^  reg \[\d+:0\] (\w+) \[\d+:0\];", text, re.MULTILINE)
+        assert memories, module
+        checks = "".join(
+            f"  always @(posedge clk) if (bench.accelerator.accelerator.frame.failed)\n"
+            f"    for (int row = 0; row < $size({memory}); row++)\n"
+            f'      if ({memory}[row] != 0) $fatal(1, "%m: row %0d of {memory} is not zero", row);\n'
+            for memory in memories)
+        verilog = verilog.replace(text, text.removesuffix("endmodule") + checks + "endmodule")
+    return verilog
 
 
 def make_files(folder: Path, config: AcceleratorConfig, share: str) -> None:
@@ -56,11 +69,13 @@ def make_files(folder: Path, config: AcceleratorConfig, share: str) -> None:
     other = dataclasses.replace(network.runs[0], payload=bytes(program))
     changed = dataclasses.replace(network, runs=(other, *network.runs[1:]))
     (folder / "other_isa.img").write_bytes(build_image(changed, sealer_for(changed, Key(KEY), 5)))
-    segments = [(run.index + n, 16 * (run.offset + n * (1 + (1 << run.segment_log2))), len(chunk))
-                for run in network.runs for n, chunk in enumerate(run.chunks())]
-    for index, offset, length in (segments[0], segments[1], segments[len(segments) // 2], segments[-1]):
-        for what, position in (("payload", offset + length // 2), ("tag", offset + length + 15)):
-            (folder / f"damaged_{index}_{what}.img").write_bytes(flip(good, position))
+    others = {"earlier": build_image(network, sealer_for(network, Key(KEY), 4)),
+              "later": (folder / "second.img").read_bytes()}
+    expected = {}
+    for number, attack in enumerate(attacks(network, good, others)):
+        (folder / f"attack_{number}.img").write_bytes(attack.image)
+        expected[f"attack_{number}"] = [attack.name, sorted(attack.segments)]
+    (folder / "attacks.json").write_text(json.dumps(expected))
 
 
 @pytest.mark.slow
@@ -68,7 +83,7 @@ def make_files(folder: Path, config: AcceleratorConfig, share: str) -> None:
 def test_accelerator(aes_cycles: int, share: str, tmp_path: Path) -> None:
     config = CONFIG.replace(aes_cycles=aes_cycles)
     make_files(tmp_path, config, share)
-    simulator = build_simulator(simulator_source(config, generate(config)))
+    simulator = build_simulator(simulator_source(config, watched(generate(config))))
     run_cocotb(simulator, "accelerator_cocotb", tmp_path / "run", python_path=[HERE], seed=3,
                plusargs=[f"+exchange={tmp_path}"],
                settings={"ACCELERATOR_FILES": str(tmp_path), "ACCELERATOR_KEY": KEY.hex()})

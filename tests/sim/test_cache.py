@@ -68,7 +68,8 @@ def test_content_key_separates_parts():
 def test_simulator_keys():
     base = {"top": "t", "files": {"a.v": "module t; endmodule"}}
     changes = [{}, {"top": "u"}, {"files": {"b.v": "module t; endmodule"}}, {"files": {"a.v": "module t;endmodule"}},
-               {"parameters": {"N": 1}}, {"parameters": {"N": 2}}, {"public": True}, {"waves": True}, {"threads": 2}]
+               {"parameters": {"N": 1}}, {"parameters": {"N": 2}}, {"public": True}, {"waves": True}, {"threads": 2},
+               {"optimise": False}]
     keys = {SimulatorSource(**{**base, **change}).key(TOOLS) for change in changes}
     assert len(keys) == len(changes)
     newer = Toolchain(verilator="/v", verilator_version="6", compiler_version="g++ 12")

@@ -10,6 +10,6 @@ HERE = Path(__file__).parent
 
 def test_dram_model(tmp_path: Path) -> None:
     files = {"dram_model.sv": dram_model_source(), "dram_bench.sv": (HERE / "dram_bench.sv").read_text()}
-    simulator = build_simulator(SimulatorSource(top="dram_bench", files=files, public=True))
+    simulator = build_simulator(SimulatorSource(top="dram_bench", files=files, public=True, optimise=False))
     run_cocotb(simulator, "dram_cocotb", tmp_path, plusargs=[f"+exchange={tmp_path}"],
                settings={"EXCHANGE": str(tmp_path)}, python_path=[HERE], seed=1)

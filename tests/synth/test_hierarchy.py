@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from hwgen.errors import HwgenError
-from hwgen.synth.design import synthesise_design
-from hwgen.synth.hierarchy import Design, split_modules
+from hwgen.synth.design import synthesise_apart, synthesise_design
+from hwgen.synth.hierarchy import Design, ports_only, split_modules
 from hwgen.synth.netlist import ModuleReport, analyse
 
 LEAF = """module {name}(clk, a, q);
@@ -54,6 +54,42 @@ def test_names_that_the_verilog_writer_makes_up_do_not_tell_modules_apart() -> N
     assert [p.count for p in Design(different, "top").parts() if p.top != "top"] == []  # small, once each
 
 
+def test_part_of_the_design_without_some_modules() -> None:
+    design = Design(DESIGN, "top")
+    (part,) = design.parts("top", without=("leaf$1", "leaf$2"))
+    assert set(part.modules) == {"top", "other"}
+    assert set(part.empty) == {"leaf$1", "leaf$2"}
+    assert [p.top for p in design.parts("leaf$2")] == ["leaf$2"]
+    content = design.content["leaf$1"]
+    assert (design.placed("top")[content], design.placed("top", ["leaf$2"])[content]) == (2, 1)
+
+
+def test_what_stays_empty_keeps_its_ports_only() -> None:
+    text = ports_only(split_modules(DESIGN)["leaf$1"])
+    assert text.startswith("(* blackbox *)\nmodule \\leaf$1 (clk, a, q);")
+    assert text.count("input") == 2
+    assert text.count("output") == 1
+    assert "always" not in text
+
+
+def test_a_part_depends_on_the_ports_of_what_is_empty_not_on_its_contents() -> None:
+    def key(text: str) -> str:
+        return Design(text, "top").parts("top", without=("leaf$1", "leaf$2"))[0].key
+
+    assert key(DESIGN.replace("8'd1", "8'd5")) == key(DESIGN)
+    assert key(DESIGN.replace("8'd2", "8'd5")) != key(DESIGN)
+    assert key(DESIGN.replace("input [7:0] a", "input [6:0] a", 2)) != key(DESIGN)
+
+
+def test_a_part_does_not_depend_on_numbers_in_names() -> None:
+    def key(text: str) -> str:
+        return Design(text, "top").parts("other")[0].key
+
+    renamed = DESIGN.replace("input [7:0] a", "input [7:0] \\a$12$3 ").replace("(clk, a, q)", "(clk, \\a$12$3 , q)")
+    renamed = renamed.replace("q <= a +", "q <= \\a$12$3  +")
+    assert key(renamed) == key(renamed.replace("a$12$3", "a$7$1")) != key(DESIGN)
+
+
 def test_unknown_top() -> None:
     with pytest.raises(HwgenError, match="'nothing' is not in the design"):
         Design(DESIGN, "nothing")
@@ -92,6 +128,23 @@ def test_paths_end_where_distributed_memory_is_written() -> None:
     assert analyse(_netlist(cells), "m").levels == 4
 
 
+def test_levels_behind_a_memory_are_counted_apart() -> None:
+    cells = {
+        "r": ("FDRE", {"C": [1], "D": [2], "Q": [3]}, {"Q"}),
+        "a": ("LUT2", {"I0": [3], "O": [4]}, {"O"}),
+        "b": ("LUT2", {"I0": [4], "O": [5]}, {"O"}),
+        "ram": ("RAMB36E2", {"ADDR": [5], "DOUT": [6]}, {"DOUT"}),
+        "c": ("LUT2", {"I0": [6], "I1": [3], "O": [7]}, {"O"}),
+        "s": ("FDRE", {"C": [1], "D": [7], "Q": [8]}, {"Q"}),
+    }
+    report = analyse(_netlist(cells), "m")
+    assert (report.levels, report.memory_levels) == (2, 1)
+    del cells["c"]
+    assert analyse(_netlist(cells), "m").memory_levels == 0
+    del cells["ram"]
+    assert analyse(_netlist(cells), "m").memory_levels == -1
+
+
 def test_cascade_of_multiply_adds_is_absorbable() -> None:
     cells = {}
     for k in range(2):
@@ -120,5 +173,7 @@ def test_synthesis_of_a_small_design(tmp_path: Path) -> None:
     assert report.raw.ff == 24
     assert report.levels <= 2
     assert len(list((tmp_path / "synthesis").iterdir())) == 2
+    apart = synthesise_apart(DESIGN, "top", ["top", "leaf$1"], "xcup", without=["leaf$1", "leaf$2"], cache=tmp_path)
+    assert {name: r.raw.ff for name, r in apart.items()} == {"top": 8, "leaf$1": 8}
     again = synthesise_design(DESIGN, "top", "xcup", cache=tmp_path)
     assert again.raw == report.raw

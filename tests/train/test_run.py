@@ -151,3 +151,13 @@ def test_what_cannot_be_trained(tmp_path: Path, data: Path) -> None:
     with pytest.raises(HwgenError, match="3 training images do not fill a batch of 16"):
         model = recipe(tmp_path)
         TrainJob(module=new_module(model), recipe=model, train=few, probe=few, out_dir=tmp_path)
+
+
+def test_a_shipped_teacher_is_not_trained_again(tmp_path: Path, data: Path) -> None:
+    trained = run(recipe(tmp_path), data, tmp_path / "teacher", display=False)
+    (tmp_path / "tiny.safetensors").write_bytes(trained.checkpoint.read_bytes())
+    recipe(tmp_path, DENSE + '[weights]\nfile = "tiny.safetensors"\n')
+    student = recipe(tmp_path, DENSE + TT.replace("weight = 0.5", "weight = 0.0"), "tiny_tt")
+    result = run(student, data, tmp_path / "out", display=False)
+    assert not (tmp_path / "out" / "teacher").exists()
+    assert records(result.log, "decompose")

@@ -41,13 +41,14 @@ def cycles(point: Point, order: str, folder: Path, config: AcceleratorConfig = C
     return proof.counters[0]["cycles"]
 
 
-@pytest.mark.parametrize(("ranks", "fastest", "slowest"), [
-    ((8, 16), "I|HW|O", "I+HW|O"), ((16, 16), "I·HW|O", "I|HW|O")])
-def test_both_sides_of_the_crossover(ranks: tuple[int, int], fastest: str, slowest: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("ranks", "fastest"), [((8, 16), "I|HW|O"), ((16, 16), "I·HW|O")])
+def test_both_sides_of_the_crossover(ranks: tuple[int, int], fastest: str, tmp_path: Path) -> None:
     point = Point(channels_in=32, channels_out=32, ranks=ranks, size=32, kernel=4, stride=4, bytes_per_cycle=8)
-    measured = {order: cycles(point, order, tmp_path) for order in ("I|HW|O", "I·HW|O", "I+HW|O")}
+    orders = ("I|HW|O", "I·HW|O", "I+HW|O")
+    predicted = analytic(point, CONFIG)
+    measured = {order: cycles(point, order, tmp_path) for order in orders}
     assert min(measured, key=lambda o: measured[o]) == fastest
-    assert max(measured, key=lambda o: measured[o]) == slowest
+    assert min(orders, key=lambda o: predicted[o][1]) == fastest
 
 
 def test_a_kernel_made_on_the_chip_is_fastest_where_memory_is_slow(tmp_path: Path) -> None:

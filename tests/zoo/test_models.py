@@ -9,6 +9,7 @@ import torch
 
 from hwgen.zoo import build_module, list_recipes, load_recipe, new_module
 from hwgen.zoo.count import count_layers
+from hwgen.zoo.mobilenet_v2 import MobileNetV2Params
 
 
 @pytest.mark.parametrize("name", list_recipes())
@@ -65,3 +66,11 @@ def test_seeded_trains_keep_their_ratio(dense: str, compressed: str, least: floa
         parameters.append(sum(c.parameters for c in counts))
         assert all(rank % recipe.tt.rank_multiple == 0 for layer in recipe.tt.layers for rank in layer.ranks)
     assert least < macs[0] / macs[1] < 1.1 * least and parameters[0] / parameters[1] > 6
+
+
+def test_width_of_mobilenet_is_as_in_torchvision() -> None:
+    narrow, wide = MobileNetV2Params(width=0.25), MobileNetV2Params(width=1.4)
+    assert [narrow.scaled(c) for c in (16, 24, 32, 64, 96, 160, 320)] == [8, 8, 8, 16, 24, 40, 80]
+    assert [wide.scaled(c) for c in (16, 24, 32, 320)] == [24, 32, 48, 448]
+    counts = count_layers(new_module(load_recipe("mobilenet_sar")).eval(), (1, 64, 64)).values()
+    assert sum(c.parameters for c in counts) < 200_000

@@ -148,8 +148,9 @@ def fixed(
                            lambda cost: float(cost.cold[0] + cost.steady[0]) if cost.possible[0] else float("inf"))
     cost = orders.cost
     alone = cost if system.engines == 1 else network_cost(network, table, memory, config.packing)
-    chosen = {"config": system.to_dict(), "cold_cycles": round(float(alone.cold[0])),
-              "steady_cycles": round(float(alone.steady[0])),
+    cold, steady = round(float(alone.cold[0])), round(float(alone.steady[0]))
+    chosen = {"config": system.to_dict(), "cold_cycles": cold, "steady_cycles": steady, "model_cold_cycles": cold,
+              "model_steady_cycles": steady, "compiled": False,
               "interval_cycles": round(float(cost.steady[0]) / system.engines),
               "resources": resources.row(0).to_dict(),
               "absorbable": resources.absorbable(0).to_dict(), "energy_uj": None}
@@ -195,7 +196,7 @@ def inputs(request: BuildRequest) -> dict[str, Any]:
 STEP = Step(
     name="search", title="searching the accelerator", needs=("compress",), inputs=inputs, run=run,
     code=("hwgen.search", "hwgen.stream", "rtl_templates.stream", "hwgen.cost", "hwgen.config", "hwgen.passes",
-          "hwgen.quantize", "hwgen.seal.select",
-          "hwgen.seal.selection", "rtl_templates.crypto.timing", "hwgen.pipeline.encryption",
-          "hwgen.pipeline.steps.search"),
+          "hwgen.quantize", "hwgen.compiler",
+          "hwgen.seal.select", "hwgen.seal.selection", "rtl_templates.engine.timing", "rtl_templates.crypto.timing",
+          "hwgen.pipeline.encryption", "hwgen.pipeline.steps.search"),
 )

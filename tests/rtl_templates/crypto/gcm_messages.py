@@ -47,6 +47,7 @@ class CoreMessage:
             "head": number(self._aad[:16]) if self._has_head else 0,
             "has_head": self._has_head,
             "beats": self._clear + self._sealed,
+            "long": self._clear + self._sealed >= 3,
             "clear": self._clear,
             "aad_bits": 8 * len(self.vector["aad"]),
             "text_bits": 8 * len(self.vector["ct"]),

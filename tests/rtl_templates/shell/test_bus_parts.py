@@ -10,5 +10,6 @@ HERE = Path(__file__).parent
 
 
 def test_bus_parts(tmp_path: Path) -> None:
-    source = SimulatorSource(top="bus_parts", files={"bus_parts.v": convert(BusParts(), "bus_parts")}, public=True)
+    source = SimulatorSource(top="bus_parts", files={"bus_parts.v": convert(BusParts(), "bus_parts")}, public=True,
+                             optimise=False)
     run_cocotb(build_simulator(source), "bus_cocotb", tmp_path, python_path=[HERE], seed=1)

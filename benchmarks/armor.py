@@ -1,0 +1,221 @@
+"""Trains robust radar networks, prunes them by every method, attacks what is left, and fills docs/armor.md.
+
+    python benchmarks/armor.py --data FOLDER [--size full|reduced] [--out FOLDER] [--only aconvnet_robust] [--write]
+
+Each network is trained by its recipe (unless the recipe ships a checkpoint), then pruned in OUT/NETWORK-BOARD-SIZE, one
+run a method and seed; the first point and the last one of every run are attacked on test images. Everything finished is
+kept: after an interruption the same command continues. ``--cpu`` times the networks on this machine's CPU (it must be
+idle). ``--write`` updates docs/results/armor.json and the tables of docs/armor.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from docs_page import write_section
+
+from hwgen.armor.front import load_points, reductions
+from hwgen.armor.measure import measure_points
+from hwgen.armor.robustness import RobustnessSettings
+from hwgen.armor.settings import PruneSettings
+from hwgen.armor.sweep import SweepTask, make_job, run_sweep, tasks
+from hwgen.config.board import load_board
+from hwgen.data.registry import load_dataset
+from hwgen.pipeline.graphfile import load_graph
+from hwgen.train import run as train
+from hwgen.train.graph_module import GraphModule
+from hwgen.ttseal.device import use_torch
+from hwgen.zoo import load_recipe
+from hwgen.zoo.recipe import PhaseSpec, Recipe
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "docs" / "results" / "armor.json"
+NETWORKS = ("aconvnet_robust", "resnet_sar", "mobilenet_sar")
+METHODS = ("guided", "taylor", "l1", "random")
+#: ``reduced`` is for a machine that is busy with other things; its figures say little about what pruning can do
+SIZES: dict[str, dict[str, Any]] = {
+    "full": {"settings": PruneSettings(epochs=4, stride=0.05, retries=2, rounds=3), "seeds": (0, 1, 2), "restarts": 5,
+             "attacks": ("fgsm", "pgd20", "pgd50", "autoattack"), "images": 0},
+    "reduced": {"settings": PruneSettings(epochs=1, stride=0.25, retries=0, rounds=2, judge_steps=5, max_points=6,
+                                          saliency_images=64, validation_images=200, precision="bfloat16"),
+                "seeds": (0,), "restarts": 1, "attacks": ("pgd20",), "images": 200},
+}
+
+
+class Printer:
+    """Progress for a log file: results, and every minute what is running."""
+
+    def __init__(self) -> None:
+        self._title, self._next = "", 0.0
+
+    def begin(self, title: str) -> None:
+        self._title, self._next = title, time.monotonic() + 60
+
+    def step(self, done: int, total: int) -> None:
+        if time.monotonic() > self._next:
+            self._next += 60
+            print(f"    {self._title}: {done:,} of {total:,}", flush=True)
+
+    def note(self, text: str) -> None:
+        print(f"  {text}", flush=True)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder that holds the data sets")
+    parser.add_argument("--size", choices=sorted(SIZES), default="full")
+    parser.add_argument("--board", default="zcu104")
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "armor")
+    parser.add_argument("--only", default="", help="networks separated by commas")
+    parser.add_argument("--methods", default="", help="methods separated by commas")
+    parser.add_argument("--weights", type=Path, help="checkpoint of the network, with one network only")
+    parser.add_argument("--workers", type=int, default=0, help="runs at a time on Dask; 0: one after the other")
+    parser.add_argument("--scheduler", default="")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--cpu", action="store_true", help="time the networks on the CPU, too")
+    parser.add_argument("--write", action="store_true")
+    return parser.parse_args()
+
+
+def trained(name: str, options: argparse.Namespace) -> Path | None:
+    """The network's checkpoint; None: the one that its recipe ships."""
+    recipe = load_recipe(name)
+    if options.weights is not None:
+        return options.weights
+    if recipe.checkpoint is not None and recipe.checkpoint.is_file():
+        return None
+    if options.size == "reduced":
+        recipe = reduced(recipe)
+    folder = options.out / "trained" / f"{name}-{options.size}"
+    done = folder / f"{name}.safetensors"
+    return done if done.is_file() else train(recipe, options.data, folder, threads=options.threads).checkpoint
+
+
+def reduced(recipe: Recipe) -> Recipe:
+    """Four epochs with an attack of two steps, in bfloat16, without early stopping."""
+    spec = recipe.train
+    assert spec is not None and spec.robust is not None
+    robust = replace(spec.robust, steps=2, step=0.625 * spec.robust.epsilon)
+    return replace(recipe, train=replace(spec, phases=(PhaseSpec(epochs=4),), precision="bfloat16", stop=None,
+                                         robust=robust))
+
+
+def prune(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """The first and the last point of every run, measured on test images; the first once."""
+    size = SIZES[options.size]
+    recipe = load_recipe(name)
+    assert recipe.train is not None and recipe.train.robust is not None
+    settings: PruneSettings = replace(size["settings"], robust=recipe.train.robust)
+    if options.size == "reduced":
+        settings = replace(settings, robust=replace(settings.robust, steps=2, step=0.625 * settings.robust.epsilon))
+    weights, watcher = trained(name, options), Printer()
+    first = SweepTask(
+        model=name, weights=str(weights.resolve()) if weights else "", data=str(options.data.resolve()),
+        board=options.board, settings=settings, threads=options.threads,
+        out=str((options.out / f"{name}-{options.board}-{options.size}").resolve()))
+    work = tasks(first, options.methods.split(",") if options.methods else METHODS, size["seeds"])
+    if options.workers or options.scheduler:
+        run_sweep(work, watcher, workers=max(options.workers, 1), scheduler=options.scheduler)
+    else:
+        from hwgen.armor.run import run  # noqa: PLC0415
+
+        for task in work:
+            run(make_job(task), watcher)
+    points = load_points([Path(task.out) for task in work])
+    ends = [p for task in work for p in points if p["folder"] == task.out][:1] + [
+        [p for p in points if p["folder"] == task.out][-1] for task in work]
+    measure_points(ends, options.data, size["attacks"], restarts=size["restarts"], images=size["images"],
+                   watcher=watcher)
+    points = load_points([Path(task.out) for task in work])
+    wanted = [(p["folder"], p["point"]) for p in ends]
+    return [{**p, "fewer": reductions(points, p)} for key in wanted for p in points if (p["folder"], p["point"]) == key]
+
+
+def rows_of(name: str, points: list[dict[str, Any]], options: argparse.Namespace) -> list[dict[str, Any]]:
+    """One row a point and attack; cycles are predicted by the cost model, energy is estimated."""
+    rows = []
+    for number, point in enumerate(points):
+        test = point["test"]
+        settings = RobustnessSettings(**{**test["settings"], "attacks": tuple(test["settings"]["attacks"])})
+        cpu = cpu_latency(point, options) if options.cpu else None
+        for attack, accuracy in test["accuracy"].items():
+            if attack != "clean":
+                rows.append({
+                    "network": name, "dataset": point["dataset"], "method": point["method"] if number else "none",
+                    "seed": point["seed"], "point": point["point"], "parameters": point["parameters"],
+                    "macs": point["macs"], "clean_accuracy": test["accuracy"]["clean"], "robust_accuracy": accuracy,
+                    "attack": settings.describe(attack), "epsilon": settings.epsilon, "images": test["images"],
+                    "board": point["board"], "style": "engine", "cycles": point["cycles"],
+                    "cycles_origin": f"predicted ({point['cycles_from']})", "latency_us": point["latency_us"],
+                    "cpu_latency_us": cpu and cpu["us"], "cpu": cpu and f"{cpu['cpu']}, {cpu['how']}",
+                    "energy_uj_estimated": point["energy_uj_estimated"], "flips": test["faithfulness"]["flips"],
+                    "calibration_error": test["faithfulness"]["calibration_error_after"], "size": options.size,
+                    "parameters_ratio": round(point["fewer"]["parameters"], 3),
+                    "macs_ratio": round(point["fewer"]["macs"], 3), "config": point["config"]})
+    return rows
+
+
+def cpu_latency(point: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
+    """Best median of microseconds for one image on this CPU, of eager and compiled torch and of 1 .. n threads."""
+    module = GraphModule(load_graph(Path(point["folder"]) / "points" / f"{point['point']:03}.safetensors")).eval()
+    spec = load_recipe(point["model"]).input
+    image = load_dataset(spec.dataset, options.data, "test", spec.shape, spec.classes or spec.class_count).images[:1]
+    x = torch.from_numpy(image).float()
+    best, kind = float("inf"), ""
+    threads = torch.get_num_threads()
+    for count in range(1, (torch.multiprocessing.cpu_count()) + 1):
+        torch.set_num_threads(count)
+        for name, network in (("eager", module), ("compiled", torch.compile(module))):
+            with torch.inference_mode():
+                for _ in range(20):
+                    network(x)
+                times = []
+                for _ in range(200):
+                    start = time.perf_counter()
+                    network(x)
+                    times.append(time.perf_counter() - start)
+            if np.median(times) * 1e6 < best:
+                best, kind = float(np.median(times)) * 1e6, f"{name}, {count} threads"
+    torch.set_num_threads(threads)
+    return {"us": round(best, 1), "how": kind, "cpu": platform.processor() or platform.machine()}
+
+
+def table(rows: list[dict[str, Any]], size: str) -> str:
+    """Markdown."""
+    lines = ["| network | method | parameters (fewer) | MACs (fewer) | clean | robust | attack | images | flips "
+             "| cycles (predicted) | µs | µJ (estimated) |", "|" + "---|" * 12]
+    for r in rows:
+        lines.append(
+            f"| {r['network']} | {r['method']} | {r['parameters']:,} ({r['parameters_ratio']:.1f}) | {r['macs']:,} "
+            f"({r['macs_ratio']:.1f}) | {100 * r['clean_accuracy']:.1f} % | {100 * r['robust_accuracy']:.1f} % | "
+            f"{r['attack']} | {r['images']:,} | {100 * r['flips']:.1f} % | {r['cycles']:,} | {r['latency_us']:.1f} | "
+            f"{r['energy_uj_estimated']:.1f} |")
+    return f"Budget: `--size {size}` of `benchmarks/armor.py`.\n\n" + "\n".join(lines)
+
+
+def main() -> None:
+    """Run or continue, print, and with ``--write`` update docs/."""
+    options = arguments()
+    use_torch("cpu", options.threads)
+    load_board(options.board)
+    rows = [row for name in (options.only.split(",") if options.only else NETWORKS)
+            for row in rows_of(name, prune(name, options), options)]
+    print(table(rows, options.size), flush=True)
+    if options.write:
+        old = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else []
+        new = {(r["network"], r["board"]) for r in rows}
+        kept = [r for r in old if (r["network"], r["board"]) not in new]
+        RESULTS.write_text(json.dumps([*kept, *rows], indent=1) + "\n", encoding="utf-8")
+        write_section("results", table([*kept, *rows], options.size), "armor.md")
+
+
+if __name__ == "__main__":
+    main()

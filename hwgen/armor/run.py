@@ -1,0 +1,299 @@
+"""A pruning run: prune, repair, fine-tune, judge, again; then search the configuration anew and go on.
+
+Everything that happened is a list of events in ``events.json``; the state of a run is what they add up to, so a run
+that was interrupted goes on where it was, in the middle of a fine-tuning too.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from hwgen.armor.groups import groups, shrink
+from hwgen.armor.hardware import Hardware
+from hwgen.armor.model import Model, recipe_reference
+from hwgen.armor.repair import shrink_and_repair
+from hwgen.armor.saliency import Batch, saliency
+from hwgen.armor.settings import PruneSettings
+from hwgen.armor.steps import Step, prune_once
+from hwgen.config.board import Board
+from hwgen.config.system import SystemConfig
+from hwgen.data.dataset import Dataset
+from hwgen.errors import HwgenError
+from hwgen.ir.nodes import Graph
+from hwgen.pipeline.graphfile import load_graph, save_graph
+from hwgen.train.evaluate import evaluate
+from hwgen.train.graph_module import GraphModule
+from hwgen.train.log import JsonLog
+from hwgen.train.loop import TrainJob, train_loop
+from hwgen.train.robust import perturb, robust_accuracy
+from hwgen.ttseal.folder import RunFolder
+from hwgen.ttseal.measure import Silent, Watcher
+from hwgen.zoo.preprocess import normalise
+from hwgen.zoo.recipe import NetworkSpec, PhaseSpec, Recipe
+
+EVENTS = "events.json"
+#: images of a batch when saliency and Gram matrices are measured
+_BATCH = 64
+#: steps of a fine-tuning between two saved states: what a killed worker loses at most
+_SAVE_EVERY = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class PruneJob:
+    """Args:
+        model: trained; its recipe has a [train] section.
+        board: for which it is pruned.
+        train: the data set's training split.
+        settings: see there.
+        out: folder of the run.
+    """
+
+    model: Model
+    board: Board
+    train: Dataset
+    settings: PruneSettings
+    out: Path
+
+
+@dataclass
+class _State:
+    """What the events add up to.
+
+    Args:
+        point: number of the last accepted network; start: cost of the first on the present configuration.
+        robust: judged accuracy of the first; stride: present one; failures: in this round.
+        searches: configurations so far; config: the present one.
+    """
+
+    point: int = -1
+    robust: float = 0.0
+    stride: float = 0.0
+    failures: int = 0
+    searches: int = 0
+    config: dict[str, Any] | None = None
+    finished: bool = False
+
+
+def run(job: PruneJob, watcher: Watcher | None = None) -> list[dict[str, Any]]:
+    """Prune until robustness or gains are used up; the accepted points, JSON-ready, the unpruned network first.
+
+    Raises:
+        HwgenError: random weights, no [train] section, too few images, a folder of a run with other settings.
+        KeyboardInterrupt: Ctrl-C; the same call continues.
+    """
+    return _Run(job, watcher or Silent()).go()
+
+
+def points_of(folder: Path) -> list[dict[str, Any]]:
+    """The points of a run, finished or not; HwgenError if the folder holds none."""
+    path = folder / EVENTS
+    if not path.is_file():
+        raise HwgenError("holds no pruning run", where=str(folder), hint="hwgen prune makes one")
+    return [event for event in json.loads(path.read_text(encoding="utf-8")) if event["event"] == "point"]
+
+
+class _Run:
+    def __init__(self, job: PruneJob, watcher: Watcher) -> None:
+        self.job, self.settings, self.watcher, model = job, job.settings, watcher, job.model
+        if model.recipe.train is None:
+            raise HwgenError("has no [train] section", where=str(model.recipe.path), hint="it says how to fine-tune")
+        if model.weights.kind == "seeded":
+            raise HwgenError("has random weights, and so no robustness to keep", where=model.name,
+                             hint="hwgen train makes a checkpoint; give it with --weights")
+        order = np.random.default_rng([self.settings.seed, 3]).permutation(len(job.train))
+        held = self.settings.validation_images
+        if len(order) - held < max(model.recipe.train.batch, self.settings.saliency_images):
+            raise HwgenError(f"{len(order)} training images are too few for {held} (validation) + "
+                             f"{self.settings.saliency_images} (saliency)", where=job.train.name,
+                             hint="smaller --validation-images or --saliency-images")
+        self.validation, self.learned = job.train.take(order[:held]), job.train.take(order[held:])
+        self.folder = RunFolder(job.out, {"settings": self.settings.to_dict(), "model": model.name,
+                                          "checkpoint": model.checkpoint, "board": job.board.name,
+                                          "dataset": job.train.name})
+        self.events: list[dict[str, Any]] = self.folder.read(EVENTS) or []
+        self.hardware: Hardware | None = None
+
+    def go(self) -> list[dict[str, Any]]:
+        with self.folder.lock():
+            if not self.events:
+                self._first()
+            while not (state := self._state()).finished:
+                self._advance(state)
+        return [event for event in self.events if event["event"] == "point"]
+
+    # ------------------------------------------------------------- events
+    def _add(self, event: str, **values: Any) -> None:
+        self.events.append({"event": event, **values})
+        self.folder.write(EVENTS, self.events)
+
+    def _state(self) -> _State:
+        state = _State(stride=self.settings.stride)
+        for event in self.events:
+            match event["event"]:
+                case "search":
+                    state.config, state.searches = event["config"], state.searches + 1
+                    state.stride, state.failures = self.settings.stride, 0
+                case "point":
+                    state.point += 1
+                    if state.point == 0:
+                        state.robust = event["robust_accuracy"]
+                case "rejected":
+                    state.failures += 1
+                    state.stride /= 2
+                case "finished":
+                    state.finished = True
+        return state
+
+    def _graph_file(self, point: int) -> Path:
+        return self.job.out / "points" / f"{point:03}.safetensors"
+
+    def _save(self, graph: Graph, path: Path, text: str) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f"{path.name}.part")
+        save_graph(graph, temporary, recipe=recipe_reference(self.job.model.recipe),
+                   weights={"kind": self.job.model.weights.kind, "text": text})
+        temporary.replace(path)
+
+    def _hardware(self, config: dict[str, Any] | None) -> Hardware:
+        assert config is not None
+        if self.hardware is None or self.hardware.system.to_dict() != config:
+            self.hardware = Hardware(self.job.board, SystemConfig.from_dict(config))
+        return self.hardware
+
+    # -------------------------------------------------------------- steps
+    def _first(self) -> None:
+        graph = self.job.model.graph
+        self.watcher.begin("searching the configuration")
+        hardware = Hardware.search(graph, self.job.board, self.settings.objective)
+        self._save(graph, self._graph_file(0), self.job.model.weights.text)
+        # one write for both: a run that has begun has a configuration and a first point
+        self.events.append({"event": "search", "config": hardware.system.to_dict()})
+        self._add("point", **self._judged(graph, hardware), steps=[])
+
+    def _advance(self, state: _State) -> None:
+        """One event more."""
+        settings = self.settings
+        graph, hardware = load_graph(self._graph_file(state.point)), self._hardware(state.config)
+        if state.point >= settings.max_points:
+            self._add("finished", reason="as many points as were asked for")
+            return
+        if state.failures > settings.retries:
+            self._search_again(graph, state, "robust accuracy does not allow more")
+            return
+        start = hardware.cost(self.job.model.graph)
+        self.watcher.begin(f"{settings.method}: step {state.point + 1}")
+        smaller, steps = prune_once(
+            graph, self._score, self._remove, hardware, guided=settings.method == "guided", gains=settings.gains,
+            granule=settings.granule, start=start, stride=state.stride)
+        if not steps:
+            self._search_again(graph, state, "no step gains anything on this configuration")
+            return
+        tuned = self._fine_tune(smaller, len(self.events))
+        found = self._judged(tuned, hardware)
+        kept = found["robust_accuracy"] >= state.robust - settings.tolerance - 1e-9
+        if kept:
+            self._save(tuned, self._graph_file(state.point + 1),
+                       f"{self.job.model.name} pruned ({settings.method}) and adversarially fine-tuned")
+        self._add("point" if kept else "rejected", **found, steps=[step.to_dict() for step in steps])
+        self._report(found, steps, kept=kept)
+
+    def _search_again(self, graph: Graph, state: _State, reason: str) -> None:
+        """The end of a round: another configuration if the search finds one for the smaller network."""
+        if state.searches < self.settings.rounds and state.point > 0:
+            self.watcher.begin("searching the configuration again")
+            system = Hardware.search(graph, self.job.board, self.settings.objective).system
+            if system.to_dict() != state.config:
+                hardware = self._hardware(system.to_dict())
+                last = next(e for e in reversed(self.events) if e["event"] == "point")
+                self._save(graph, self._graph_file(state.point + 1), f"{self.job.model.name} pruned")
+                self.events.append({"event": "search", "config": system.to_dict(), "reason": reason})
+                kept = {name: last[name] for name in ("robust_accuracy", "clean_accuracy", "images")}
+                self._add("point", **kept, **self._costs(graph, hardware), steps=[])
+                return
+        self._add("finished", reason=reason)
+
+    def _report(self, found: dict[str, Any], steps: tuple[Step, ...], *, kept: bool) -> None:
+        cut = ", ".join(f"{s.group} {s.before}->{s.after}" for s in steps)
+        self.watcher.note(
+            f"{self.settings.method}: {cut}: {'' if kept else 'REJECTED, '}robust "
+            f"{100 * found['robust_accuracy']:.1f} %, clean {100 * found['clean_accuracy']:.1f} % (validation), "
+            f"{found['parameters']:,} parameters, {found['cycles']:,} cycles predicted")
+
+    def _score(self, graph: Graph) -> dict[str, np.ndarray]:
+        return saliency(self.settings.method, graph, self._attacked(graph), self.settings.seed)
+
+    def _images(self) -> Dataset:
+        return self.learned.take(slice(0, self.settings.saliency_images))
+
+    def _attacked(self, graph: Graph) -> list[Batch]:
+        if self.settings.method in ("l1", "random"):
+            return []
+        module, data, spec = GraphModule(graph).eval(), self._images(), self.job.model.recipe.input
+        found = []
+        for start in range(0, len(data), _BATCH):
+            x = normalise(torch.from_numpy(data.images[start:start + _BATCH].copy()), spec)
+            y = torch.from_numpy(data.labels[start:start + _BATCH])
+            rng = np.random.default_rng([self.settings.seed, 4, start])
+            found.append((perturb(module, x, y, spec=spec, robust=self.settings.robust, rng=rng), y))
+        return found
+
+    def _remove(self, graph: Graph, removed: Mapping[str, Collection[int]]) -> Graph:
+        if not self.settings.repair:
+            return shrink(graph, removed)
+        data, spec = self._images().images, self.job.model.recipe.input
+        batches = (normalise(torch.from_numpy(data[i:i + _BATCH].copy()), spec) for i in range(0, len(data), _BATCH))
+        return shrink_and_repair(graph, removed, batches)
+
+    def _fine_tune(self, graph: Graph, number: int) -> Graph:
+        folder = self.job.out / "work" / f"{number:03}"
+        folder.mkdir(parents=True, exist_ok=True)
+        begun = folder / "pruned.safetensors"
+        if begun.is_file():  # the saved state belongs to these weights
+            graph = load_graph(begun)
+        else:
+            self._save(graph, begun, "")
+        module = GraphModule(graph)
+        job = TrainJob(module=module, recipe=self._recipe(number), train=self.learned, probe=self.validation,
+                       out_dir=folder, save_every=_SAVE_EVERY)
+        self.watcher.begin(f"{self.settings.method}: fine-tuning, step {number}")
+        train_loop(job, JsonLog(folder / "train.jsonl"),
+                   on_step=lambda summary: self.watcher.step(summary["step"], summary["steps"]))
+        return module.to_graph()
+
+    def _recipe(self, number: int) -> Recipe:
+        """The model's recipe with the fine-tuning's schedule; its hash is that of this step."""
+        recipe, settings = self.job.model.recipe, self.settings
+        assert recipe.train is not None
+        train = dataclasses.replace(
+            recipe.train, phases=(PhaseSpec(epochs=settings.epochs),), teacher=None, stop=None, robust=settings.robust,
+            precision=settings.precision, seed=settings.seed + number,  # type: ignore[arg-type]
+            optimizer=dataclasses.replace(recipe.train.optimizer, peak=settings.peak))
+        return dataclasses.replace(recipe, train=train,
+                                   network=NetworkSpec(builder="graph", params={"run": str(number)}))
+
+    def _judged(self, graph: Graph, hardware: Hardware) -> dict[str, Any]:
+        module, settings, spec = GraphModule(graph), self.settings, self.job.model.recipe.input
+        self.watcher.begin("judging")
+        robust = robust_accuracy(module, self.validation, spec, settings.robust, steps=settings.judge_steps,
+                                 seed=settings.seed, bfloat16=settings.precision == "bfloat16")
+        return {"robust_accuracy": robust, "clean_accuracy": evaluate(module, self.validation, spec),
+                "images": len(self.validation), **self._costs(graph, hardware)}
+
+    def _costs(self, graph: Graph, hardware: Hardware) -> dict[str, Any]:
+        cost, program = hardware.cost(graph), hardware.program(graph)
+        cold, steady = (cost.cold, cost.steady) if program is None else (program.cold, program.steady)
+        return {
+            "parameters": cost.parameters, "macs": cost.macs, "cycles": round(cold), "steady_cycles": round(steady),
+            "cycles_from": "model" if program is None else "program",
+            "latency_us": round(cold / self.job.board.clock_mhz, 2),
+            "energy_uj_estimated": round(cost.energy_uj, 2), "memory_bytes": round(cost.memory),
+            "resources": hardware.resources(), "config": hardware.system.to_dict(),
+            "sizes": {group.name: group.size for group in groups(graph)}}

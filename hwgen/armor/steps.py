@@ -1,0 +1,109 @@
+"""Steps of pruning: which units of which group go next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hwgen.armor.groups import Group, groups, shrink
+from hwgen.armor.hardware import Cost, Gains, Hardware
+from hwgen.ir.nodes import Graph
+
+#: a step that gains less (in shares of the whole network) is none
+_LEAST = 1e-6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """Args:
+        group: its name; before, after: units that it had and has.
+        removed: the units that go, numbered within the group.
+        saliency: their sum; gain: what the hardware gains, or (plain methods) the mean share of MACs and parameters.
+        score: what the choice minimises.
+    """
+
+    group: str
+    before: int
+    after: int
+    removed: tuple[int, ...]
+    saliency: float
+    gain: float
+    score: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready, without the single units."""
+        return {"group": self.group, "before": self.before, "after": self.after, "saliency": self.saliency,
+                "gain": self.gain, "score": self.score}
+
+
+def targets(size: int, granules: tuple[int, ...]) -> list[int]:
+    """Smaller sizes that are whole multiples of a granule, largest first, one per granule."""
+    found = {(-(-size // granule) - 1) * granule for granule in granules}
+    return sorted((t for t in found if 0 < t < size), reverse=True)
+
+
+def best_step(
+    graph: Graph, scores: Mapping[str, np.ndarray], hardware: Hardware, *, guided: bool, gains: Gains, granule: int,
+    start: Cost,
+) -> Step | None:
+    """The step with the least saliency for what it gains; None if no step gains anything.
+
+    Guided: every group is cut to the next multiple of what the array digests (and of ``granule``), and the removed
+    saliency is divided by the hardware's gain. Plain: every group loses ``granule`` units, and the removed saliency is
+    divided by their number, as pruning that knows no hardware does.
+
+    Args:
+        scores: of ``hwgen.armor.saliency``.
+        granule: units that go at once at least.
+        start: of the network before any pruning, on this configuration.
+    """
+    before = hardware.cost(graph)
+    best: Step | None = None
+    for group in groups(graph):
+        sizes = targets(group.size, (granule, *hardware.granules) if guided else (granule,))
+        order = np.argsort(scores[group.name], kind="stable")
+        for size in sizes:
+            removed = tuple(int(u) for u in np.sort(order[:group.size - size]))
+            after = hardware.cost(shrink(graph, {group.name: removed}))
+            step = _step(group, removed, scores, guided=guided,
+                         gain=gains.of(before, after, start) if guided else plain_gain(before, after, start))
+            if step is not None and (best is None or step.score < best.score):
+                best = step
+    return best
+
+
+def _step(group: Group, removed: tuple[int, ...], scores: Mapping[str, np.ndarray], *, guided: bool, gain: float,
+          ) -> Step | None:
+    if gain <= _LEAST:
+        return None
+    lost = float(scores[group.name][list(removed)].sum())
+    return Step(group=group.name, before=group.size, after=group.size - len(removed), removed=removed, saliency=lost,
+                gain=gain, score=lost / (gain if guided else len(removed)))
+
+
+def plain_gain(before: Cost, after: Cost, start: Cost) -> float:
+    """Mean share of multiply-accumulates and parameters that a step removes."""
+    return ((before.macs - after.macs) / start.macs + (before.parameters - after.parameters) / start.parameters) / 2
+
+
+def prune_once(
+    graph: Graph, score: Callable[[Graph], Mapping[str, np.ndarray]],
+    remove: Callable[[Graph, Mapping[str, Collection[int]]], Graph], hardware: Hardware, *, guided: bool, gains: Gains,
+    granule: int, start: Cost, stride: float, most: int = 64,
+) -> tuple[Graph, tuple[Step, ...]]:
+    """Steps, saliency measured anew before each, until they gain ``stride``; none if nothing gains anything.
+
+    Args:
+        score: a graph's saliencies; remove: the graph without units, repaired or not; the others: see ``best_step``.
+    """
+    taken: list[Step] = []
+    while len(taken) < most and sum(step.gain for step in taken) < stride:
+        step = best_step(graph, score(graph), hardware, guided=guided, gains=gains, granule=granule, start=start)
+        if step is None:
+            break
+        taken.append(step)
+        graph = remove(graph, {step.group: step.removed})
+    return graph, tuple(taken)

@@ -1,0 +1,227 @@
+"""Whole pruning runs of a tiny network: smaller, within the tolerance, resumed to the same result."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from hwgen.armor.groups import groups, shrink
+from hwgen.armor.hardware import Gains, Hardware
+from hwgen.armor.model import Model
+from hwgen.armor.run import PruneJob, points_of, run
+from hwgen.armor.saliency import saliency
+from hwgen.armor.settings import PruneSettings
+from hwgen.armor.steps import best_step, prune_once, targets
+from hwgen.armor.sweep import SweepTask, tasks
+from hwgen.cli.app import app
+from hwgen.config.board import Board, load_board
+from hwgen.data import load_dataset
+from hwgen.errors import HwgenError
+from hwgen.ir.count import count
+from hwgen.ir.nodes import Graph
+from hwgen.passes.prune_ranks import bonds
+from hwgen.pipeline.graphfile import load_graph
+from hwgen.pipeline.steps.frontend import Weights
+from hwgen.ttseal.measure import Silent
+from hwgen.zoo.recipe import RobustSpec
+from tests.helpers.networks import residual_network
+
+QUICK = PruneSettings(
+    objective="area", granule=2, stride=0.1, tolerance=0.3, epochs=1, peak=0.02, judge_steps=3, saliency_images=48,
+    validation_images=48, robust=RobustSpec(epsilon=4, step=4, steps=1), max_points=2, rounds=1, retries=0)
+
+
+@pytest.fixture(scope="module")
+def board() -> Board:
+    return load_board("ultra96v2")
+
+
+@pytest.fixture(scope="module")
+def searched() -> dict[str, Any]:
+    return {}
+
+
+@pytest.fixture(autouse=True)
+def one_search(monkeypatch: pytest.MonkeyPatch, searched: dict[str, Any]) -> None:
+    """The search takes a second; once is enough here."""
+    original = Hardware.search
+
+    def search(graph: Any, board: Board, objective: str) -> Hardware:
+        if not searched:
+            searched["system"] = original(graph, board, objective).system
+        return Hardware(board, searched["system"])
+
+    monkeypatch.setattr(Hardware, "search", search)
+
+
+def job(model: Model, board: Board, out: Path, **changes: Any) -> PruneJob:
+    spec = model.recipe.input
+    train = load_dataset(spec.dataset, Path(), "train", spec.shape, spec.classes)
+    return PruneJob(model=model, board=board, train=train, settings=dataclasses.replace(QUICK, **changes), out=out)
+
+
+def test_run_prunes_within_the_tolerance(model: Model, board: Board, tmp_path: Path) -> None:
+    points = run(job(model, board, tmp_path / "run"))
+    assert len(points) == 3 and points == points_of(tmp_path / "run")
+    first, last = points[0], points[-1]
+    assert last["parameters"] < first["parameters"] and last["macs"] < first["macs"]
+    assert last["cycles"] <= first["cycles"] and last["energy_uj_estimated"] < first["energy_uj_estimated"]
+    assert all(p["robust_accuracy"] >= first["robust_accuracy"] - 0.3 for p in points)
+    graph = load_graph(tmp_path / "run/points/002.safetensors")
+    assert count(graph).parameters == last["parameters"]
+    assert {name: last["sizes"][s["group"]] for name, s in ((s["group"], s) for s in last["steps"])} == {
+        s["group"]: s["after"] for s in last["steps"]}
+
+
+class Stopper(Silent):
+    """Sends Ctrl-C when something is reported for the n-th time."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def step(self, done: int, total: int) -> None:
+        self.count -= 1
+        if self.count == 0:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.slow
+def test_interrupted_run_ends_as_an_uninterrupted_one(model: Model, board: Board, tmp_path: Path) -> None:
+    whole = run(job(model, board, tmp_path / "whole", repair=True))
+    with pytest.raises(KeyboardInterrupt):
+        run(job(model, board, tmp_path / "broken", repair=True), Stopper(2))
+    assert len(points_of(tmp_path / "broken")) == 1
+    assert run(job(model, board, tmp_path / "broken", repair=True)) == whole
+    for path in sorted((tmp_path / "whole/points").iterdir()):
+        assert path.read_bytes() == (tmp_path / "broken/points" / path.name).read_bytes()
+    with pytest.raises(HwgenError, match=r"belongs to a run with other settings: settings\.stride was 0\.1, is 0\.2"):
+        run(job(model, board, tmp_path / "broken", repair=True, stride=0.2))
+
+
+@pytest.mark.slow
+def test_what_costs_too_much_is_rejected(model: Model, board: Board, tmp_path: Path) -> None:
+    points = run(job(model, board, tmp_path / "run", tolerance=0.0, stride=0.9, method="random", peak=1e-6, retries=1))
+    events = json.loads((tmp_path / "run/events.json").read_text())
+    rejected = [e for e in events if e["event"] == "rejected"]
+    assert events[-1]["event"] == "finished" and rejected
+    assert all(e["robust_accuracy"] < points[0]["robust_accuracy"] for e in rejected)
+    assert all(p["robust_accuracy"] >= points[0]["robust_accuracy"] for p in points)
+
+
+def test_configuration_is_searched_between_rounds(
+    model: Model, board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, searched: dict[str, Any],
+) -> None:
+    """Prune, search, prune: the second round runs on what the search finds for the smaller network."""
+    first = Hardware.search(model.graph, board, "area").system
+    other = dataclasses.replace(first, engine=first.engine.replace(acc_depth=2 * first.engine.acc_depth))
+    sizes: list[int] = []
+
+    def search(graph: Graph, board: Board, objective: str) -> Hardware:
+        sizes.append(count(graph).parameters)
+        return Hardware(board, first if len(sizes) == 1 else other)
+
+    calls: list[int] = []
+
+    def once(graph: Graph, *args: Any, **more: Any) -> tuple[Graph, tuple[Any, ...]]:
+        calls.append(len(calls))
+        return prune_once(graph, *args, **more) if len(calls) == 1 else (graph, ())
+
+    monkeypatch.setattr(Hardware, "search", search)
+    monkeypatch.setattr("hwgen.armor.run.prune_once", once)
+    points = run(job(model, board, tmp_path / "run", rounds=2, max_points=9, method="l1"))
+    events = json.loads((tmp_path / "run/events.json").read_text())
+    assert [e["event"] for e in events] == ["search", "point", "point", "search", "point", "finished"]
+    assert sizes == [points[0]["parameters"], points[1]["parameters"]] and sizes[1] < sizes[0]
+    assert points[1]["config"] == first.to_dict() and points[2]["config"] == other.to_dict()
+    assert points[2]["parameters"] == points[1]["parameters"]
+    assert points[2]["robust_accuracy"] == points[1]["robust_accuracy"]
+    assert len(calls) == 3
+
+
+def test_guided_steps_gain_more_than_plain_ones(model: Model, board: Board) -> None:
+    """The choice is by hardware: of equal saliency, the group whose removal saves most goes first."""
+    hardware = Hardware.search(model.graph, board, "area")
+    start = hardware.cost(model.graph)
+    scores = {name: 0 * values + 1.0 for name, values in saliency("l1", model.graph, []).items()}
+    common: dict[str, Any] = {"gains": Gains(), "granule": 2, "start": start}
+    guided = best_step(model.graph, scores, hardware, guided=True, **common)
+    assert guided is not None and guided.gain > 0
+    for group, values in scores.items():
+        alone = {name: (v if name == group else v * 1e9) for name, v in scores.items()}
+        other = best_step(model.graph, alone, hardware, guided=True, **common)
+        if other is not None and other.group == group:
+            assert guided.saliency / guided.gain <= other.saliency / other.gain + 1e-9
+        assert len(values)
+    plain = best_step(model.graph, scores, hardware, guided=False, **common)
+    assert plain is not None and plain.before - plain.after == 2
+
+
+@pytest.mark.slow
+def test_ranks_of_trains_are_decided_like_channels(model: Model, board: Board) -> None:
+    """Where every channel is precious, the steps cut ranks, and the cost model says what that saves."""
+    graph = residual_network((16, 24), 8, tt=True)
+    hardware = Hardware(board, Hardware.search(model.graph, board, "area").system)
+    known = bonds(graph)
+
+    def score(now: Graph) -> dict[str, np.ndarray]:
+        return {g.name: np.full(g.size, 1.0 if g.ranks else 1e9) for g in groups(now)}
+
+    smaller, steps = prune_once(graph, score, shrink, hardware, guided=True, gains=Gains(), granule=4,
+                                start=hardware.cost(graph), stride=0.02, most=2)
+    assert steps and all(step.group in known for step in steps)
+    assert {name for name, rank in bonds(smaller).items() if rank < known[name]} == {step.group for step in steps}
+    before, after = hardware.cost(graph), hardware.cost(smaller)
+    assert after.macs < before.macs and after.parameters < before.parameters and after.cycles <= before.cycles
+
+
+def test_random_weights_are_refused(model: Model, board: Board, tmp_path: Path) -> None:
+    seeded = dataclasses.replace(model, weights=Weights("seeded", "random"))
+    with pytest.raises(HwgenError, match="has random weights"):
+        run(job(seeded, board, tmp_path / "run"))
+    with pytest.raises(HwgenError, match="too few for 140"):
+        run(job(model, board, tmp_path / "run", validation_images=140))
+    with pytest.raises(HwgenError, match="holds no pruning run"):
+        points_of(tmp_path / "run")
+
+
+def test_targets_are_whole_granules() -> None:
+    assert targets(64, (8, 32, 64)) == [56, 32]
+    assert targets(60, (8, 32)) == [56, 32]
+    assert targets(8, (8, 32)) == [] and targets(9, (8,)) == [8]
+
+
+def test_settings_are_checked() -> None:
+    for changes, where in (({"method": "magic"}, "--method"), ({"stride": 0}, "--stride"), ({"epochs": 0}, "--epochs"),
+                           ({"objective": "speed"}, "objective"), ({"tolerance": 2}, "--tolerance")):
+        with pytest.raises(HwgenError, match=where):
+            dataclasses.replace(QUICK, **changes)
+    with pytest.raises(HwgenError, match="--gain"):
+        Gains(cycles=-1)
+
+
+def test_tasks_of_a_sweep() -> None:
+    first = SweepTask(model="m", weights="", data="d", board="b", settings=QUICK, out="/out", threads=1)
+    found = tasks(first, ["guided", "l1", "guided"], [0, 3])
+    assert [t.name for t in found] == ["guided-0", "guided-3", "l1-0", "l1-3"]
+    assert found[3].settings.method == "l1" and found[3].settings.seed == 3
+
+
+def test_command(recipe_file: Path, tmp_path: Path) -> None:
+    words = ["prune", "-m", str(recipe_file), "-b", "ultra96v2", "--data", str(tmp_path), "--out",
+             str(tmp_path / "out"), "--objective", "area", "--granule", "2", "--tolerance", "0.3", "--epochs", "1",
+             "--judge-steps", "2", "--saliency-images", "24", "--validation-images", "24", "--max-points", "1",
+             "--rounds", "1", "--gain", "energy=0.2"]
+    result = CliRunner().invoke(app, [*words, "--json"])
+    assert result.exit_code == 0, result.output
+    assert len(json.loads(result.stdout)["guided-0"]) == 2
+    assert (tmp_path / "out/guided-0/points/001.safetensors").is_file()
+    shown = CliRunner().invoke(app, words)
+    assert "hwgen pareto" in shown.stdout and "guided-0" in shown.stdout
+    bad = CliRunner().invoke(app, [*words, "--gain", "speed=1"])
+    assert bad.exit_code == 2 and "'speed=1'" in bad.output
