@@ -19,6 +19,7 @@ from hwgen.ir import nodes as ir
 from hwgen.ir.nodes import Graph
 from hwgen.isa.layout import LoadFlag, LoadKind
 from hwgen.quantize.bounds import required_acc_bits
+from hwgen.stream.cost import stage_cycles
 from hwgen.stream.layout import result_planes, stage_lines
 from hwgen.stream.shapes import HINT, stages_of
 from hwgen.stream.weights import stage_stream
@@ -142,6 +143,6 @@ def _layer(graph: Graph, stage: StageConfig, lines: int, config: AcceleratorConf
         node = graph[stage.name]
         assert isinstance(node, ir.QConv2d)
         macs = int(node.weight.size) * stage.outputs  # type: ignore[union-attr]
-    return LayerInfo(node=stage.name, descriptors=(), macs=macs, slots=stage.frame_steps, cycles=stage.frame_steps,
+    return LayerInfo(node=stage.name, descriptors=(), macs=macs, slots=stage.frame_steps, cycles=stage_cycles(stage),
                      lines=lines, bytes=lines * config.line_bytes,
                      shape=f"{stage.pe} x {stage.simd}", drains=0)
