@@ -34,17 +34,24 @@ SECRETS = ("hwgen_accelerator.engine.weights.lines", "hwgen_accelerator.program.
 
 
 def watched(verilog: str) -> str:
-    """The accelerator, which ends the simulation if a memory of ``SECRETS`` is not zero when a failed frame is told."""
+    """The accelerator, which ends the simulation if a memory of ``SECRETS`` is not zero when a failed frame is told, or
+    is zero at the end of a good one (then the check would be blind)."""
     for module in SECRETS:
         (text,) = re.findall(rf"^module \\?{re.escape(module)} ?\(.*?^endmodule", verilog, re.MULTILINE | re.DOTALL)
         memories = [f"{ram}.rows" for ram in re.findall(r"^  \) (\w+) \($", text, re.MULTILINE)]
         memories += re.findall(r"^  reg \[\d+:0\] (\w+) \[\d+:0\];", text, re.MULTILINE)
         assert memories, module
         checks = "".join(
-            f"  always @(posedge clk) if (bench.accelerator.accelerator.frame.failed)\n"
-            f"    for (int row = 0; row < $size({memory}); row++)\n"
-            f'      if ({memory}[row] != 0) $fatal(1, "%m: row %0d of {memory} is not zero", row);\n'
-            for memory in memories)
+            f"  always @(posedge clk) begin : check_{number}\n"
+            f"    int used;\n"
+            f"    used = 0;\n"
+            f"    if (bench.accelerator.accelerator.frame.failed || bench.accelerator.accelerator.frame.done) begin\n"
+            f"      for (int row = 0; row < $size({memory}); row++) if ({memory}[row] != 0) used++;\n"
+            f"      if (bench.accelerator.accelerator.frame.failed ? used != 0 : used == 0)\n"
+            f'        $fatal(1, "%m: %0d rows of {memory} are not zero", used);\n'
+            f"    end\n"
+            f"  end\n"
+            for number, memory in enumerate(memories))
         verilog = verilog.replace(text, text.removesuffix("endmodule") + checks + "endmodule")
     return verilog
 
