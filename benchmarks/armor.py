@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 from docs_page import write_section
+from progress import Printer
 
 from hwgen.armor.front import load_points, reductions
 from hwgen.armor.measure import measure_points
@@ -48,24 +49,6 @@ SIZES: dict[str, dict[str, Any]] = {
                                           saliency_images=64, validation_images=200, precision="bfloat16"),
                 "seeds": (0,), "restarts": 1, "attacks": ("pgd20",), "images": 200},
 }
-
-
-class Printer:
-    """Progress for a log file: results, and every minute what is running."""
-
-    def __init__(self) -> None:
-        self._title, self._next = "", 0.0
-
-    def begin(self, title: str) -> None:
-        self._title, self._next = title, time.monotonic() + 60
-
-    def step(self, done: int, total: int) -> None:
-        if time.monotonic() > self._next:
-            self._next += 60
-            print(f"    {self._title}: {done:,} of {total:,}", flush=True)
-
-    def note(self, text: str) -> None:
-        print(f"  {text}", flush=True)
 
 
 def arguments() -> argparse.Namespace:

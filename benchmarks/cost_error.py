@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from docs_page import write_section
+from progress import Steps
 
 from hwgen.config.accelerator import AcceleratorConfig, DspPacking, RamStyle, WindowUnit
 from hwgen.config.board import load_board
@@ -109,14 +110,6 @@ RESOURCES = (
 RESOURCE_NAMES = {"lut": "LUT", "ff": "FF", "dsp": "DSP", "bram36": "BRAM36", "uram": "URAM"}
 
 
-class _Quiet:
-    def event(self, event: object) -> None:
-        del event
-
-    def detail(self, text: str) -> None:
-        del text
-
-
 def cycle_error(row: Row, out: Path) -> dict[str, Any]:
     """One whole build with its proof."""
     out.mkdir(parents=True, exist_ok=True)
@@ -130,7 +123,7 @@ def cycle_error(row: Row, out: Path) -> dict[str, Any]:
         path = out / f"{row.name}.json"
         write_json(path, ENGINES[row.engine].to_dict())
     report = build(BuildRequest(model=model, board=row.board, out=out / row.name, config=path, measure_crypto=False),
-                   _Quiet())
+                   Steps())
     assert report is not None
     cycles, chosen, config = report["cycles"], report["search"]["front"][0], report["config"]
     program = read_json(out / row.name / "compile" / PROGRAM)

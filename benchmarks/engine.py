@@ -18,11 +18,11 @@ from typing import Any
 
 from docs_page import ROOT, write_section
 from engine_tables import bars, figures, speed_ups
+from progress import Steps
 
 from hwgen.errors import HwgenError
 from hwgen.pipeline.build import build
 from hwgen.pipeline.request import BuildRequest
-from hwgen.pipeline.runner import StepEvent
 from hwgen.pipeline.steps.compile import PROGRAM
 from hwgen.pipeline.store import write_json
 from hwgen.report.figures import read_json
@@ -44,21 +44,12 @@ RESULTS = ROOT / "docs" / "results"
 RECORDS, ROWS = RESULTS / "main.json", RESULTS / "engine.json"
 
 
-class _Quiet:
-    def event(self, event: StepEvent) -> None:
-        if event.state != "running":
-            print("   ", event.step.name, event.state, f"{event.seconds:.1f} s", flush=True)
-
-    def detail(self, text: str) -> None:
-        del text
-
-
 def measure(network: str, board: str, out: Path) -> dict[str, Any]:
     """One record of docs/results/main.json."""
     folder = out / f"{network}-{board}"
     request = BuildRequest(model=network, board=board, out=folder,
                            measure_crypto=network in CRYPTO and board == "zcu104")
-    report = build(request, _Quiet())
+    report = build(request, Steps())
     assert report is not None
     return record(report, read_json(folder / "compile" / PROGRAM)["resident"],
                   "x".join(str(n) for n in load_recipe(network).input.shape[1:]))

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from docs_page import ROOT, write_section
+from progress import Steps
 
 from hwgen.config.board import load_board
 from hwgen.pipeline.build import build
 from hwgen.pipeline.request import BuildRequest
-from hwgen.pipeline.runner import StepEvent
 from hwgen.pipeline.source import model_source
 from hwgen.pipeline.steps.frontend import read_model
 from hwgen.search import Candidate, search
@@ -30,15 +30,6 @@ BOARDS = ("zcu104", "zcu102", "kv260")
 COLUMNS = ("network", "board", "engines", "DSP", "one frame", "frames/s", "best single engine", "DSP", "one frame",
            "frames/s", "gain", "simulated cycles per frame", "predicted", "bit-exact")
 GOAL = "throughput"
-
-
-class _Quiet:
-    def event(self, event: StepEvent) -> None:
-        if event.state != "running":
-            print("   ", event.step.name, event.state, f"{event.seconds:.1f} s", flush=True)
-
-    def detail(self, text: str) -> None:
-        del text
 
 
 def _design(candidate: Candidate, dsp: float) -> dict[str, Any]:
@@ -62,7 +53,7 @@ def predicted(network: str, board_name: str) -> dict[str, Any]:
 def simulated(network: str, board: str, out: Path) -> dict[str, Any]:
     """Build and prove the chosen design."""
     report = build(BuildRequest(model=network, board=board, out=out / f"{network}-{board}-{GOAL}", objective=GOAL,
-                                measure_crypto=False), _Quiet())
+                                measure_crypto=False), Steps())
     assert report is not None
     cycles, proof = report["cycles"], report["verification"]
     return {"config": report["config"], "cycles_cold": cycles["measured"], "cycles_steady": cycles["measured_steady"],

@@ -20,13 +20,13 @@ from pathlib import Path
 import numpy as np
 from build_time import processor
 from docs_page import ROOT, write_section
+from progress import Steps
 
 from hwgen.config.accelerator import AcceleratorConfig, Crypto
 from hwgen.config.board import load_board
 from hwgen.pipeline.build import build
 from hwgen.pipeline.keys import build_key
 from hwgen.pipeline.request import BuildRequest
-from hwgen.pipeline.runner import StepEvent
 from hwgen.pipeline.steps.rtl import VERILOG
 from hwgen.pipeline.steps.seal import IMAGE
 from hwgen.pipeline.steps.search import load_config
@@ -39,15 +39,6 @@ COLUMNS = ("network", "array", "Verilator", "C++ compiler", "simulation of two f
            "memory model", "all")
 MEMORY_CYCLES = 1_000_000
 _VERILATOR_SECONDS = re.compile(r"cpu ([\d.]+) s")
-
-
-class _Quiet:
-    def event(self, event: StepEvent) -> None:
-        if event.state == "done":
-            print("   ", event.step.name, f"{event.seconds:.1f} s", flush=True)
-
-    def detail(self, text: str) -> None:
-        del text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +118,7 @@ def memory_seconds(config: AcceleratorConfig, memory: MemoryTiming, cache: Path)
 def measure(network: str, board: str, out: Path) -> Speed:
     """Compile and run the simulator of a build."""
     request = BuildRequest(model=network, board=board, out=out / f"{network}-{board}", measure_crypto=False)
-    build(request, _Quiet(), last="vectors")
+    build(request, Steps(), last="vectors")
     folder = request.out
     config, memory = load_config(folder / "search"), memory_timing(load_board(board))
     key = build_key(request, config.aes_key_bits).reveal() if config.crypto is Crypto.GCM else b""

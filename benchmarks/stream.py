@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from docs_page import ROOT, write_section
-from engine import _Quiet
+from progress import Steps
 
 from hwgen.config.pipeline import PipelineConfig
 from hwgen.errors import HwgenError
@@ -95,7 +95,7 @@ def main() -> None:
         folder = arguments.out / f"{network}-{board}-stream"
         try:
             report = build(BuildRequest(model=network, board=board, out=folder, style="stream", frames=FRAMES,
-                                        measure_crypto=False), _Quiet())
+                                        measure_crypto=False), Steps())
         except HwgenError as error:
             failed.append(f"{network} on {board}: {error}")
             continue

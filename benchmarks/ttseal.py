@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from progress import Printer
 from ttseal_hardware import Hardware, measure, table
 
 from hwgen.train import run
@@ -42,24 +42,6 @@ SIZES = {
         transfer=TransferSettings(images=48, epsilons=(4, 8, 16), steps=10), importance_images=64,
         validation_images=1000, test_images=1000, seeds=1, drops=8),
 }
-
-
-class Printer:
-    """Progress for a log file: what begins, every minute how far it is, every result."""
-
-    def __init__(self) -> None:
-        self._title, self._next = "", 0.0
-
-    def begin(self, title: str) -> None:
-        self._title, self._next = title, time.monotonic() + 60
-
-    def step(self, done: int, total: int) -> None:
-        if time.monotonic() > self._next:
-            self._next += 60
-            print(f"    {self._title}: {done:,} of {total:,}", flush=True)
-
-    def note(self, text: str) -> None:
-        print(f"  {text}", flush=True)
 
 
 def arguments() -> argparse.Namespace:

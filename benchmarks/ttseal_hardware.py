@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from docs_page import ROOT, write_section
+from progress import Steps
 
 from hwgen.config.accelerator import Crypto
 from hwgen.config.board import load_board
@@ -17,7 +18,6 @@ from hwgen.cost.arrays import ConfigTable
 from hwgen.cost.resources import estimate
 from hwgen.pipeline.build import build
 from hwgen.pipeline.request import BuildRequest
-from hwgen.pipeline.runner import StepEvent
 from hwgen.pipeline.steps.search import load_system
 from hwgen.report.figures import read_json
 
@@ -55,15 +55,6 @@ class Hardware:
         return (self.decryptor_lut + self.decryptor_ff) / (self.lut + self.ff)
 
 
-class _Quiet:
-    def event(self, event: StepEvent) -> None:
-        if event.state != "running":
-            print("   ", event.step.name, event.state, f"{event.seconds:.1f} s", flush=True)
-
-    def detail(self, text: str) -> None:
-        del text
-
-
 def measure(model: str, board: str, selection: Path | None, out: Path, *, simulate: bool,
             weights: Path | None = None) -> dict[str, Hardware]:
     """Build ``model`` with every set of ``BUILDS`` ("chosen" only with a ``selection``) in OUT/MODEL-BOARD-SET.
@@ -82,7 +73,7 @@ def measure(model: str, board: str, selection: Path | None, out: Path, *, simula
         print(f"  {folder}", flush=True)
         request = BuildRequest(model=model, board=board, out=folder, encrypt=encrypt.format(selection=selection),
                                weights=weights, measure_crypto=True)
-        report = build(request, _Quiet(), last=None if simulate else "search")
+        report = build(request, Steps(), last=None if simulate else "search")
         system = load_system(folder / "search")
         found[name] = hardware(board, system, report if report is not None else _reported(folder))
     return found
