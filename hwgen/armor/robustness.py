@@ -9,8 +9,7 @@ targeted APGD and FAB-T are not in it.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 
 from hwgen.data.dataset import Dataset
 from hwgen.errors import HwgenError
+from hwgen.train.random_state import seeded
 from hwgen.ttseal.transfer import require_library
 from hwgen.zoo.recipe import InputSpec
 
@@ -132,7 +132,7 @@ def measure_robustness(
     for parameter in frozen:
         parameter.requires_grad_(False)  # the attacks only need gradients of the pixels
     try:
-        with _seeded(settings.seed):
+        with seeded(settings.seed):
             for number, name in enumerate(settings.attacks):
                 if progress is not None:
                     progress(number, len(settings.attacks), name)
@@ -188,16 +188,3 @@ def _attacks(name: str, module: PixelModule, shape: tuple[int, ...], settings: R
     members.append(evasion.SquareAttack(model, norm=np.inf, eps=size, max_iter=settings.square_queries, p_init=0.8,
                                         nb_restarts=1, batch_size=settings.batch, verbose=False))
     return [evasion.AutoAttack(model, **common, eps_step=2 * size, attacks=members)]
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """numpy's and torch's global generators, which ART draws from, seeded inside and untouched outside."""
-    kept = np.random.get_state()
-    np.random.seed(seed)
-    try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            yield
-    finally:
-        np.random.set_state(kept)

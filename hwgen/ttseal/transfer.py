@@ -7,16 +7,15 @@ when a transfer is measured.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
 from hwgen.errors import HwgenError, ToolMissingError
+from hwgen.train.random_state import seeded
 from hwgen.ttseal.settings import TransferSettings
 from hwgen.ttseal.victim import Victim
 
@@ -65,19 +64,6 @@ def require_library() -> None:
                  '".[attack]"), or leave the transfer out with --no-transfer') from None
 
 
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """numpy's and torch's global generators, which ART draws from, seeded inside and untouched outside."""
-    kept = np.random.get_state()
-    np.random.seed(seed)
-    try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            yield
-    finally:
-        np.random.set_state(kept)
-
-
 def transfer(
     substitute: nn.Module, victim: Victim, images: np.ndarray, labels: np.ndarray, settings: TransferSettings, *,
     seed: int = 0, progress: Progress | None = None,
@@ -105,7 +91,7 @@ def transfer(
     classes = int(victim.graph[victim.graph.output].shape[0])
     ensemble = _ensemble(classes)
     done, total = 0, len(settings.epsilons) * (len(ensemble) + 2)
-    with _seeded(seed):
+    with seeded(seed):
         model = _classifier(substitute, pixels.shape[1:], classes)
         for epsilon in settings.epsilons:
             fooled: dict[str, np.ndarray] = {}

@@ -1,17 +1,17 @@
 """The tensor engine: everything between program memory and the on-chip buffers."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, ResetInserter, Signal
-from amaranth.lib import data, fifo, stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib import fifo, wiring
 
 from hwgen.config.accelerator import AcceleratorConfig, WindowUnit
-from hwgen.isa.layout import ACT_ADDR_BITS, COUNT_BITS, LINE_BITS, SEQ_BITS, Opcode
+from hwgen.isa.layout import Opcode
 from rtl_templates.engine.accumulator import Accumulator
 from rtl_templates.engine.activation_memory import ActivationMemory
 from rtl_templates.engine.array import Array
-from rtl_templates.engine.counters import COUNTERS, EXCLUSIVE_COUNTERS, counters_layout
+from rtl_templates.engine.counters import COUNTERS, EXCLUSIVE_COUNTERS
 from rtl_templates.engine.delay import delay
 from rtl_templates.engine.descriptor import DESCRIPTOR_BITS, compute_layout, is_window, window_fields
+from rtl_templates.engine.interface import engine_members
 from rtl_templates.engine.pool import Pool
 from rtl_templates.engine.post_processor import PostProcessor
 from rtl_templates.engine.progress import Progress
@@ -37,27 +37,10 @@ class TensorEngine(wiring.Component):
 
     def __init__(self, *, config: AcceleratorConfig) -> None:
         self.config = config
-        word = config.p_i * 8
         self.array = Array(config=config)
         self.post = PostProcessor(config=config)
         self.window = SlidingWindow(config=config) if config.window is not WindowUnit.NONE else None
-        super().__init__({
-            "descriptors": In(stream.Signature(DESCRIPTOR_BITS)),
-            "weight_write": In(stream.Signature(data.StructLayout({
-                "line": LINE_BITS, "data": config.line_bytes * 8}))),
-            "act_write": In(stream.Signature(data.StructLayout({"addr": ACT_ADDR_BITS, "data": word}))),
-            "act_read": In(stream.Signature(data.StructLayout({"addr": ACT_ADDR_BITS}))),
-            "act_data": Out(data.StructLayout({"valid": 1, "data": word})),
-            "ring_lines": In(LINE_BITS),
-            "weight_loaded": In(SEQ_BITS),
-            "weight_freed": Out(SEQ_BITS),
-            "act_loaded": In(COUNT_BITS), "stored": In(COUNT_BITS),
-            "progress": Out(COUNT_BITS),
-            "finished": Out(1),
-            "clear": In(1),
-            "scrub": In(1),
-            "counters": Out(counters_layout()),
-        })
+        super().__init__(engine_members(config))
 
     def submodules(self) -> dict[str, wiring.Component]:
         """Components that are placed by name and must be converted to Verilog beside this one."""

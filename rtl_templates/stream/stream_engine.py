@@ -1,16 +1,16 @@
 """The streaming pipeline in the place of the tensor engine: everything between program memory and frame buffers."""
 
 from amaranth.hdl import Module, Mux, ResetInserter, Signal
-from amaranth.lib import data, fifo, stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib import fifo, stream, wiring
 
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.config.pipeline import INPUT
-from hwgen.isa.layout import ACT_ADDR_BITS, COUNT_BITS, LINE_BITS, SEQ_BITS, Opcode
+from hwgen.isa.layout import Opcode
 from hwgen.stream.layout import stage_lines
-from rtl_templates.engine.counters import COUNTERS, counters_layout
+from rtl_templates.engine.counters import COUNTERS
 from rtl_templates.engine.delay import delay
-from rtl_templates.engine.descriptor import DESCRIPTOR_BITS, compute_layout
+from rtl_templates.engine.descriptor import compute_layout
+from rtl_templates.engine.interface import engine_members
 from rtl_templates.stream.fork import Fork
 from rtl_templates.stream.line_store import write_layout
 from rtl_templates.stream.output_memory import OutputMemory
@@ -36,24 +36,7 @@ class StreamEngine(wiring.Component):
         self.lines = stage_lines(config)
         self.stages = [Stage(config=config, stage=stage, lines=lines)
                        for stage, lines in zip(self.pipeline.stages, self.lines, strict=True)]
-        word = config.p_i * 8
-        super().__init__({
-            "descriptors": In(stream.Signature(DESCRIPTOR_BITS)),
-            "weight_write": In(stream.Signature(data.StructLayout({
-                "line": LINE_BITS, "data": config.line_bytes * 8}))),
-            "act_write": In(stream.Signature(data.StructLayout({"addr": ACT_ADDR_BITS, "data": word}))),
-            "act_read": In(stream.Signature(data.StructLayout({"addr": ACT_ADDR_BITS}))),
-            "act_data": Out(data.StructLayout({"valid": 1, "data": word})),
-            "ring_lines": In(LINE_BITS),
-            "weight_loaded": In(SEQ_BITS),
-            "weight_freed": Out(SEQ_BITS),
-            "act_loaded": In(COUNT_BITS), "stored": In(COUNT_BITS),
-            "progress": Out(COUNT_BITS),
-            "finished": Out(1),
-            "clear": In(1),
-            "scrub": In(1),
-            "counters": Out(counters_layout()),
-        })
+        super().__init__(engine_members(config))
 
     def submodules(self) -> dict[str, wiring.Component]:
         """Components that are placed by name and must be converted to Verilog beside this one."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,10 @@ from hwgen.armor.model import Model, load_model
 from hwgen.data import Dataset, load_dataset
 from hwgen.train import run
 from hwgen.zoo import load_recipe
+from tests.helpers.torch_threads import one_thread
+
+__all__ = ["one_thread"]
+
 
 RECIPE = """
 name = "tiny"
@@ -31,14 +34,6 @@ phases = [{ epochs = 12 }]
 optimizer = { peak = 0.1 }
 robust = { epsilon = 4, step = 4, steps = 2 }
 """
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

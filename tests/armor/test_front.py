@@ -109,7 +109,6 @@ def test_exported_model_trains_on(runs: Path, tmp_path: Path) -> None:
 
 
 def test_measured_on_test_images_once(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("art")
     points = front(load_points(run_folders([runs])))[:1]
     measure_points(points, tmp_path, ("fgsm",), restarts=1, images=12, watcher=Silent())
     found = load_points(run_folders([runs]))[2]["test"]

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from art.attacks import evasion as art
 from typer.testing import CliRunner
 
 from hwgen.armor.model import Model
@@ -18,7 +19,6 @@ from hwgen.errors import HwgenError
 from hwgen.train.evaluate import evaluate, logits
 from hwgen.train.graph_module import GraphModule
 
-art = pytest.importorskip("art.attacks.evasion")
 QUICK = RobustnessSettings(epsilon=8, apgd_steps=5, square_queries=20)
 
 

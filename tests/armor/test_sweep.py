@@ -14,8 +14,6 @@ from hwgen.errors import HwgenError
 from hwgen.ttseal.measure import Silent
 from hwgen.zoo.recipe import RobustSpec
 
-pytest.importorskip("distributed")
-
 
 def first(recipe_file: Path, folder: Path) -> SweepTask:
     settings = PruneSettings(
