@@ -41,12 +41,16 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results" / "armor.json"
 NETWORKS = ("aconvnet_robust", "resnet_sar", "mobilenet_sar")
 METHODS = ("guided", "taylor", "l1", "random")
-#: ``reduced`` is for a machine that is busy with other things; its figures say little about what pruning can do
+#: ``medium`` is half an hour of one core a run; ``reduced`` is for a machine that is busy with other things, and its
+#: figures say little about what pruning can do
 SIZES: dict[str, dict[str, Any]] = {
     "full": {"settings": PruneSettings(epochs=4, stride=0.05, retries=2, rounds=3), "seeds": (0, 1, 2), "restarts": 5,
              "attacks": ("fgsm", "pgd20", "pgd50", "autoattack"), "images": 0},
+    "medium": {"settings": PruneSettings(epochs=3, stride=0.12, retries=1, rounds=2, max_points=14,
+                                         saliency_images=128),
+               "seeds": (0,), "restarts": 1, "attacks": ("pgd20", "autoattack"), "images": 500},
     "reduced": {"settings": PruneSettings(epochs=1, stride=0.25, retries=0, rounds=2, judge_steps=5, max_points=6,
-                                          saliency_images=64, validation_images=200, precision="bfloat16"),
+                                          saliency_images=64, validation_images=200),
                 "seeds": (0,), "restarts": 1, "attacks": ("pgd20",), "images": 200},
 }
 
@@ -96,7 +100,8 @@ def prune(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     size = SIZES[options.size]
     recipe = load_recipe(name)
     assert recipe.train is not None and recipe.train.robust is not None
-    settings: PruneSettings = replace(size["settings"], robust=recipe.train.robust)
+    settings: PruneSettings = replace(size["settings"], robust=recipe.train.robust,
+                                      precision="bfloat16" if options.size == "reduced" else recipe.train.precision)
     if options.size == "reduced":
         settings = replace(settings, robust=replace(settings.robust, steps=2, step=0.625 * settings.robust.epsilon))
     weights, watcher = trained(name, options), Printer()

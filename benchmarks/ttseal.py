@@ -34,13 +34,18 @@ from hwgen.zoo.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS, PAGE = ROOT / "docs" / "results" / "ttseal.json", ROOT / "docs" / "ttseal.md"
-#: ``reduced`` is what two busy cores do in about two hours a network; ``full`` wants a day of them, or a GPU
+#: ``reduced`` is half an hour of one core for a network like resnet18_tt, ``medium`` two hours; ``full`` wants days of
+#: it, or a GPU
 SIZES = {
     "full": SealSettings(),
     "reduced": SealSettings(
         attack=AttackSettings(seed_images=100, rounds=3, epochs=4, last_epochs=4, precision="bfloat16"),
         transfer=TransferSettings(images=48, epsilons=(4, 8, 16), steps=10), importance_images=64,
         validation_images=1000, test_images=1000, seeds=1, drops=8),
+    "medium": SealSettings(
+        attack=AttackSettings(seed_images=100, rounds=4, epochs=2, last_epochs=6, precision="bfloat16"),
+        transfer=TransferSettings(images=100, epsilons=(4, 8, 16), steps=10, batch=50), importance_images=128,
+        validation_images=1000, test_images=1000, seeds=3, drops=2),
 }
 
 

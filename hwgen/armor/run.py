@@ -34,6 +34,7 @@ from hwgen.train.graph_module import GraphModule
 from hwgen.train.log import JsonLog
 from hwgen.train.loop import TrainJob, train_loop
 from hwgen.train.robust import perturb, robust_accuracy
+from hwgen.train.run import held_out_order
 from hwgen.ttseal.folder import RunFolder
 from hwgen.ttseal.measure import Silent, Watcher
 from hwgen.zoo.preprocess import normalise
@@ -108,7 +109,8 @@ class _Run:
         if model.weights.kind == "seeded":
             raise HwgenError("has random weights, and so no robustness to keep", where=model.name,
                              hint="hwgen train makes a checkpoint; give it with --weights")
-        order = np.random.default_rng([self.settings.seed, 3]).permutation(len(job.train))
+        # the order in which training holds images out for early stopping: the network has not seen the first of them
+        order = held_out_order(len(job.train), model.recipe.train.seed)
         held = self.settings.validation_images
         if len(order) - held < max(model.recipe.train.batch, self.settings.saliency_images):
             raise HwgenError(f"{len(order)} training images are too few for {held} (validation) + "

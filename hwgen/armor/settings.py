@@ -30,7 +30,8 @@ class PruneSettings:
         robust: adversarial training; its epsilon is also that of the saliency's and the judge's attacks.
         judge_steps: of the PGD attack by which a pruned network is judged.
         saliency_images: training images, attacked, over which saliency is averaged (and which repair reads).
-        validation_images: taken out of the training set; they judge. Test images steer nothing.
+        validation_images: taken out of the training set, in the order in which the recipe's [train.stop] does; they
+            judge. Test images steer nothing.
         repair: GRAIL's reconstruction behind every step.
         rounds: of pruning; the configuration is searched again before each (prune, search, prune).
         retries: how often the stride is halved within a round.

@@ -112,6 +112,12 @@ def run(
     return finish(module, recipe, train, test, log)
 
 
+def held_out_order(count: int, seed: int) -> np.ndarray:
+    """int64 [count]: the order in which images are held out of a training set, by the recipe's seed. Whoever holds out
+    no more images than ``[train.stop]`` did judges by images that the network was not trained on."""
+    return np.random.default_rng([seed, 2]).permutation(count)
+
+
 def hold_out(train: Dataset, recipe: Recipe) -> tuple[Dataset, Dataset | None]:
     """The images to learn from, and those held out for early stopping (None without ``[train.stop]``).
 
@@ -125,7 +131,7 @@ def hold_out(train: Dataset, recipe: Recipe) -> tuple[Dataset, Dataset | None]:
     if len(train) - count < spec.batch:
         raise HwgenError(f"{len(train)} training images are too few to hold {count} out for early stopping",
                          where=str(recipe.path), hint="smaller train.stop.images")
-    order = np.random.default_rng([spec.seed, 2]).permutation(len(train))
+    order = held_out_order(len(train), spec.seed)
     return train.take(order[count:]), train.take(order[:count])
 
 

@@ -73,4 +73,4 @@ def test_width_of_mobilenet_is_as_in_torchvision() -> None:
     assert [narrow.scaled(c) for c in (16, 24, 32, 64, 96, 160, 320)] == [8, 8, 8, 16, 24, 40, 80]
     assert [wide.scaled(c) for c in (16, 24, 32, 320)] == [24, 32, 48, 448]
     counts = count_layers(new_module(load_recipe("mobilenet_sar")).eval(), (1, 64, 64)).values()
-    assert sum(c.parameters for c in counts) < 200_000
+    assert 500_000 < sum(c.parameters for c in counts) < 600_000
