@@ -31,6 +31,7 @@ from hwgen.armor.sweep import SweepTask, make_job, run_sweep, tasks
 from hwgen.config.board import load_board
 from hwgen.data.registry import load_dataset
 from hwgen.pipeline.graphfile import load_graph
+from hwgen.stream.choose import STYLES
 from hwgen.train import run as train
 from hwgen.train.graph_module import GraphModule
 from hwgen.ttseal.device import use_torch
@@ -46,7 +47,7 @@ METHODS = ("guided", "taylor", "l1", "random")
 SIZES: dict[str, dict[str, Any]] = {
     "full": {"settings": PruneSettings(epochs=4, stride=0.05, retries=2, rounds=3), "seeds": (0, 1, 2), "restarts": 5,
              "attacks": ("fgsm", "pgd20", "pgd50", "autoattack"), "images": 0},
-    "medium": {"settings": PruneSettings(epochs=3, stride=0.12, retries=1, rounds=2, max_points=14,
+    "medium": {"settings": PruneSettings(epochs=10, peak=0.01, stride=0.3, retries=1, rounds=1, max_points=8,
                                          saliency_images=128),
                "seeds": (0,), "restarts": 1, "attacks": ("pgd20", "autoattack"), "images": 500},
     "reduced": {"settings": PruneSettings(epochs=1, stride=0.25, retries=0, rounds=2, judge_steps=5, max_points=6,
@@ -60,6 +61,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="folder that holds the data sets")
     parser.add_argument("--size", choices=sorted(SIZES), default="full")
     parser.add_argument("--board", default="zcu104")
+    parser.add_argument("--style", choices=STYLES, default="auto", help="of the accelerator")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "armor")
     parser.add_argument("--only", default="", help="networks separated by commas")
     parser.add_argument("--methods", default="", help="methods separated by commas")
@@ -100,7 +102,7 @@ def prune(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     size = SIZES[options.size]
     recipe = load_recipe(name)
     assert recipe.train is not None and recipe.train.robust is not None
-    settings: PruneSettings = replace(size["settings"], robust=recipe.train.robust,
+    settings: PruneSettings = replace(size["settings"], robust=recipe.train.robust, style=options.style,
                                       precision="bfloat16" if options.size == "reduced" else recipe.train.precision)
     if options.size == "reduced":
         settings = replace(settings, robust=replace(settings.robust, steps=2, step=0.625 * settings.robust.epsilon))
@@ -108,7 +110,7 @@ def prune(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     first = SweepTask(
         model=name, weights=str(weights.resolve()) if weights else "", data=str(options.data.resolve()),
         board=options.board, settings=settings, threads=options.threads,
-        out=str((options.out / f"{name}-{options.board}-{options.size}").resolve()))
+        out=str((options.out / f"{name}-{options.board}-{options.style}-{options.size}").resolve()))
     work = tasks(first, options.methods.split(",") if options.methods else METHODS, size["seeds"])
     if options.workers or options.scheduler:
         run_sweep(work, watcher, workers=max(options.workers, 1), scheduler=options.scheduler)
@@ -141,8 +143,10 @@ def rows_of(name: str, points: list[dict[str, Any]], options: argparse.Namespace
                     "seed": point["seed"], "point": point["point"], "parameters": point["parameters"],
                     "macs": point["macs"], "clean_accuracy": test["accuracy"]["clean"], "robust_accuracy": accuracy,
                     "attack": settings.describe(attack), "epsilon": settings.epsilon, "images": test["images"],
-                    "board": point["board"], "style": "engine", "cycles": point["cycles"],
+                    "board": point["board"], "style": point["style"], "cycles": point["cycles"],
+                    "steady_cycles": point["steady_cycles"], "interval_cycles": point["interval_cycles"],
                     "cycles_origin": f"predicted ({point['cycles_from']})", "latency_us": point["latency_us"],
+                    "steady_latency_us": point["steady_latency_us"],
                     "cpu_latency_us": cpu and cpu["us"], "cpu": cpu and f"{cpu['cpu']}, {cpu['how']}",
                     "energy_uj_estimated": point["energy_uj_estimated"], "flips": test["faithfulness"]["flips"],
                     "calibration_error": test["faithfulness"]["calibration_error_after"], "size": options.size,

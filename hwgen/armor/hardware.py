@@ -1,26 +1,13 @@
-"""What a network costs on one accelerator configuration of one board, by the cost model."""
+"""What a network costs on a board, by the cost model: what both accelerator styles have to answer."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
-import numpy as np
-
-from hwgen.config.board import Board
 from hwgen.config.system import SystemConfig
-from hwgen.cost.activation import activation_words
-from hwgen.cost.arrays import ConfigTable
-from hwgen.cost.energy import energy_uj
-from hwgen.cost.memory import MemoryModel
-from hwgen.cost.network import network_cost
-from hwgen.cost.resources import estimate
-from hwgen.cost.work import network_work
 from hwgen.errors import HwgenError
-from hwgen.ir.count import count
 from hwgen.ir.nodes import Graph
-from hwgen.search.refine import ProgramCycles, program_cycles, skeleton
-from hwgen.search.search import search
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +16,7 @@ class Cost:
 
     Args:
         cold, steady: cycles of a cold and of a following frame.
-        dsp: multipliers of the configuration.
+        dsp: multipliers of the design.
         memory: bytes on the chip that the network needs: its weight lines and its activations.
         energy_uj: of a following frame; an estimate from published figures (``hwgen.cost.energy``).
         macs, parameters: logical, as ``hwgen.ir.count`` defines them.
@@ -78,73 +65,46 @@ class Gains:
                                         ("energy_uj", self.energy)))
 
 
-class Hardware:
-    """A configuration on a board.
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """What a network would be built as.
 
     Args:
-        board, system: what runs the network.
+        cold, steady, interval: cycles of a cold frame, of a following one, and from frame to frame at full load.
+        origin: ``"program"``: predicted from the compiled program; ``"model"``: from the analytic model.
+        system: configuration; resources: estimated, of all of it.
     """
 
-    def __init__(self, board: Board, system: SystemConfig) -> None:
-        self.board, self.system = board, system
-        self._table = ConfigTable.of([system])
-        self._resources = estimate(self._table, board, key_bits=system.engine.aes_key_bits)
-        self._known: dict[tuple[Any, ...], Cost] = {}
+    cold: float
+    steady: float
+    interval: float
+    origin: str
+    system: SystemConfig
+    resources: dict[str, float]
 
-    @classmethod
-    def search(cls, graph: Graph, board: Board, objective: str) -> Hardware:
-        """The configuration that the search chooses for a network."""
-        return cls(board, search(graph, board, goal=objective, engines=1).chosen.system)
+
+class Hardware(Protocol):
+    """An accelerator on a board, of one style, while networks change under it."""
+
+    #: JSON-ready: what does not change from network to network; ``known_hardware`` finds the same hardware by it
+    fixed: dict[str, Any]
 
     @property
     def granules(self) -> tuple[int, ...]:
-        """Numbers of channels that the array digests whole: a word, and the columns of a tile (half of them where two
-        pixels share them)."""
-        engine = self.system.engine
-        return tuple(sorted({engine.p_i, max(engine.p_o // 2, 1), engine.p_o}))
-
-    def resources(self) -> dict[str, float]:
-        """Estimated resources of the configuration."""
-        return self._resources.row(0).to_dict()
+        """Numbers of channels that it digests whole."""
+        ...
 
     def cost(self, graph: Graph) -> Cost:
-        """Predicted cost of a float graph.
+        """Predicted cost of a float graph; HwgenError if it cannot be built."""
+        ...
 
-        Raises:
-            HwgenError: its feature maps do not fit, not even in strips.
-        """
-        key = _shapes(graph)
-        if key not in self._known:
-            self._known[key] = self._cost(graph)
-        return self._known[key]
-
-    def program(self, graph: Graph) -> ProgramCycles | None:
-        """Cycles of the compiled program, which are nearer to the simulated ones than the model's, and slower to have;
-        None if it cannot be compiled for this configuration."""
-        network = network_work(graph)
-        memory = MemoryModel.of(self.board)
-        found = network_cost(network, self._table, memory, self.board.packing)
-        choices = {name: network.variants[name][int(number[0])].choice for name, number in found.choices.items()}
-        return program_cycles(skeleton(graph, choices), self.system, memory, None)
-
-    def _cost(self, graph: Graph) -> Cost:
-        network, engine, table = network_work(graph), self.system.engine, self._table
-        found = network_cost(network, table, MemoryModel.of(self.board), self.board.packing)
-        if not found.possible[0]:
-            raise HwgenError("feature maps do not fit, not even in strips", where=graph.name,
-                             hint="a larger board or configuration")
-        energy = energy_uj(macs=network.macs, dram_bytes=found.dram_bytes_steady, cycles=found.steady,
-                           clock_mhz=self.board.clock_mhz, lut=self._resources.lut)
-        activations = 2 * activation_words(network, engine.p_i) * engine.p_i
-        totals = count(graph)
-        return Cost(
-            cold=float(found.cold[0]), steady=float(found.steady[0]), dsp=float(self._resources.dsp[0]),
-            memory=float(np.minimum(found.lines[0], engine.weight_lines) * engine.line_bytes + activations),
-            energy_uj=float(energy[0]), macs=totals.macs, parameters=totals.parameters)
+    def design(self, graph: Graph) -> Design:
+        """What the graph would be built as, predicted as well as can be; slower than ``cost``."""
+        ...
 
 
-def _shapes(graph: Graph) -> tuple[Any, ...]:
-    """What the cost depends on: structure and shapes, not the weights' values."""
+def shapes_of(graph: Graph) -> tuple[Any, ...]:
+    """What a cost depends on: structure and shapes, not the weights' values."""
     found = []
     for node in graph.nodes:
         cores = getattr(node, "cores", ())

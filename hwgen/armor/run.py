@@ -23,8 +23,8 @@ from hwgen.armor.repair import shrink_and_repair
 from hwgen.armor.saliency import Batch, saliency
 from hwgen.armor.settings import PruneSettings
 from hwgen.armor.steps import Step, prune_once
+from hwgen.armor.styles import find_hardware, known_hardware, style_of
 from hwgen.config.board import Board
-from hwgen.config.system import SystemConfig
 from hwgen.data.dataset import Dataset
 from hwgen.errors import HwgenError
 from hwgen.ir.nodes import Graph
@@ -164,20 +164,24 @@ class _Run:
                    weights={"kind": self.job.model.weights.kind, "text": text})
         temporary.replace(path)
 
+    def _searched(self, graph: Graph) -> Hardware:
+        self.hardware = find_hardware(graph, self.job.board, self.settings.style, self.settings.objective)
+        return self.hardware
+
     def _hardware(self, config: dict[str, Any] | None) -> Hardware:
         assert config is not None
-        if self.hardware is None or self.hardware.system.to_dict() != config:
-            self.hardware = Hardware(self.job.board, SystemConfig.from_dict(config))
+        if self.hardware is None or self.hardware.fixed != config:
+            self.hardware = known_hardware(self.job.board, config)
         return self.hardware
 
     # -------------------------------------------------------------- steps
     def _first(self) -> None:
         graph = self.job.model.graph
         self.watcher.begin("searching the configuration")
-        hardware = Hardware.search(graph, self.job.board, self.settings.objective)
+        hardware = self._searched(graph)
         self._save(graph, self._graph_file(0), self.job.model.weights.text)
         # one write for both: a run that has begun has a configuration and a first point
-        self.events.append({"event": "search", "config": hardware.system.to_dict()})
+        self.events.append({"event": "search", "config": hardware.fixed})
         self._add("point", **self._judged(graph, hardware), steps=[])
 
     def _advance(self, state: _State) -> None:
@@ -190,11 +194,10 @@ class _Run:
         if state.failures > settings.retries:
             self._search_again(graph, state, "robust accuracy does not allow more")
             return
-        start = hardware.cost(self.job.model.graph)
         self.watcher.begin(f"{settings.method}: step {state.point + 1}")
         smaller, steps = prune_once(
             graph, self._score, self._remove, hardware, guided=settings.method == "guided", gains=settings.gains,
-            granule=settings.granule, start=start, stride=state.stride)
+            granule=settings.granule, start=self.job.model.graph, stride=state.stride)
         if not steps:
             self._search_again(graph, state, "no step gains anything on this configuration")
             return
@@ -211,12 +214,11 @@ class _Run:
         """The end of a round: another configuration if the search finds one for the smaller network."""
         if state.searches < self.settings.rounds and state.point > 0:
             self.watcher.begin("searching the configuration again")
-            system = Hardware.search(graph, self.job.board, self.settings.objective).system
-            if system.to_dict() != state.config:
-                hardware = self._hardware(system.to_dict())
+            hardware = self._searched(graph)
+            if hardware.fixed != state.config:
                 last = next(e for e in reversed(self.events) if e["event"] == "point")
                 self._save(graph, self._graph_file(state.point + 1), f"{self.job.model.name} pruned")
-                self.events.append({"event": "search", "config": system.to_dict(), "reason": reason})
+                self.events.append({"event": "search", "config": hardware.fixed, "reason": reason})
                 kept = {name: last[name] for name in ("robust_accuracy", "clean_accuracy", "images")}
                 self._add("point", **kept, **self._costs(graph, hardware), steps=[])
                 return
@@ -290,12 +292,12 @@ class _Run:
                 "images": len(self.validation), **self._costs(graph, hardware)}
 
     def _costs(self, graph: Graph, hardware: Hardware) -> dict[str, Any]:
-        cost, program = hardware.cost(graph), hardware.program(graph)
-        cold, steady = (cost.cold, cost.steady) if program is None else (program.cold, program.steady)
+        cost, design, clock = hardware.cost(graph), hardware.design(graph), self.job.board.clock_mhz
         return {
-            "parameters": cost.parameters, "macs": cost.macs, "cycles": round(cold), "steady_cycles": round(steady),
-            "cycles_from": "model" if program is None else "program",
-            "latency_us": round(cold / self.job.board.clock_mhz, 2),
+            "parameters": cost.parameters, "macs": cost.macs, "style": style_of(hardware.fixed),
+            "cycles": round(design.cold), "steady_cycles": round(design.steady),
+            "interval_cycles": round(design.interval), "cycles_from": design.origin,
+            "latency_us": round(design.cold / clock, 2), "steady_latency_us": round(design.steady / clock, 2),
             "energy_uj_estimated": round(cost.energy_uj, 2), "memory_bytes": round(cost.memory),
-            "resources": hardware.resources(), "config": hardware.system.to_dict(),
+            "resources": design.resources, "config": design.system.to_dict(),
             "sizes": {group.name: group.size for group in groups(graph)}}

@@ -9,6 +9,7 @@ from hwgen.armor.hardware import Gains
 from hwgen.armor.saliency import METHODS, Method
 from hwgen.errors import HwgenError
 from hwgen.search.objectives import objective
+from hwgen.stream.choose import STYLES
 from hwgen.zoo.recipe import RobustSpec
 
 
@@ -22,6 +23,7 @@ class PruneSettings:
     """Args:
         method: ``"guided"``: Taylor saliency against what the hardware gains; the others know no hardware.
         objective: of the configuration search.
+        style: of the accelerator: engine, stream, or auto (the better one by the objective, chosen anew each round).
         gains: what counts as a gain.
         granule: units that go at once at least.
         stride: gain of the steps (in shares of the network) between two fine-tunings; halved when they cost too much.
@@ -42,6 +44,7 @@ class PruneSettings:
 
     method: Method = "guided"
     objective: str = "latency"
+    style: str = "engine"
     gains: Gains = field(default_factory=Gains)
     granule: int = 8
     stride: float = 0.1
@@ -61,6 +64,7 @@ class PruneSettings:
 
     def __post_init__(self) -> None:
         objective(self.objective)
+        _require(self.style in STYLES, "--style", repr(self.style), ", ".join(STYLES))
         _require(self.method in METHODS, "--method", repr(self.method), ", ".join(METHODS))
         _require(self.granule >= 1, "--granule", self.granule, "1 or more")
         _require(0 < self.stride <= 1, "--stride", self.stride, "above 0, at most 1")

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from hwgen.armor.groups import Group, groups, shrink
-from hwgen.armor.hardware import Cost, Gains, Hardware
+from hwgen.armor.hardware import Gains, Hardware
+from hwgen.ir.count import count
 from hwgen.ir.nodes import Graph
 
 #: a step that gains less (in shares of the whole network) is none
@@ -47,7 +48,7 @@ def targets(size: int, granules: tuple[int, ...]) -> list[int]:
 
 def best_step(
     graph: Graph, scores: Mapping[str, np.ndarray], hardware: Hardware, *, guided: bool, gains: Gains, granule: int,
-    start: Cost,
+    start: Graph,
 ) -> Step | None:
     """The step with the least saliency for what it gains; None if no step gains anything.
 
@@ -58,18 +59,18 @@ def best_step(
     Args:
         scores: of ``hwgen.armor.saliency``.
         granule: units that go at once at least.
-        start: of the network before any pruning, on this configuration.
+        start: the network before any pruning; gains are shares of what it costs on this hardware.
     """
-    before = hardware.cost(graph)
     best: Step | None = None
     for group in groups(graph):
         sizes = targets(group.size, (granule, *hardware.granules) if guided else (granule,))
         order = np.argsort(scores[group.name], kind="stable")
         for size in sizes:
             removed = tuple(int(u) for u in np.sort(order[:group.size - size]))
-            after = hardware.cost(shrink(graph, {group.name: removed}))
-            step = _step(group, removed, scores, guided=guided,
-                         gain=gains.of(before, after, start) if guided else plain_gain(before, after, start))
+            smaller = shrink(graph, {group.name: removed})
+            gain = plain_gain(graph, smaller, start) if not guided else gains.of(
+                *(hardware.cost(g) for g in (graph, smaller, start)))
+            step = _step(group, removed, scores, guided=guided, gain=gain)
             if step is not None and (best is None or step.score < best.score):
                 best = step
     return best
@@ -84,15 +85,16 @@ def _step(group: Group, removed: tuple[int, ...], scores: Mapping[str, np.ndarra
                 gain=gain, score=lost / (gain if guided else len(removed)))
 
 
-def plain_gain(before: Cost, after: Cost, start: Cost) -> float:
-    """Mean share of multiply-accumulates and parameters that a step removes."""
+def plain_gain(*graphs: Graph) -> float:
+    """Mean share of the MACs and parameters of ``graphs[2]`` that go from ``graphs[0]`` to ``graphs[1]``."""
+    before, after, start = (count(graph) for graph in graphs)
     return ((before.macs - after.macs) / start.macs + (before.parameters - after.parameters) / start.parameters) / 2
 
 
 def prune_once(
     graph: Graph, score: Callable[[Graph], Mapping[str, np.ndarray]],
     remove: Callable[[Graph, Mapping[str, Collection[int]]], Graph], hardware: Hardware, *, guided: bool, gains: Gains,
-    granule: int, start: Cost, stride: float, most: int = 64,
+    granule: int, start: Graph, stride: float, most: int = 64,
 ) -> tuple[Graph, tuple[Step, ...]]:
     """Steps, saliency measured anew before each, until they gain ``stride``; none if nothing gains anything.
 

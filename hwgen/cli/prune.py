@@ -39,6 +39,7 @@ def command(
     seed: Annotated[list[int] | None, typer.Option(help="Repeatable \\[0].")] = None,
     objective: Annotated[str, typer.Option(help="Of the configuration search: latency, throughput, area, "
                                                 "energy.")] = "latency",
+    style: Annotated[str, typer.Option(help="Of the accelerator: auto, engine or stream.")] = "engine",
     gain: Annotated[list[str] | None, typer.Option(help="Weight of a saving, such as cycles=1, dsp=0.25, memory=0.25, "
                                                         "energy=0.1; repeatable.")] = None,
     granule: Annotated[int, typer.Option(help="Channels or ranks that go at once at least.")] = 8,
@@ -88,10 +89,10 @@ def command(
     if spec is None:
         raise HwgenError("pruning fine-tunes and judges adversarially", where="--robust", allowed="pgd, trades")
     settings = PruneSettings(
-        objective=objective, gains=gains_of(gain or ()), granule=granule, stride=stride, tolerance=tolerance,
-        epochs=epochs, peak=peak, robust=spec, judge_steps=judge_steps, saliency_images=saliency_images,
-        validation_images=validation_images, repair=repair, rounds=rounds, retries=retries, max_points=max_points,
-        precision=precision)
+        objective=objective, style=style, gains=gains_of(gain or ()), granule=granule, stride=stride,
+        tolerance=tolerance, epochs=epochs, peak=peak, robust=spec, judge_steps=judge_steps,
+        saliency_images=saliency_images, validation_images=validation_images, repair=repair, rounds=rounds,
+        retries=retries, max_points=max_points, precision=precision)
     folder = (out_dir or Path("prune") / f"{network.name}-{target.name}").resolve()
     place = str(Path(model).resolve()) if model.endswith((".toml", ".safetensors")) else model
     board_place = str(Path(board).resolve()) if board.endswith(".toml") else board

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from functools import cache
 
 import numpy as np
 
@@ -13,7 +15,7 @@ from hwgen.config.system import SystemConfig
 from hwgen.cost.arrays import ConfigTable
 from hwgen.cost.memories import block_rams
 from hwgen.cost.resources import NAMES, estimate
-from hwgen.stream.layout import LUT_DEPTH, RECORD_FIELDS, result_planes, rows, stage_packing, weight_cuts
+from hwgen.stream.layout import LUT_DEPTH, RECORD_FIELDS, chain_shape, result_planes, stage_packing, weight_cuts
 
 #: LUTs and flip-flops of a requantisation lane
 LANE_LUT, LANE_FF = 350, 500
@@ -37,6 +39,7 @@ def stage_cycles(stage: StageConfig) -> int:
     return max(stage.frame_steps, source_cycles(stage))
 
 
+@cache
 def memory(width: int, depth: int) -> tuple[float, float]:
     """(LUTs, 36 kbit blocks) of a memory with one port to write and one to read."""
     if width == 0 or depth == 0:
@@ -60,10 +63,10 @@ def stage_resources(stage: StageConfig, config: AcceleratorConfig) -> Resources:
     pixel, out_pixel = 8 * stage.channels, stage.out_channels * (32 if stage.raw else 8)
     lut, ff, blocks = float(STAGE_LUT), float(STAGE_FF), 0.0
 
-    def add(width: int, depth: int) -> None:
+    def add(width: int, depth: int, count: int = 1) -> None:
         nonlocal lut, blocks
         more_lut, more_blocks = memory(width, depth)
-        lut, blocks = lut + more_lut, blocks + more_blocks
+        lut, blocks = lut + count * more_lut, blocks + count * more_blocks
 
     # ---- window: rows, columns, taps, the window at work
     window = pixel * stage.taps
@@ -85,13 +88,13 @@ def stage_resources(stage: StageConfig, config: AcceleratorConfig) -> Resources:
         columns = 1 if packing is DspPacking.NONE else 2
         units = math.ceil(pe / columns)
         dsp += units * simd
-        chains = 1 + max(row.chain for row in rows(simd, packing))
+        chains, longest = chain_shape(simd, packing)
         width = 16 + (simd - 1).bit_length()
         lut += values + pe * (chains - 1) * width + (units * chains * 18 if columns == 2 else 0)
         ff += pe * (chains - 1) * width + units * chains * 18 * columns
-        ff += 8 * simd * columns * units + 4 * values * (max(row.position for row in rows(simd, packing)) + 1)
-        for cut in weight_cuts(stage, config):
-            add(8 * (cut.end - cut.first), stage.depth)
+        ff += 8 * simd * columns * units + 4 * values * longest
+        for size, count in Counter(cut.end - cut.first for cut in weight_cuts(stage, config)).items():
+            add(8 * size, stage.depth, count)
         ff += 8 * config.line_bytes
     elif stage.kind is StageKind.SUM:
         lut, ff = lut + values * 1.2, ff + values * 1.2

@@ -40,27 +40,45 @@ class Folding:
     interval: int
 
 
-def options_of(stage: StageConfig, config: AcceleratorConfig) -> tuple[Option, ...]:
-    """All foldings of a stage that are worth choosing: none is better in cycles and every resource."""
+def options_of(stage: StageConfig, config: AcceleratorConfig, most: np.ndarray) -> tuple[Option, ...]:
+    """All foldings of a stage that are worth choosing: none is better in cycles and every resource. Those that take
+    more multipliers than there are in ``most`` (``NAMES``) are left out."""
     out, values = stage.out_channels, stage.window_values
     sizes = {-(-out // blocks) for blocks in range(1, out + 1)}
     sizes = sorted({1 if size == 1 else size + size % 2 for size in sizes})
     slices = sorted({-(-values // count) for count in range(1, values + 1)})
     found = []
+    multipliers = max(1, most[NAMES.index("dsp")])  # two channels share one at best
     for pe in sizes:
         for simd in slices:
+            if stage.kind.weighted and -(-pe // 2) * simd > multipliers:
+                break
             trial = folded(stage, pe, simd)
             cost = stage_resources(trial, config)
             found.append(Option(trial, stage_cycles(trial), np.array([getattr(cost, name) for name in NAMES])))
     return _undominated(found, np.array([[option.cycles, *option.cost] for option in found]))
 
 
+class OptionTable:
+    """The options of stages that were asked for before: networks that are pruned share most of their stages."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[object, ...], tuple[Option, ...]] = {}
+
+    def of(self, stage: StageConfig, config: AcceleratorConfig, most: np.ndarray) -> tuple[Option, ...]:
+        """``options_of``, of which only the multipliers of ``most`` and of ``config`` only this counts."""
+        key = (stage, config.acc_bits, config.packing, config.line_bytes, most[NAMES.index("dsp")])
+        if key not in self._known:
+            self._known[key] = options_of(stage, config, most)
+        return self._known[key]
+
+
 def _undominated(options: Sequence[Option], rows: np.ndarray) -> tuple[Option, ...]:
     """Those of which no other one is as small in all values of its row; of equal ones the first."""
-    order = np.lexsort(rows.T[::-1])
-    kept: list[int] = []
-    for index in order:
-        if not any((rows[k] <= rows[index]).all() for k in kept):
+    kept, best = list[int](), np.empty_like(rows)
+    for index in np.lexsort(rows.T[::-1]):
+        if not (best[:len(kept)] <= rows[index]).all(axis=1).any():
+            best[len(kept)] = rows[index]
             kept.append(int(index))
     return tuple(options[k] for k in kept)
 
@@ -100,27 +118,30 @@ def available(board: Board, config: AcceleratorConfig) -> np.ndarray:
 
 
 def fold(
-    shapes: Sequence[StageConfig], config: AcceleratorConfig, board: Board, interval: int | None = None
+    shapes: Sequence[StageConfig], config: AcceleratorConfig, board: Board, interval: int | None = None,
+    table: OptionTable | None = None,
 ) -> Folding:
     """The fewest resources for ``interval`` cycles a frame, or for the fewest cycles that the board allows.
 
     Args:
         shapes: of all stages (``stages_of``); config: packing, accumulators and shell.
+        table: of options, where several networks are folded one after the other.
 
     Raises:
         HwgenError: the board is too small; names the resource.
     """
-    options = [options_of(stage, config) for stage in shapes]
     have = available(board, config)
+    table = table or OptionTable()
+    options = [table.of(stage, config, have) for stage in shapes]
     if interval is not None:
         chosen = _cheapest(options, interval, have)
         if chosen is None:
-            fastest = fold(shapes, config, board)
+            fastest = fold(shapes, config, board, table=table)
             raise HwgenError(f"{interval:,} cycles a frame are too few", where=f"board {board.name}",
                              allowed=f"{fastest.interval:,} or more")
         return _result(chosen)
-    candidates = sorted({option.cycles for one in options for option in one
-                         if option.cycles >= max(min(o.cycles for o in other) for other in options)})
+    least = max(min(option.cycles for option in one) for one in options)
+    candidates = sorted({option.cycles for one in options for option in one if option.cycles >= least})
     low, high, best = 0, len(candidates) - 1, None
     while low <= high:
         middle = (low + high) // 2

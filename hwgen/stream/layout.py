@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import groupby
 
 from hwgen.config.accelerator import AcceleratorConfig, DspPacking
 from hwgen.config.pipeline import StageConfig, StageKind
@@ -29,10 +30,15 @@ def stage_packing(stage: StageConfig, packing: DspPacking) -> DspPacking:
     return packing if stage.kind is StageKind.DENSE else DspPacking.NONE
 
 
+def chain_shape(simd: int, packing: DspPacking) -> tuple[int, int]:
+    """Multiplier chains of a column and the places of the longest one."""
+    chains = -(-simd // packing.chain)
+    return chains, -(-simd // chains)
+
+
 def rows(simd: int, packing: DspPacking) -> tuple[Row, ...]:
     """All rows in the order of their positions. Chains are equally long or one shorter, and end together."""
-    chains = -(-simd // packing.chain)
-    longest = -(-simd // chains)
+    chains, longest = chain_shape(simd, packing)
     found, number = [], 0
     for chain in range(chains):
         length = simd // chains + (chain < simd % chains)
@@ -64,14 +70,14 @@ class Cut:
 
 def weight_cuts(stage: StageConfig, config: AcceleratorConfig) -> tuple[Cut, ...]:
     """A weight word, cut where lines end and where rows of another position begin: each is a memory of its own."""
-    columns, cuts = weight_columns(stage, config.packing), list[Cut]()
-    for number, row in enumerate(rows(stage.simd, stage_packing(stage, config.packing))):
-        for byte in range(number * columns, (number + 1) * columns):
-            chunk = byte // config.line_bytes
-            if cuts and (cuts[-1].chunk, cuts[-1].position) == (chunk, row.position):
-                cuts[-1] = replace(cuts[-1], end=byte + 1)
-            else:
-                cuts.append(Cut(chunk, row.position, byte, byte + 1))
+    columns, cuts, first = weight_columns(stage, config.packing), list[Cut](), 0
+    for position, same in groupby(rows(stage.simd, stage_packing(stage, config.packing)), lambda row: row.position):
+        end = first + columns * sum(1 for _ in same)
+        while first < end:
+            chunk = first // config.line_bytes
+            last = min(end, (chunk + 1) * config.line_bytes)
+            cuts.append(Cut(chunk, position, first, last))
+            first = last
     return tuple(cuts)
 
 

@@ -21,7 +21,7 @@ from hwgen.quantize.fuse import fuse
 from hwgen.quantize.lower import lower
 from hwgen.quantize.width import accumulator_bits
 from hwgen.stream.compile import compile_pipeline, pipeline_config
-from hwgen.stream.folding import SHARE, fold, total
+from hwgen.stream.folding import SHARE, OptionTable, fold, total
 from hwgen.stream.predict import PipelinePrediction, predict_pipeline
 from hwgen.stream.queues import with_queues
 from hwgen.stream.shapes import stages_of
@@ -67,13 +67,15 @@ def integer_form(graph: Graph) -> Graph:
     return quantise(Calibration(lowered=lowered, histograms={}, thresholds=ranges, means={}, images=0))
 
 
-def search_pipeline(graph: Graph, board: Board, base: AcceleratorConfig, fps: float = 0.0) -> StreamCandidate:
+def search_pipeline(graph: Graph, board: Board, base: AcceleratorConfig, fps: float = 0.0,
+                    options: OptionTable | None = None) -> StreamCandidate:
     """The pipeline with the highest frame rate, or with the fewest resources for ``fps`` frames a second.
 
     The decryptor gets as many rounds of AES as the board has left: weights are loaded once.
 
     Args:
         graph: float graph (``base``: crypto and key size).
+        options: of stages, where several networks are searched one after the other.
 
     Raises:
         HwgenError: the network has what no stage can do, or the board is too small; names node or resource.
@@ -84,7 +86,7 @@ def search_pipeline(graph: Graph, board: Board, base: AcceleratorConfig, fps: fl
     bits = min(MAX_ACC_BITS, accumulator_bits(graph, at_least=_LEAST_BITS))
     slow = base.replace(packing=board.packing, clock_mhz=board.clock_mhz, aes_cycles=aes_cycles(base.aes_key_bits)[-1])
     wanted = int(board.clock_mhz * 1e6 / fps) if fps else None
-    folding = fold(shapes, pipeline_config(shapes, slow, bits), board, wanted)
+    folding = fold(shapes, pipeline_config(shapes, slow, bits), board, wanted, options)
     for cycles in aes_cycles(base.aes_key_bits):
         config = with_queues(pipeline_config(folding.stages, slow.replace(aes_cycles=cycles), bits))
         resources = total(config, board)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from hwgen.armor.engine_hardware import EngineHardware
 from hwgen.armor.groups import groups, shrink
 from hwgen.armor.hardware import Gains, Hardware
 from hwgen.armor.model import Model
@@ -18,9 +20,11 @@ from hwgen.armor.run import PruneJob, points_of, run
 from hwgen.armor.saliency import saliency
 from hwgen.armor.settings import PruneSettings
 from hwgen.armor.steps import best_step, prune_once, targets
+from hwgen.armor.styles import find_hardware, known_hardware, style_of
 from hwgen.armor.sweep import SweepTask, tasks
 from hwgen.cli.app import app
 from hwgen.config.board import Board, load_board
+from hwgen.config.system import SystemConfig
 from hwgen.data import load_dataset
 from hwgen.errors import HwgenError
 from hwgen.ir.count import count
@@ -50,14 +54,19 @@ def searched() -> dict[str, Any]:
 @pytest.fixture(autouse=True)
 def one_search(monkeypatch: pytest.MonkeyPatch, searched: dict[str, Any]) -> None:
     """The search takes a second; once is enough here."""
-    original = Hardware.search
+    def search(graph: Graph, board: Board, style: str, objective: str) -> Hardware:
+        return find_hardware(graph, board, style, objective) if style != "engine" else engine_of(
+            graph, board, searched)
 
-    def search(graph: Any, board: Board, objective: str) -> Hardware:
-        if not searched:
-            searched["system"] = original(graph, board, objective).system
-        return Hardware(board, searched["system"])
+    monkeypatch.setattr("hwgen.armor.run.find_hardware", search)
 
-    monkeypatch.setattr(Hardware, "search", search)
+
+def engine_of(graph: Graph, board: Board, searched: dict[str, Any]) -> EngineHardware:
+    if not searched:
+        found = find_hardware(graph, board, "engine", "area")
+        assert isinstance(found, EngineHardware)
+        searched["system"] = found.system
+    return EngineHardware(board, searched["system"])
 
 
 def job(model: Model, board: Board, out: Path, **changes: Any) -> PruneJob:
@@ -118,13 +127,13 @@ def test_configuration_is_searched_between_rounds(
     model: Model, board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, searched: dict[str, Any],
 ) -> None:
     """Prune, search, prune: the second round runs on what the search finds for the smaller network."""
-    first = Hardware.search(model.graph, board, "area").system
+    first = engine_of(model.graph, board, searched).system
     other = dataclasses.replace(first, engine=first.engine.replace(acc_depth=2 * first.engine.acc_depth))
     sizes: list[int] = []
 
-    def search(graph: Graph, board: Board, objective: str) -> Hardware:
+    def search(graph: Graph, board: Board, style: str, objective: str) -> Hardware:
         sizes.append(count(graph).parameters)
-        return Hardware(board, first if len(sizes) == 1 else other)
+        return EngineHardware(board, first if len(sizes) == 1 else other)
 
     calls: list[int] = []
 
@@ -132,7 +141,7 @@ def test_configuration_is_searched_between_rounds(
         calls.append(len(calls))
         return prune_once(graph, *args, **more) if len(calls) == 1 else (graph, ())
 
-    monkeypatch.setattr(Hardware, "search", search)
+    monkeypatch.setattr("hwgen.armor.run.find_hardware", search)
     monkeypatch.setattr("hwgen.armor.run.prune_once", once)
     points = run(job(model, board, tmp_path / "run", rounds=2, max_points=9, method="l1"))
     events = json.loads((tmp_path / "run/events.json").read_text())
@@ -144,12 +153,11 @@ def test_configuration_is_searched_between_rounds(
     assert len(calls) == 3
 
 
-def test_guided_steps_gain_more_than_plain_ones(model: Model, board: Board) -> None:
+def test_guided_steps_gain_more_than_plain_ones(model: Model, board: Board, searched: dict[str, Any]) -> None:
     """The choice is by hardware: of equal saliency, the group whose removal saves most goes first."""
-    hardware = Hardware.search(model.graph, board, "area")
-    start = hardware.cost(model.graph)
+    hardware = engine_of(model.graph, board, searched)
     scores = {name: 0 * values + 1.0 for name, values in saliency("l1", model.graph, []).items()}
-    common: dict[str, Any] = {"gains": Gains(), "granule": 2, "start": start}
+    common: dict[str, Any] = {"gains": Gains(), "granule": 2, "start": model.graph}
     guided = best_step(model.graph, scores, hardware, guided=True, **common)
     assert guided is not None and guided.gain > 0
     for group, values in scores.items():
@@ -163,21 +171,42 @@ def test_guided_steps_gain_more_than_plain_ones(model: Model, board: Board) -> N
 
 
 @pytest.mark.slow
-def test_ranks_of_trains_are_decided_like_channels(model: Model, board: Board) -> None:
+def test_ranks_of_trains_are_decided_like_channels(model: Model, board: Board, searched: dict[str, Any]) -> None:
     """Where every channel is precious, the steps cut ranks, and the cost model says what that saves."""
     graph = residual_network((16, 24), 8, tt=True)
-    hardware = Hardware(board, Hardware.search(model.graph, board, "area").system)
+    hardware = engine_of(model.graph, board, searched)
     known = bonds(graph)
 
     def score(now: Graph) -> dict[str, np.ndarray]:
         return {g.name: np.full(g.size, 1.0 if g.ranks else 1e9) for g in groups(now)}
 
     smaller, steps = prune_once(graph, score, shrink, hardware, guided=True, gains=Gains(), granule=4,
-                                start=hardware.cost(graph), stride=0.02, most=2)
+                                start=graph, stride=0.02, most=2)
     assert steps and all(step.group in known for step in steps)
     assert {name for name, rank in bonds(smaller).items() if rank < known[name]} == {step.group for step in steps}
     before, after = hardware.cost(graph), hardware.cost(smaller)
     assert after.macs < before.macs and after.parameters < before.parameters and after.cycles <= before.cycles
+
+
+@pytest.mark.parametrize("method", ["guided", "l1"])
+def test_pipelines_are_folded_anew_for_every_network(model: Model, board: Board, tmp_path: Path, method: str) -> None:
+    points = run(job(model, board, tmp_path / "run", style="stream", method=method, objective="latency", rounds=2))
+    events = json.loads((tmp_path / "run/events.json").read_text())
+    assert [e["config"] for e in events if e["event"] == "search"] == [{"style": "stream"}] and len(points) > 1
+    pipelines = [SystemConfig.from_dict(p["config"]).engine.pipeline for p in points]
+    assert {p["style"] for p in points} == {"stream"}
+    assert all(a and b and a != b for a, b in itertools.pairwise(pipelines))
+    assert points[-1]["steady_cycles"] < points[0]["steady_cycles"] or method != "guided"
+    assert points[-1]["interval_cycles"] <= points[-1]["steady_cycles"] <= points[-1]["cycles"]
+
+
+def test_the_better_style_is_chosen(model: Model, board: Board) -> None:
+    found = {style: find_hardware(model.graph, board, style, "latency") for style in ("engine", "stream", "auto")}
+    kinds = {style: style_of(hardware.fixed) for style, hardware in found.items()}
+    values = {style: hardware.cost(model.graph).cycles for style, hardware in found.items()}
+    assert kinds["engine"] == "engine" and kinds["stream"] == "stream"
+    assert kinds["auto"] == min(("engine", "stream"), key=values.__getitem__)
+    assert known_hardware(board, found["auto"].fixed).cost(model.graph) == found["auto"].cost(model.graph)
 
 
 def test_random_weights_are_refused(model: Model, board: Board, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_no_faster_folding_fits(dsp):
     shapes, config = problem()
     board = smaller_board(config, dsp)
     found, have = fold(shapes, config, board), available(board, config)
-    options = [options_of(stage, config) for stage in shapes]
+    options = [options_of(stage, config, have) for stage in shapes]
     fitting = [max(o.cycles for o in chosen) for chosen in itertools.product(*options)
                if (sum(o.cost for o in chosen) <= have).all()]
     assert found.interval == min(fitting)
@@ -51,7 +51,7 @@ def test_no_faster_folding_fits(dsp):
 
 def test_options_are_not_dominated_and_enough():
     shapes, config = problem()
-    options = options_of(shapes[0], config)
+    options = options_of(shapes[0], config, available(BOARD, config))
     best = [(o.cycles, o.cost[NAMES.index("dsp")]) for o in options]
     for pe, simd in itertools.product((1, 2, 4), range(1, 19)):
         stage = folding.folded(shapes[0], pe, simd)
