@@ -8,10 +8,12 @@ from hwgen.config.accelerator import AcceleratorConfig, WindowUnit
 from rtl_templates.engine.window_unit import window_entries
 from rtl_templates.shell.packer import line_layout, word_layout
 from rtl_templates.shell.program_memory import write_layout
+from rtl_templates.stream.timing import lines_latency
 
 
 class Scrubber(wiring.Component):
-    """Takes max(weight_lines, act_stride + act_words, program_words) cycles, as long as nothing else writes.
+    """Takes max(weight_lines, act_stride + act_words, program_words) cycles, as long as nothing else writes, and in a
+    pipeline those that the last line takes to the last stage.
 
     Members:
         start: In(1), pulse; busy: Out(1).
@@ -49,5 +51,13 @@ class Scrubber(wiring.Component):
                 m.d.sync += [self.window.eq(1), left.eq(window_entries(self.config) - 1)]
             with m.Elif(self.window):
                 m.d.sync += [left.eq(left - 1), self.window.eq(left != 0)]
+        if self.config.pipeline is not None:
+            latency = lines_latency(self.config.pipeline)
+            under_way = Signal(range(latency + 1))  # lines pass from stage to stage
+            with m.If(self.line.valid):
+                m.d.sync += under_way.eq(latency)
+            with m.Elif(under_way != 0):
+                m.d.sync += under_way.eq(under_way - 1)
+            running.append(under_way != 0)
         m.d.comb += self.busy.eq(Cat(*running, self.window).any())
         return m

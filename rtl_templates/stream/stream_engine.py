@@ -15,6 +15,7 @@ from rtl_templates.stream.fork import Fork
 from rtl_templates.stream.line_store import write_layout
 from rtl_templates.stream.output_memory import OutputMemory
 from rtl_templates.stream.stage import Stage
+from rtl_templates.stream.timing import lines_latency
 
 #: words of the input that wait in front of the first stage
 INPUT_QUEUE = 64
@@ -64,8 +65,7 @@ class StreamEngine(wiring.Component):
                      write.data.eq(self.weight_write.p.data)]
         loaded = Signal()
         m.d.sync += loaded.eq((self.weight_loaded >= self.lines[-1].end) & ~self.clear & ~clear)
-        # behind the last line's way to the last stage
-        open_ = delay(m, loaded, len(stages) + 8, "open") & loaded
+        open_ = delay(m, loaded, lines_latency(self.pipeline), "open") & loaded
 
         # ---- the input
         first = self.pipeline.first

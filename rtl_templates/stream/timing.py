@@ -1,7 +1,7 @@
 """Latencies of a stage, in cycles."""
 
 from hwgen.config.accelerator import AcceleratorConfig
-from hwgen.config.pipeline import StageConfig, StageKind
+from hwgen.config.pipeline import PipelineConfig, StageConfig, StageKind
 from hwgen.stream.layout import stage_packing
 from rtl_templates.engine.timing import POST_PROCESS
 from rtl_templates.stream.products import part_latency
@@ -10,6 +10,11 @@ from rtl_templates.stream.products import part_latency
 SELECT = 2
 #: a group of channels to its parameters: memory, register
 RECORD = 2
+
+
+def lines_latency(pipeline: PipelineConfig) -> int:
+    """A line of weights leaves the loader to the last stage's memories having it, at most."""
+    return len(pipeline.stages) + 8
 
 
 def group_latency(stage: StageConfig) -> int:

@@ -20,6 +20,7 @@ from hwgen_sim.runner import build_simulator, run_cocotb
 from rtl_templates.verilog import generate
 from tests.helpers.attacks import attacks
 from tests.helpers.random_graphs import random_image, small_resnet
+from tests.helpers.zeroised import watched
 
 HERE = Path(__file__).parent
 KEY = bytes(range(1, 17))
@@ -31,29 +32,6 @@ CONFIG = AcceleratorConfig(p_i=8, p_o=16, acc_depth=64, acc_bits=32, act_words=2
 SECRETS = ("hwgen_accelerator.engine.weights.lines", "hwgen_accelerator.program.memory",
            *(f"hwgen_accelerator.engine.activations.bank{bank}_{half}" for bank in (0, 1) for half in ("even", "odd")),
            "hwgen_load_channel.unit.core.keystream", "hwgen_load_channel.unit.core.ghash")
-
-
-def watched(verilog: str) -> str:
-    """The accelerator, which ends the simulation if a memory of ``SECRETS`` is not zero when a failed frame is told, or
-    is zero at the end of a good one (then the check would be blind)."""
-    for module in SECRETS:
-        (text,) = re.findall(rf"^module \\?{re.escape(module)} ?\(.*?^endmodule", verilog, re.MULTILINE | re.DOTALL)
-        memories = [f"{ram}.rows" for ram in re.findall(r"^  \) (\w+) \($", text, re.MULTILINE)]
-        memories += re.findall(r"^  reg \[\d+:0\] (\w+) \[\d+:0\];", text, re.MULTILINE)
-        assert memories, module
-        checks = "".join(
-            f"  always @(posedge clk) begin : check_{number}\n"
-            f"    int used;\n"
-            f"    used = 0;\n"
-            f"    if (bench.accelerator.accelerator.frame.failed || bench.accelerator.accelerator.frame.done) begin\n"
-            f"      for (int row = 0; row < $size({memory}); row++) if ({memory}[row] != 0) used++;\n"
-            f"      if (bench.accelerator.accelerator.frame.failed ? used != 0 : used == 0)\n"
-            f'        $fatal(1, "%m: %0d rows of {memory} are not zero", used);\n'
-            f"    end\n"
-            f"  end\n"
-            for number, memory in enumerate(memories))
-        verilog = verilog.replace(text, text.removesuffix("endmodule") + checks + "endmodule")
-    return verilog
 
 
 def make_files(folder: Path, config: AcceleratorConfig, share: str) -> None:
@@ -90,7 +68,7 @@ def make_files(folder: Path, config: AcceleratorConfig, share: str) -> None:
 def test_accelerator(aes_cycles: int, share: str, tmp_path: Path) -> None:
     config = CONFIG.replace(aes_cycles=aes_cycles)
     make_files(tmp_path, config, share)
-    simulator = build_simulator(simulator_source(config, watched(generate(config))))
+    simulator = build_simulator(simulator_source(config, watched(generate(config), "|".join(map(re.escape, SECRETS)))))
     run_cocotb(simulator, "accelerator_cocotb", tmp_path / "run", python_path=[HERE], seed=3,
                plusargs=[f"+exchange={tmp_path}"],
                settings={"ACCELERATOR_FILES": str(tmp_path), "ACCELERATOR_KEY": KEY.hex()})

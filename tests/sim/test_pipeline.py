@@ -20,12 +20,15 @@ from hwgen_sim.simulate import MemoryTiming, run_job
 from rtl_templates.shell.error_codes import ErrorCode
 from rtl_templates.verilog import generate
 from tests.helpers.random_graphs import GraphBuilder, random_image
+from tests.helpers.zeroised import watched
 
 pytestmark = pytest.mark.slow
 KEY = Key(bytes(range(1, 17)))
 #: pauses on every channel of the memory
 MEMORY = MemoryTiming(bytes_per_cycle=12, stall=0.2, read_latency=40)
 FRAMES = 5
+#: modules that hold what was decrypted, in every stage
+SECRETS = r"hwgen_accelerator\.engine\.stage_\d+_\w+\.(?:weights|records)\$\d+\.piece_\d+"
 
 
 def network():
@@ -61,7 +64,8 @@ def built():
     graph = network()
     config = configuration(graph)
     frames = random_image(np.random.default_rng(3), graph, FRAMES)
-    return graph, config, generate(config), frames, run_all(graph, frames, keep={graph.output})[graph.output]
+    wanted = run_all(graph, frames, keep={graph.output})[graph.output]
+    return graph, config, watched(generate(config), SECRETS), frames, wanted
 
 
 def run(built, image, tmp_path, batches, **options):
@@ -97,6 +101,7 @@ def test_a_wrong_weight_is_seen(built, tmp_path):
 
 
 def test_a_changed_image_is_refused_and_the_next_one_runs(built, tmp_path):
+    """Refused with nothing left in the stages' memories (``watched``)."""
     graph, config, _, _, wanted = built
     compiled = compile_pipeline(graph, config)
     image = build_image(compiled, sealer_for(compiled, KEY))
