@@ -1,11 +1,14 @@
 """Trains robust radar networks, prunes them by every method, attacks what is left, and fills docs/armor.md.
 
-    python benchmarks/armor.py --data FOLDER [--size full|reduced] [--out FOLDER] [--only aconvnet_robust] [--write]
+    python benchmarks/armor.py --data FOLDER [--size full|medium|reduced] [--style auto|engine|stream] [--out FOLDER]
+                               [--only aconvnet_robust] [--methods guided,taylor] [--simulate] [--cpu] [--write]
 
-Each network is trained by its recipe (unless the recipe ships a checkpoint), then pruned in OUT/NETWORK-BOARD-SIZE, one
-run a method and seed; the first point and the last one of every run are attacked on test images. Everything finished is
-kept: after an interruption the same command continues. ``--cpu`` times the networks on this machine's CPU (it must be
-idle). ``--write`` updates docs/results/armor.json and the tables of docs/armor.md.
+Each network is trained by its recipe (unless the recipe ships a checkpoint), then pruned in one folder a run: method
+and seed. The first point and the last one of every run are attacked on test images. Everything finished is kept: after
+an interruption the same command continues. ``--simulate`` exports the last point of every guided run as a model, builds
+it, and puts the simulated cycles of ``FRAMES`` bit-exact frames in place of the predicted ones. ``--cpu`` times the
+networks on this machine's CPU (it must be idle). ``--write`` updates docs/results/armor.json and the tables of
+docs/armor.md.
 """
 
 from __future__ import annotations
@@ -21,8 +24,9 @@ from typing import Any
 import numpy as np
 import torch
 from docs_page import write_section
-from progress import Printer
+from progress import Printer, Steps
 
+from hwgen.armor.export import export
 from hwgen.armor.front import load_points, reductions
 from hwgen.armor.measure import measure_points
 from hwgen.armor.robustness import RobustnessSettings
@@ -30,7 +34,9 @@ from hwgen.armor.settings import PruneSettings
 from hwgen.armor.sweep import SweepTask, make_job, run_sweep, tasks
 from hwgen.config.board import load_board
 from hwgen.data.registry import load_dataset
+from hwgen.pipeline.build import build
 from hwgen.pipeline.graphfile import load_graph
+from hwgen.pipeline.request import BuildRequest
 from hwgen.stream.choose import STYLES
 from hwgen.train import run as train
 from hwgen.train.graph_module import GraphModule
@@ -42,6 +48,8 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results" / "armor.json"
 NETWORKS = ("aconvnet_robust", "resnet_sar", "mobilenet_sar")
 METHODS = ("guided", "taylor", "l1", "random")
+#: of the proof of a network that was chosen
+FRAMES = 4
 #: ``medium`` is half an hour of one core a run; ``reduced`` is for a machine that is busy with other things, and its
 #: figures say little about what pruning can do
 SIZES: dict[str, dict[str, Any]] = {
@@ -49,7 +57,7 @@ SIZES: dict[str, dict[str, Any]] = {
              "attacks": ("fgsm", "pgd20", "pgd50", "autoattack"), "images": 0},
     "medium": {"settings": PruneSettings(epochs=10, peak=0.01, stride=0.3, retries=1, rounds=1, max_points=8,
                                          saliency_images=128),
-               "seeds": (0,), "restarts": 1, "attacks": ("pgd20", "autoattack"), "images": 500},
+               "seeds": (0,), "restarts": 1, "attacks": ("pgd20", "pgd50"), "images": 1000},
     "reduced": {"settings": PruneSettings(epochs=1, stride=0.25, retries=0, rounds=2, judge_steps=5, max_points=6,
                                           saliency_images=64, validation_images=200),
                 "seeds": (0,), "restarts": 1, "attacks": ("pgd20",), "images": 200},
@@ -69,6 +77,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=0, help="runs at a time on Dask; 0: one after the other")
     parser.add_argument("--scheduler", default="")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--simulate", action="store_true", help="export, build and simulate what guided runs end with")
     parser.add_argument("--cpu", action="store_true", help="time the networks on the CPU, too")
     parser.add_argument("--write", action="store_true")
     return parser.parse_args()
@@ -130,10 +139,12 @@ def prune(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def rows_of(name: str, points: list[dict[str, Any]], options: argparse.Namespace) -> list[dict[str, Any]]:
-    """One row a point and attack; cycles are predicted by the cost model, energy is estimated."""
+    """One row a point and attack; energy is estimated, and cycles are predicted unless the row says otherwise."""
     rows = []
-    for number, point in enumerate(points):
-        test = point["test"]
+    for number, predicted in enumerate(points):
+        measure = options.simulate and number and predicted["method"] == "guided"
+        point = {**predicted, **simulated(name, predicted, options)} if measure else predicted
+        origin, test = "simulated" if measure else f"predicted ({point['cycles_from']})", point["test"]
         settings = RobustnessSettings(**{**test["settings"], "attacks": tuple(test["settings"]["attacks"])})
         cpu = cpu_latency(point, options) if options.cpu else None
         for attack, accuracy in test["accuracy"].items():
@@ -145,7 +156,7 @@ def rows_of(name: str, points: list[dict[str, Any]], options: argparse.Namespace
                     "attack": settings.describe(attack), "epsilon": settings.epsilon, "images": test["images"],
                     "board": point["board"], "style": point["style"], "cycles": point["cycles"],
                     "steady_cycles": point["steady_cycles"], "interval_cycles": point["interval_cycles"],
-                    "cycles_origin": f"predicted ({point['cycles_from']})", "latency_us": point["latency_us"],
+                    "cycles_origin": origin, "latency_us": point["latency_us"],
                     "steady_latency_us": point["steady_latency_us"],
                     "cpu_latency_us": cpu and cpu["us"], "cpu": cpu and f"{cpu['cpu']}, {cpu['how']}",
                     "energy_uj_estimated": point["energy_uj_estimated"], "flips": test["faithfulness"]["flips"],
@@ -153,6 +164,32 @@ def rows_of(name: str, points: list[dict[str, Any]], options: argparse.Namespace
                     "parameters_ratio": round(point["fewer"]["parameters"], 3),
                     "macs_ratio": round(point["fewer"]["macs"], 3), "config": point["config"]})
     return rows
+
+
+def simulated(name: str, point: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
+    """Cycles and microseconds of a point that was exported, built and proven; SystemExit unless it is bit-exact."""
+    run = Path(point["folder"])
+    title = f"{name}_{point['style']}_seed{point['seed']}"
+    recipe = export(point, load_points([run]), options.out / "models", title)
+    out = options.out / "built" / f"{title}-{options.board}"
+    report = build(BuildRequest(model=str(recipe), board=options.board, out=out, style=point["style"], frames=FRAMES,
+                                data=options.data, measure_crypto=False), Steps())
+    assert report is not None
+    if not report["verification"]["bit_exact"]:
+        raise SystemExit(f"{out}: not bit-exact")
+    cycles, clock = report["cycles"], report["config"]["clock_mhz"]
+    steady = cycles["measured_steady"]
+    return {"cycles": cycles["measured"], "steady_cycles": steady, "latency_us": round(cycles["measured"] / clock, 2),
+            "interval_cycles": cycles["batch"]["interval"] if point["style"] == "stream" else steady,
+            "steady_latency_us": round(steady / clock, 2)}
+
+
+def cpu_name() -> str:
+    """The processor, as it names itself."""
+    path = Path("/proc/cpuinfo")
+    names = [line.partition(":")[2].strip() for line in path.read_text(encoding="utf-8").splitlines()
+             if line.startswith("model name")] if path.is_file() else []
+    return f"{len(names)} x {names[0]}" if names else platform.processor() or platform.machine()
 
 
 def cpu_latency(point: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
@@ -177,20 +214,28 @@ def cpu_latency(point: dict[str, Any], options: argparse.Namespace) -> dict[str,
             if np.median(times) * 1e6 < best:
                 best, kind = float(np.median(times)) * 1e6, f"{name}, {count} threads"
     torch.set_num_threads(threads)
-    return {"us": round(best, 1), "how": kind, "cpu": platform.processor() or platform.machine()}
+    return {"us": round(best, 1), "how": kind, "cpu": cpu_name()}
 
 
-def table(rows: list[dict[str, Any]], size: str) -> str:
-    """Markdown."""
-    lines = ["| network | method | parameters (fewer) | MACs (fewer) | clean | robust | attack | images | flips "
-             "| cycles (predicted) | µs | µJ (estimated) |", "|" + "---|" * 12]
+def table(rows: list[dict[str, Any]]) -> str:
+    """Markdown: accuracy and size, then what it takes on the board, one row a point."""
+    lines = ["| network | method, budget | parameters (fewer) | MACs (fewer) | clean | robust | attack | images "
+             "| flips |", "|" + "---|" * 9]
     for r in rows:
         lines.append(
-            f"| {r['network']} | {r['method']} | {r['parameters']:,} ({r['parameters_ratio']:.1f}) | {r['macs']:,} "
-            f"({r['macs_ratio']:.1f}) | {100 * r['clean_accuracy']:.1f} % | {100 * r['robust_accuracy']:.1f} % | "
-            f"{r['attack']} | {r['images']:,} | {100 * r['flips']:.1f} % | {r['cycles']:,} | {r['latency_us']:.1f} | "
-            f"{r['energy_uj_estimated']:.1f} |")
-    return f"Budget: `--size {size}` of `benchmarks/armor.py`.\n\n" + "\n".join(lines)
+            f"| {r['network']} | {r['method']}, {r['size']} | {r['parameters']:,} ({r['parameters_ratio']:.1f}) | "
+            f"{r['macs']:,} ({r['macs_ratio']:.1f}) | {100 * r['clean_accuracy']:.1f} % | "
+            f"{100 * r['robust_accuracy']:.1f} % | {r['attack']} | {r['images']:,} | {100 * r['flips']:.1f} % |")
+    lines += ["", "| network | method | board, style | cold cycles | following frame | interval | µs, following frame "
+              "| torch on the CPU, µs | ratio | µJ (estimated) |", "|" + "---|" * 10]
+    for r in {(r["network"], r["style"], r["method"], r["seed"], r["point"]): r for r in rows}.values():
+        cpu = r["cpu_latency_us"]
+        lines.append(
+            f"| {r['network']} | {r['method']} | {r['board']}, {r['style']} | {r['cycles']:,} ({r['cycles_origin']}) | "
+            f"{r['steady_cycles']:,} | {r['interval_cycles']:,} | {r['steady_latency_us']:.1f} | "
+            + (f"{cpu:,.0f} ({r['cpu']}) | {cpu / r['steady_latency_us']:.0f} | " if cpu else "not timed | | ")
+            + f"{r['energy_uj_estimated']:.1f} |")
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -200,13 +245,13 @@ def main() -> None:
     load_board(options.board)
     rows = [row for name in (options.only.split(",") if options.only else NETWORKS)
             for row in rows_of(name, prune(name, options), options)]
-    print(table(rows, options.size), flush=True)
+    print(table(rows), flush=True)
     if options.write:
         old = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else []
-        new = {(r["network"], r["board"]) for r in rows}
-        kept = [r for r in old if (r["network"], r["board"]) not in new]
+        new = {(r["network"], r["board"], r["style"]) for r in rows}
+        kept = [r for r in old if (r["network"], r["board"], r["style"]) not in new]
         RESULTS.write_text(json.dumps([*kept, *rows], indent=1) + "\n", encoding="utf-8")
-        write_section("results", table([*kept, *rows], options.size), "armor.md")
+        write_section("results", table([*kept, *rows]), "armor.md")
 
 
 if __name__ == "__main__":
