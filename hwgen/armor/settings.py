@@ -26,7 +26,8 @@ class PruneSettings:
         style: of the accelerator: engine, stream, or auto (the better one by the objective, chosen anew each round).
         gains: what counts as a gain.
         granule: units that go at once at least.
-        stride: gain of the steps (in shares of the network) between two fine-tunings; halved when they cost too much.
+        stride: gain of the steps (in shares of the network) between two fine-tunings, and share of the present
+            parameters and MACs that goes at most; halved when they cost too much.
         tolerance: robust accuracy (0..1) that may be lost against the network before any pruning.
         epochs, peak: of the adversarial fine-tuning behind the steps, and its highest learning rate.
         robust: adversarial training; its epsilon is also that of the saliency's and the judge's attacks.

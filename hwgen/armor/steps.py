@@ -10,7 +10,7 @@ import numpy as np
 
 from hwgen.armor.groups import Group, groups, shrink
 from hwgen.armor.hardware import Gains, Hardware
-from hwgen.ir.count import count
+from hwgen.ir.count import Totals, count
 from hwgen.ir.nodes import Graph
 
 #: a step that gains less (in shares of the whole network) is none
@@ -91,6 +91,10 @@ def plain_gain(*graphs: Graph) -> float:
     return ((before.macs - after.macs) / start.macs + (before.parameters - after.parameters) / start.parameters) / 2
 
 
+def _lost(before: Totals, after: Totals) -> float:
+    return 1 - min(after.parameters / before.parameters, after.macs / before.macs)
+
+
 def prune_once(
     graph: Graph, score: Callable[[Graph], Mapping[str, np.ndarray]],
     remove: Callable[[Graph, Mapping[str, Collection[int]]], Graph], hardware: Hardware, *, guided: bool, gains: Gains,
@@ -98,11 +102,14 @@ def prune_once(
 ) -> tuple[Graph, tuple[Step, ...]]:
     """Steps, saliency measured anew before each, until they gain ``stride``; none if nothing gains anything.
 
+    They also end when ``stride`` of the graph's present parameters or MACs is gone: of a network that is already small,
+    gains (shares of what it was at first) are smaller than what it loses.
+
     Args:
         score: a graph's saliencies; remove: the graph without units, repaired or not; the others: see ``best_step``.
     """
-    taken: list[Step] = []
-    while len(taken) < most and sum(step.gain for step in taken) < stride:
+    taken, begun = list[Step](), count(graph)
+    while len(taken) < most and sum(step.gain for step in taken) < stride and _lost(begun, count(graph)) < stride:
         step = best_step(graph, score(graph), hardware, guided=guided, gains=gains, granule=granule, start=start)
         if step is None:
             break
