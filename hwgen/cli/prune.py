@@ -43,7 +43,7 @@ def command(
     gain: Annotated[list[str] | None, typer.Option(help="Weight of a saving, such as cycles=1, dsp=0.25, memory=0.25, "
                                                         "energy=0.1; repeatable.")] = None,
     granule: Annotated[int, typer.Option(help="Channels or ranks that go at once at least.")] = 8,
-    stride: Annotated[float, typer.Option(help="Gain, or loss of weights, between two fine-tunings, as a share.")] = 0.1,
+    stride: Annotated[float, typer.Option(help="Gain, or loss of weights, between fine-tunings, as a share.")] = 0.1,
     tolerance: Annotated[float, typer.Option(help="Robust accuracy that may be lost.")] = 0.02,
     epochs: Annotated[int, typer.Option(help="Of each fine-tuning.")] = 2,
     peak: Annotated[float, typer.Option(help="Its highest learning rate.")] = 0.005,
