@@ -38,6 +38,9 @@ def command(
                                             "resources; 0: as many as the board allows.")] = 0.0,
     encrypt: Annotated[str, typer.Option(help="all, none, a fraction such as 0.5, layer names a,b, or @FILE (made by "
                                               "hwgen seal); default: as the recipe says.")] = "",
+    protect_activations: Annotated[bool, typer.Option("--protect-activations", help="Encrypt and authenticate feature "
+                                                      "maps that do not fit on the chip; default: as the recipe says.")]
+    = False,
     key_file: Annotated[Path | None, typer.Option(help="Root key: 32 hexadecimal digits for AES-128, 64 for AES-256; "
                                                        "default: a development key (AES-128) is generated beside the "
                                                        "build directory.")] = None,
@@ -70,8 +73,8 @@ def command(
     request = BuildRequest(
         model=model, board=board, out=out_dir or build_directory(model, board), weights=weights, data=data,
         config=config, compress=compress, objective=objective, style=style, fps=fps, encrypt=encrypt,
-        key_file=key_file, frames=frames, seed=seed, waves=waves, dump_layers=dump_layers, measure_crypto=crypto_cost,
-        prove=prove, synthesise=synth, evaluate_images=images,
+        protect_activations=protect_activations, key_file=key_file, frames=frames, seed=seed, waves=waves,
+        dump_layers=dump_layers, measure_crypto=crypto_cost, prove=prove, synthesise=synth, evaluate_images=images,
     )
     printer = StepPrinter(quiet=json)
     try:

@@ -47,10 +47,18 @@ def summary_rows(report: dict[str, Any], folder: Path) -> list[tuple[str, str]]:
                                 for k, v in report["resources"]["available"].items() if v) + " (estimated)"),
         ("encryption", f"{encryption['bytes_encrypted']:,} of {encryption['bytes_total']:,} bytes" + (
             "" if encryption["cycles_added"] is None else f", {encryption['cycles_added']:+,} cycles")),
+        ("feature maps", _maps(report["memory"])),
         ("proof", _proof(verification)),
         ("results", f"{folder}/report.html, {folder}/handoff.zip"),
     ]
     return rows
+
+
+def _maps(memory: dict[str, Any]) -> str:
+    if not memory["spilled_bytes"]:
+        return "all on the chip"
+    return f"{memory['spilled_bytes']:,} bytes a frame in memory, " + (
+        "encrypted and authenticated" if memory.get("spilled_protected") else "plain")
 
 
 def _engine(config: dict[str, Any]) -> str:

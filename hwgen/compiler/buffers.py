@@ -10,10 +10,14 @@ from hwgen.compiler.operations import ConvOp, Lowered, Tensor
 from hwgen.compiler.schedule import Destination, Item
 from hwgen.compiler.storage import Storage
 from hwgen.compiler.strips import unit_words
-from hwgen.compiler.transfer import Box, Load, Region, Store
+from hwgen.compiler.transfer import Box, Load, Region, Store, beats
 from hwgen.config.accelerator import AcceleratorConfig
+from hwgen.errors import HwgenError
 from hwgen.image.io_layout import OutputLayout
 from hwgen.ir.nodes import Graph, Node, QConv2d
+
+#: longest row of a protected feature map, as long as the longest segment of an image
+MOST_ROW_BEATS = 1024
 
 
 @dataclass(frozen=True)
@@ -89,8 +93,16 @@ def plan_scratch(lowered: Lowered, storage: Storage, config: AcceleratorConfig, 
         if name == lowered.input:
             sources[name] = Region(name, 0, plane, scratch=False)
         elif name in read:
-            sources[name] = Region(name, offset, plane, scratch=True)
-            offset += word_planes(lowered.tensors[name], config) * plane * config.p_i // 16
+            tensor = lowered.tensors[name]
+            row = 0
+            if config.protect_activations:
+                plane, row = tensor.pixels, tensor.width
+                if beats(row, config.p_i) > MOST_ROW_BEATS:
+                    raise HwgenError(f"rows of {row} words of {config.p_i} bytes in the scratch buffer", where=name,
+                                     allowed=f"{16 * MOST_ROW_BEATS} bytes, where feature maps are protected")
+            sources[name] = region = Region(name, offset, plane, scratch=True, row=row)
+            # no two tensors share memory, so that every row has a place, and with it a nonce, of its own
+            offset += word_planes(tensor, config) * region.stored_beats(plane, config.p_i)
     parents = {part: whole for whole, parts in lowered.joins.items() for part in parts}
     destinations: dict[str, list[Destination]] = {}
     for op in lowered.operations:
@@ -113,8 +125,13 @@ def plan_scratch(lowered: Lowered, storage: Storage, config: AcceleratorConfig, 
 
 
 def spilled_bytes(items: Sequence[Item], config: AcceleratorConfig) -> int:
-    """Bytes of feature maps that a frame writes to the scratch buffer and reads from it."""
-    return sum(item.box.planes * item.box.words * config.p_i for item in items
+    """Bytes of feature maps that a frame writes to the scratch buffer and reads from it, tags included."""
+    def moved(item: Load | Store) -> int:
+        if item.region.row:
+            return 16 * item.region.stored_beats(item.box.words, config.p_i)
+        return item.box.words * config.p_i
+
+    return sum(item.box.planes * moved(item) for item in items
                if isinstance(item, Load | Store) and item.region.scratch)
 
 

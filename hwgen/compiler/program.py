@@ -8,7 +8,7 @@ from dataclasses import replace
 from hwgen.compiler.descriptor import Descriptor
 from hwgen.compiler.loads import LoadProgram
 from hwgen.compiler.stream import Run
-from hwgen.compiler.transfer import Load, Store, address, beats
+from hwgen.compiler.transfer import Load, Store, address
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.errors import HwgenError
 from hwgen.isa import layout as isa
@@ -67,14 +67,16 @@ def _loads(entries: Sequence[int | Load], runs: Sequence[Run], config: Accelerat
 
 def _strip_load(load: Load, config: AcceleratorConfig) -> list[bytes]:
     box, p_i, text = load.box, config.p_i, []
-    if box.planes > 1 or load.wait_store:
+    offset_step = load.region.stored_beats(load.region.plane, p_i)
+    if box.planes > 1 or load.wait_store or load.region.row:
         text.append(isa.encode(isa.LOAD_STEP_FIELDS, {
             "flags": 1 << LoadFlag.STEPS, "wait_store": load.wait_store, "last_plane": box.planes - 1,
-            "offset_step": beats(load.region.plane, p_i) if box.planes > 1 else 0,
-            "dest_step": box.step if box.planes > 1 else 0}))
+            "offset_step": offset_step if box.planes > 1 else 0,
+            "dest_step": box.step if box.planes > 1 else 0, "row_words": load.region.row}))
     return [*text, isa.encode(isa.LOAD_FIELDS, {
         "kind": LoadKind.INPUT, "flags": int(load.region.scratch) << LoadFlag.SCRATCH,
-        "segment_log2": INPUT_SEGMENT_LOG2, "wait_progress": load.wait_progress, "beats": beats(box.words, p_i),
+        "segment_log2": INPUT_SEGMENT_LOG2, "wait_progress": load.wait_progress,
+        "beats": load.region.payload_beats(box.words, p_i),
         "offset": address(load, p_i), "dest": box.start})]
 
 
@@ -91,10 +93,12 @@ def _stores(stores: Sequence[Store], config: AcceleratorConfig) -> bytes:
     text = []
     for position, store in enumerate(stores):
         box = store.box
-        if box.planes > 1:
+        row = store.region.row
+        if box.planes > 1 or row:
             text.append(isa.encode(isa.STORE_STEP_FIELDS, {
                 "steps": 1, "last_plane": box.planes - 1, "src_step": box.step,
-                "offset_step": beats(store.region.plane, config.p_i)}))
+                "offset_step": store.region.stored_beats(store.region.plane, config.p_i), "row_words": row,
+                "stored_beats": store.region.stored_beats(box.words, config.p_i) if row else 0}))
         text.append(isa.encode(isa.STORE_FIELDS, {
             "last": int(position == len(stores) - 1), "scratch": int(store.region.scratch),
             "wait_progress": store.wait_progress, "src": box.start, "words": box.words,

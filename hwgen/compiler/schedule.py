@@ -342,14 +342,13 @@ class Scheduler:
         if plan.source is None:
             at_source = places[op.src]
         else:
-            needed = word_range(source_rows(op, src, rows), src.width, self.config)
-            at_source = self._load(self._slot(index, "source", plan.source), plan.source, op.src, needed, source)
+            at_source = self._load(self._slot(index, "source", plan.source), plan.source, op.src,
+                                   source_rows(op, src, rows), source)
         residual = op.residual if isinstance(op, ConvOp) else None
         at_residual = None
         if residual is not None:
             at_residual = places[residual] if plan.residual is None else self._load(
-                self._slot(index, "residual", plan.residual), plan.residual, residual,
-                word_range(rows, dst.width, self.config), words)
+                self._slot(index, "residual", plan.residual), plan.residual, residual, rows, words)
         if plan.target is None:
             return Operands(at_source, places[op.dst], at_residual)
         slot = self._slot(index, "target", plan.target)
@@ -363,10 +362,15 @@ class Scheduler:
         self._turn[key] = turn + 1
         return self.storage.plan.buffers[buffer_name(index, kind, turn % staging.slots)]
 
-    def _load(self, slot: int, staging: Staging, name: str, words: Rows, planes: tuple[int, int]) -> Place:
+    def _load(self, slot: int, staging: Staging, name: str, rows: Rows, planes: tuple[int, int]) -> Place:
+        """Load rows of a tensor; where the tensor's first word would be."""
+        region, width = self.sources[self._root[name]], self.lowered.tensors[name].width
+        words = word_range(rows, width, self.config)
+        if region.row:
+            words = rows[0] * width, rows[1] * width
         if words[1] > words[0]:
             self.items.append(Load(
-                box=Box(slot, planes[1], staging.plane, words[1] - words[0]), region=self.sources[self._root[name]],
+                box=Box(slot, planes[1], staging.plane, words[1] - words[0]), region=region,
                 first_plane=block_of(name, self.lowered) + planes[0], first_word=words[0]))
         return Place(slot - planes[0] * staging.plane - words[0], staging.plane)
 
@@ -376,10 +380,12 @@ class Scheduler:
             return
         dst, unit, place = self.lowered.tensors[op.dst], unit_words(self.config), operands.target
         first = rows[0] * dst.width
-        words = -(-(rows[1] - rows[0]) * dst.width // unit) * unit
+        exact = (rows[1] - rows[0]) * dst.width
+        words = -(-exact // unit) * unit
         for to in self.destinations[op.dst]:
             planes = min(target[1], to.planes - target[0])
             if planes > 0:
                 self.items.append(Store(
-                    box=Box(place.base + target[0] * place.plane + first, planes, place.plane, words),
+                    box=Box(place.base + target[0] * place.plane + first, planes, place.plane,
+                            exact if to.region.row else words),
                     region=to.region, first_plane=to.block + target[0], first_word=first))

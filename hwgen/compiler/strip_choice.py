@@ -184,7 +184,7 @@ class StripProblem:
                     compute += same * count * (one.blocks * block + timing.descriptor)
                     descriptors += same * count
         strips = len(plan.strips)
-        words, transfers, planes = 0, 0, 0
+        words, transfers, planes, rows = 0, 0, 0, 0
         in_words = sum(b - a for a, b in ins)
         if plan.restream:
             source_planes = [union([one.source for one in all_passes])[1]]
@@ -192,16 +192,18 @@ class StripProblem:
             source_planes = [one.source[1] for one in all_passes]
         if staged.source:
             words += in_words * sum(source_planes)
+            rows += in_words // self.src.width * sum(source_planes)
             transfers += strips * len(source_planes)
             planes += strips * sum(source_planes)
         for used, count in ((staged.residual, sum(one.words for one in all_passes)),
                             (staged.target, sum(one.target[1] for one in all_passes))):
             if used:
                 words += count * self.dst.pixels
+                rows += count * self.dst.height
                 transfers += strips * (1 if plan.restream else len(all_passes))
                 planes += strips * count
         rate = min(config.axi_ports * config.axi_bytes, MEMORY_RATE)
-        moved = words * config.p_i
+        moved = words * config.p_i + 16 * rows * config.protect_activations
         if plan.restream:
             moved += sum(one.blocks * one.lines for one in all_passes) * (strips - 1) * config.line_bytes
         memory = moved / rate + planes * PER_PLANE / config.axi_ports

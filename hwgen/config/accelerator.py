@@ -72,6 +72,10 @@ class WindowUnit(StrEnum):
     DEPTHWISE = "depthwise"  #: depthwise convolutions and maxima
 
 
+#: fields of ``AcceleratorConfig`` that say nothing without protected feature maps
+_PROTECTION = ("protect_activations", "spill_aes_cycles")
+
+
 @dataclass(frozen=True, kw_only=True)
 class AcceleratorConfig:
     """One tensor engine.
@@ -92,6 +96,9 @@ class AcceleratorConfig:
         crypto: see ``Crypto``.
         aes_key_bits: 128 or 256.
         aes_cycles: cycles per 16-byte block of a port's decryptor: of the 10 or 14 rounds, ``aes_rounds`` are built.
+        protect_activations: feature maps in the scratch buffer are encrypted and authenticated, row by row.
+        spill_aes_cycles: the same as ``aes_cycles`` of the units that do this: one per port that decrypts, one that
+            encrypts.
         clock_mhz: clock of the engine.
         window: see ``WindowUnit``; it takes p_i channels of one input pixel per cycle.
         window_kernel: rows and columns of its window.
@@ -117,6 +124,8 @@ class AcceleratorConfig:
     crypto: Crypto = Crypto.GCM
     aes_key_bits: int = 128
     aes_cycles: int = 1
+    protect_activations: bool = False
+    spill_aes_cycles: int = 1
     clock_mhz: float = 300.0
     window: WindowUnit = WindowUnit.NONE
     window_kernel: int = 3
@@ -150,7 +159,10 @@ class AcceleratorConfig:
         require(self.axi_bytes == 16, "axi_bytes", "16")
         require(self.aes_key_bits in AES_ROUNDS, "aes_key_bits", "128 or 256")
         possible = aes_cycles(self.aes_key_bits)
-        require(self.aes_cycles in possible, "aes_cycles", ", ".join(map(str, possible)))
+        for name in ("aes_cycles", "spill_aes_cycles"):
+            require(getattr(self, name) in possible, name, ", ".join(map(str, possible)))
+        require(self.pipeline is None or not self.protect_activations, "protect_activations",
+                "false: a pipeline keeps all feature maps on the chip")
 
     @property
     def pair_mode(self) -> bool:
@@ -225,8 +237,9 @@ class AcceleratorConfig:
         return dataclasses.replace(self, **changes)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready fields."""
-        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "pipeline"}
+        """JSON-ready fields; those of protected feature maps only where there are such."""
+        left_out = ("pipeline",) if self.protect_activations else ("pipeline", *_PROTECTION)
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name not in left_out}
         return values if self.pipeline is None else {**values, "pipeline": self.pipeline.to_dict()}
 
     @classmethod

@@ -17,7 +17,7 @@ UNITS = tuple(WindowUnit)
 @dataclass(frozen=True, kw_only=True)
 class ConfigTable:
     """int64 [N] per field; names as in ``AcceleratorConfig``, ``act_ultra`` is 1 where activations lie in UltraRAM,
-    ``window`` the unit's place in ``UNITS``.
+    ``window`` the unit's place in ``UNITS``, ``spill_aes_cycles`` 0 where feature maps are not protected.
 
     All fields but ``engines``, their number, are those of one engine.
     """
@@ -31,6 +31,7 @@ class ConfigTable:
     weight_lines: np.ndarray
     axi_ports: np.ndarray
     aes_cycles: np.ndarray
+    spill_aes_cycles: np.ndarray
     program_words: np.ndarray
     act_ultra: np.ndarray
     window: np.ndarray
@@ -61,6 +62,11 @@ class ConfigTable:
         """Lines of a channel block of the window unit: records, then taps."""
         return -(-self.p_i // (self.line_bytes // 16)) + -(-self.window_kernel ** 2 // self.line_columns)
 
+    @property
+    def protected(self) -> np.ndarray:
+        """1 where spilled feature maps are encrypted and authenticated."""
+        return (self.spill_aes_cycles > 0).astype(np.float64)
+
     def has_unit(self, *units: WindowUnit) -> np.ndarray:
         """Whether the window unit is one of ``units``."""
         return np.isin(self.window, [UNITS.index(unit) for unit in units])
@@ -79,7 +85,11 @@ class ConfigTable:
         """The engine of a row; what the table lacks is taken from ``base``."""
         values = {f.name: int(getattr(self, f.name)[row]) for f in fields(self) if f.name != "engines"}
         ultra, unit = bool(values.pop("act_ultra")), UNITS[values.pop("window")]
-        return base.replace(**values, window=unit, act_ram=RamStyle.ULTRA if ultra else RamStyle.BLOCK)
+        protected = values["spill_aes_cycles"] > 0
+        if not protected:
+            del values["spill_aes_cycles"]
+        return base.replace(**values, protect_activations=protected, window=unit,
+                            act_ram=RamStyle.ULTRA if ultra else RamStyle.BLOCK)
 
     def system(self, row: int, base: AcceleratorConfig) -> SystemConfig:
         """Row as a design."""
@@ -90,7 +100,9 @@ class ConfigTable:
         """A table of given configurations."""
         rows = [c if isinstance(c, SystemConfig) else SystemConfig(engine=c) for c in configs]
         own = {f.name: np.array([getattr(c.engine, f.name) for c in rows], np.int64)
-               for f in fields(cls) if f.name not in ("act_ultra", "window", "engines")}
-        return cls(**own, act_ultra=np.array([c.engine.act_ram is RamStyle.ULTRA for c in rows], np.int64),
+               for f in fields(cls) if f.name not in ("act_ultra", "window", "engines", "spill_aes_cycles")}
+        spill = np.array([c.engine.spill_aes_cycles * c.engine.protect_activations for c in rows], np.int64)
+        return cls(**own, spill_aes_cycles=spill,
+                   act_ultra=np.array([c.engine.act_ram is RamStyle.ULTRA for c in rows], np.int64),
                    window=np.array([UNITS.index(c.engine.window) for c in rows], np.int64),
                    engines=np.array([c.engines for c in rows], np.int64))

@@ -28,6 +28,7 @@ class CycleConstants:
         verify: the same for a segment of the image: decrypted, its tag checked.
         store_lead: store unit begins a plane, to the first beat at the memory; store_plane: last beat at the memory, to
             the beginning of the next plane.
+        row_seal: of a row of a protected feature map that is stored, besides its beats and its tag.
         answer: last beat of a store taken, to the store counted as complete, beyond the memory's write latency.
         dispatch: compute descriptor taken by the weight fetch, to the array's first issue, at least.
         descriptor: last issue of a descriptor to the first of the next one without a hazard.
@@ -54,6 +55,7 @@ class CycleConstants:
     verify: float = 10.0
     store_lead: float = 6.0
     store_plane: float = 3.0
+    row_seal: float = 4.0
     answer: float = 3.0
     dispatch: float = 5.0
     descriptor: float = 6.0

@@ -63,13 +63,34 @@ class Sizes:
     @property
     def aes_rounds(self) -> np.ndarray:
         """Rounds of AES that a port's decryptor has."""
-        return np.ceil(AES_ROUNDS[self.key_bits] / self.table.aes_cycles)
+        return self._rounds(self.table.aes_cycles)
+
+    @property
+    def spill_rounds(self) -> np.ndarray:
+        """The same of the units of protected feature maps."""
+        return self._rounds(self.spill_cycles)
+
+    def _rounds(self, cycles: np.ndarray) -> np.ndarray:
+        return np.ceil(AES_ROUNDS[self.key_bits] / cycles)
 
     @property
     def keystream_depth(self) -> np.ndarray:
         """Blocks of key stream that are made ahead of the data."""
+        return self._depth(self.table.aes_cycles)
+
+    @property
+    def spill_depth(self) -> np.ndarray:
+        """The same in the units of protected feature maps."""
+        return self._depth(self.spill_cycles)
+
+    def _depth(self, every: np.ndarray) -> np.ndarray:
         known = {cycles: keystream_depth(self.key_bits, cycles) for cycles in aes_cycles(self.key_bits)}
-        return np.array([known[cycles] for cycles in self.table.aes_cycles.tolist()], np.float64)
+        return np.array([known[cycles] for cycles in every.tolist()], np.float64)
+
+    @property
+    def spill_cycles(self) -> np.ndarray:
+        """Cycles per block of the units of protected feature maps; 1 where there are none."""
+        return np.maximum(self.table.spill_aes_cycles, 1)
 
     @property
     def window(self) -> np.ndarray:
@@ -229,3 +250,12 @@ MODULES = (
 )
 #: decryption: the modules that a design without it does not have
 CRYPTO = (f"{TOP}.keys", "hwgen_load_channel.unit")
+#: what protected feature maps add, by the formulas of modules of the same kind: a unit of rows in every port, one that
+#: encrypts, a second key derivation. Enumerating rows, switching between units and a row's odd word are not counted
+PROTECTION = (
+    LogicModule(module="hwgen_load_channel.unit", count=lambda s: (_ports(s) + 1) * s.table.protected * _with_crypto(s),
+                terms={"one": _one, "rounds": lambda s: s.spill_rounds, "keystream": lambda s: s.spill_depth,
+                       "again": lambda s: s.spill_rounds * (s.spill_cycles > 1)}),
+    LogicModule(module=f"{TOP}.keys", count=lambda s: s.table.protected * _with_crypto(s),
+                terms={"one": _one, "key_bits": _key_bits}),
+)

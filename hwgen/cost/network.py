@@ -27,8 +27,8 @@ SEGMENT_BYTES = 16384
 #: strips in which a map comes that does not fit on the chip
 STRIPS = 16
 #: fields that decide the cycles of an operation whose weights are there
-_SHAPE = ("p_i", "p_o", "acc_depth", "line_columns", "axi_ports", "aes_cycles", "act_words", "window", "window_kernel",
-          "window_width")
+_SHAPE = ("p_i", "p_o", "acc_depth", "line_columns", "axi_ports", "aes_cycles", "spill_aes_cycles", "act_words",
+          "window", "window_kernel", "window_width")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +136,7 @@ class _Spills:
         names = {name for one in found for name in one.strips}
         self.strips = {name: StripTable.of([one.strips.get(name) for one in found]).take(row) for name in names}
         self.total = np.array([one.total for one in found])[row]
+        self.total = self.total + 16 * shapes.protected * np.array([one.rows for one in found])[row]
         self.transfers = np.array([one.transfers for one in found])[row]
         self.possible = np.array([one.possible for one in found])[row]
         self.input_in_strips = np.array([one.input_in_strips for one in found])[row]

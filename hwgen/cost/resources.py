@@ -14,7 +14,7 @@ import numpy as np
 from hwgen.config.board import Board, Resources
 from hwgen.cost.arrays import ConfigTable
 from hwgen.cost.memories import block_total, multipliers, ultra_total
-from hwgen.cost.modules import MODULES, LogicModule, Sizes
+from hwgen.cost.modules import MODULES, PROTECTION, LogicModule, Sizes
 
 NAMES = ("dsp", "bram36", "uram", "lut", "ff")
 #: fitted quantities of a module: as Yosys maps it, and what of that a vendor tool places inside DSP and memory blocks
@@ -92,7 +92,7 @@ def estimate(table: ConfigTable, board: Board, *, crypto: bool = True, key_bits:
     sizes = Sizes(table=table, packing=board.packing, weights_ultra=ultra, crypto=crypto, key_bits=key_bits)
     fitted = coefficients(board.family)
     logic = {name: np.zeros(len(table)) for name in LOGIC}
-    for unit in MODULES:
+    for unit in (*MODULES, *PROTECTION):
         count = unit.count(sizes)
         for name in LOGIC:
             logic[name] += count * module_logic(unit, sizes, fitted[unit.module], name)

@@ -27,7 +27,7 @@ class Strips:
     Args:
         count: strips.
         loads, stores: words that come and go.
-        planes_in, planes_out: transfers' planes, over all strips.
+        planes_in, planes_out: transfers' planes, over all strips; rows_in, rows_out: rows of these planes.
     """
 
     count: int
@@ -35,6 +35,8 @@ class Strips:
     stores: float
     planes_in: int
     planes_out: int
+    rows_in: int = 0
+    rows_out: int = 0
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,11 @@ class Spill:
     def total(self) -> float:
         """Bytes of a frame."""
         return self.word * sum(one.loads + one.stores for one in self.strips.values())
+
+    @property
+    def rows(self) -> int:
+        """Rows of planes that come and go; where feature maps are protected, each has a tag."""
+        return sum(one.rows_in + one.rows_out for one in self.strips.values())
 
     @property
     def transfers(self) -> int:
@@ -117,7 +124,8 @@ def _strips(work: Work, spilled: set[str], p_i: int, room: float) -> Strips:
     return Strips(
         count=count, loads=float(rows_in * width_in * planes_in * source + height * width * planes_out * residual),
         stores=float(height * width * planes_out * target),
-        planes_in=count * (planes_in * source + planes_out * residual), planes_out=count * planes_out * target)
+        planes_in=count * (planes_in * source + planes_out * residual), planes_out=count * planes_out * target,
+        rows_in=rows_in * planes_in * source + height * planes_out * residual, rows_out=height * planes_out * target)
 
 
 def _live(lives: Lives, spilled: set[str], index: int) -> int:

@@ -36,6 +36,8 @@ class StripTable:
     stores: np.ndarray
     planes_in: np.ndarray
     planes_out: np.ndarray
+    rows_in: np.ndarray
+    rows_out: np.ndarray
 
     @classmethod
     def of(cls, every: Sequence[Strips | None]) -> StripTable:
@@ -57,17 +59,23 @@ class StripTable:
         Loads come while the array computes, as far as it does not write results (in the last one of ``steps`` steps);
         two of them follow one another before the array must have retired what lay in their buffers. A store waits
         while the array reads the same bank by pairs; ``STORES_WAIT`` says how much of that the array then waits for.
+        Protected rows are segments of their own, with a tag, at the rate of their units.
         """
         shapes, memory, latency, c = around.shapes, around.memory, around.latency, around.constants
         rate = np.minimum(shapes.axi_ports * 16.0, memory.bytes_per_cycle)
         lead = memory.latency + latency + c.request + c.landed + c.wait + c.segment_issue
+        protected, cipher = shapes.protected, np.maximum(shapes.spill_aes_cycles, 1)
         words = self.loads
         planes = self.planes_in * (c.segment_issue + c.plane_issue)
-        loads = np.maximum(np.maximum(words, self.loads * shapes.p_i / rate), planes)
+        planes = planes + protected * (self.rows_in - self.planes_in) * c.segment_issue
+        bytes_in = self.loads * shapes.p_i + protected * 16 * self.rows_in
+        bytes_out = self.stores * shapes.p_i + protected * 16 * self.rows_out
+        loads = np.maximum(np.maximum(words, bytes_in / np.minimum(rate, shapes.axi_ports * 16.0 / cipher)), planes)
         loads = loads + self.count * (self.loads > 0) * lead / 2
-        stores = self.stores * np.maximum(np.maximum(1, shapes.p_i / 16), shapes.p_i / memory.bytes_per_cycle)
+        stores = self.stores * np.maximum(np.maximum(1, cipher * shapes.p_i / 16), shapes.p_i / memory.bytes_per_cycle)
+        stores = stores + protected * self.rows_out * (1 + c.row_seal)
         stores = stores + self.planes_out * (c.store_lead + c.store_plane)
-        moved = (self.loads + self.stores) * shapes.p_i / rate
+        moved = (bytes_in + bytes_out) / rate
         answer = memory.write_latency + c.answer + c.wait
         waits = STORES_WAIT * (shapes.p_o > shapes.p_i) * (stores + self.count * (self.stores > 0) * answer)
         count = np.maximum(self.count, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -74,8 +75,17 @@ class Accelerator:
         """STATUS register."""
         return self.bus.read32(reg.STATUS)
 
-    def set_key(self, key: bytes) -> None:
+    @property
+    def protected(self) -> bool:
+        """The hardware encrypts and authenticates feature maps in the scratch buffer."""
+        return bool(self.bus.read32(reg.CONFIG0) >> reg.CONFIG0_PROTECTED & 1)
+
+    def set_key(self, key: bytes, *, boot_salt: bytes | None = None) -> None:
         """Write the master key; it cannot be read back.
+
+        Args:
+            boot_salt: 16 bytes that no start of this hardware has seen before, for hardware that protects feature maps;
+                None: from the operating system's random source.
 
         Raises:
             DriverError: wrong length, or the hardware does not take keys (busy or locked).
@@ -84,6 +94,12 @@ class Accelerator:
             raise DriverError(f"the hardware's key has {4 * self.key_words} bytes, not {len(key)}")
         for word in range(self.key_words):
             self.bus.write32(reg.KEY_0 + 4 * word, int.from_bytes(key[4 * word:4 * word + 4], "little"))
+        if self.protected:
+            salt = os.urandom(16) if boot_salt is None else boot_salt
+            if len(salt) != 16:
+                raise DriverError(f"the boot salt has 16 bytes, not {len(salt)}")
+            for word in range(4):
+                self.bus.write32(reg.BOOT_SALT_0 + 4 * word, int.from_bytes(salt[4 * word:4 * word + 4], "little"))
         self.bus.write32(reg.KEY_CONTROL, 1)
         if not self.status >> reg.STATUS_KEY_LOADED & 1:
             raise DriverError("the hardware did not take the key: it is busy, or its key is locked")

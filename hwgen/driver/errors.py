@@ -9,10 +9,12 @@ MESSAGES = {
     3: "segment {segment} of the image has a wrong tag: the image was damaged or changed, or the key is not its key",
     4: "the program does not fit this hardware: the image was made for another configuration",
     5: "the frame took longer than the watchdog allows",
-    6: "no key was set",
+    6: "no key was set (it includes the boot salt, where feature maps are protected)",
     7: "the image's version is below the minimum version set in the hardware",
     8: "the frame was aborted",
     9: "the key and the buffers were erased while the frame was running",
+    10: "the row of a feature map at 16-byte unit {segment} of the scratch buffer has a wrong tag: the memory was "
+        "damaged or changed while the frame was running",
 }
 
 

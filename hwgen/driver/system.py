@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
@@ -32,10 +32,10 @@ class System:
         self.engines = (first, *(Accelerator(Window(bus, number), timeout=timeout) for number in others))
         self._payload: Buffer | None = None
 
-    def set_key(self, key: bytes) -> None:
-        """``Accelerator.set_key`` on every engine."""
-        for engine in self.engines:
-            engine.set_key(key)
+    def set_key(self, key: bytes, *, boot_salts: Sequence[bytes] | None = None) -> None:
+        """``Accelerator.set_key`` on every engine; ``boot_salts``: one for each, all different."""
+        for number, engine in enumerate(self.engines):
+            engine.set_key(key, boot_salt=None if boot_salts is None else boot_salts[number])
 
     def load(self, image: Image, *, check_config: bool = True, frames: int = 1) -> None:
         """Load an image into every engine; its payload lies in memory once. See ``Accelerator.load``."""

@@ -8,8 +8,8 @@ from hwgen.emulator.violation import require
 from hwgen.isa import layout as isa
 from hwgen.isa.layout import ISA_VERSION, LoadFlag, Opcode
 
-_NO_LOAD_STEPS = {"wait_store": 0, "last_plane": 0, "offset_step": 0, "dest_step": 0}
-_NO_STORE_STEPS = {"last_plane": 0, "src_step": 0, "offset_step": 0}
+_NO_LOAD_STEPS = {"wait_store": 0, "last_plane": 0, "offset_step": 0, "dest_step": 0, "row_words": 0}
+_NO_STORE_STEPS = {"last_plane": 0, "src_step": 0, "offset_step": 0, "row_words": 0, "stored_beats": 0}
 
 
 @dataclass(frozen=True)

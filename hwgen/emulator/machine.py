@@ -18,10 +18,11 @@ from hwgen.isa.layout import LoadFlag, LoadKind
 
 @dataclass(frozen=True)
 class Frame:
-    """Result of one frame: the output buffer and the number of issue slots."""
+    """Result of one frame: the output buffer, the number of issue slots, the scratch buffer."""
 
     output: bytes
     slots: int
+    scratch: bytes = b""
 
 
 class Machine:
@@ -80,7 +81,7 @@ class Machine:
         require(loader.done, "the load program does not finish")
         require(storer.finished, "the store program does not finish")
         self.warm = True
-        return Frame(bytes(storer.buffers[0]), engine.now)
+        return Frame(bytes(storer.buffers[0]), engine.now, bytes(storer.buffers[1]))
 
 
 class _Storer:
@@ -93,6 +94,7 @@ class _Storer:
         beats = len(self.buffers[1]) // 16
         self.writer = np.zeros(beats, np.int64)  # store (from 1) that wrote 16 bytes of scratch
         self.reader = np.zeros(beats, np.int64)  # activation load (from 1) that read them last
+        self.rows: dict[int, int] = {}  # protected rows of this frame: where they begin -> beats, without the tag
         self.done = 0
         self.retired = 0
 
@@ -114,6 +116,8 @@ class _Storer:
             first = store["src"] + plane * store["src_step"]
             data = acts.copy_out(first, store["words"], known, number, where)
             at = store["offset"] + plane * store["offset_step"]
+            if store["scratch"] and self.machine.config.protect_activations:
+                data = self._sealed(store, at, data, where)
             fits = 16 * at + len(data) <= len(buffer) and len(data) % 16 == 0
             require(fits, f"{len(data)} bytes at {16 * at}", where)
             buffer[16 * at:16 * at + len(data)] = data
@@ -123,6 +127,31 @@ class _Storer:
                         "overwrites scratch memory that a load may still be reading", where)
                 self.writer[part] = number
         self.done = number
+
+    def _sealed(self, store: dict[str, int], at: int, data: bytes, where: str) -> bytes:
+        """Rows as they lie in memory: whole beats and room for a tag; ciphertext and tags are not worked out."""
+        own = store["row_words"] * self.machine.config.p_i
+        require(own > 0 and len(data) % own == 0, f"{len(data)} bytes are no whole rows of {own}", where)
+        out = b""
+        for first in range(0, len(data), own):
+            row = data[first:first + own] + bytes(-own % 16)
+            begin = at + len(out) // 16
+            require(begin not in self.rows, f"the row at {begin} is encrypted twice in a frame", where)
+            self.rows[begin] = len(row) // 16
+            out += row + bytes(16)
+        require(len(out) == 16 * store["stored_beats"], f"{len(out) // 16} beats with tags", where)
+        return out
+
+    def fetch_rows(self, load: dict[str, int], at: int, known: Known, number: int, where: str) -> bytes:
+        """Rows of a plane of a protected feature map for activation load ``number``, without tags."""
+        p_i, words = self.machine.config.p_i, load["row_words"]
+        beats = -(-words * p_i // 16)
+        require(words > 0 and load["beats"] % beats == 0, f"{load['beats']} beats are no whole rows of {beats}", where)
+        out = b""
+        for begin in range(at, at + load["beats"] // beats * (beats + 1), beats + 1):
+            require(self.rows.get(begin) == beats, f"no row of {beats} beats was stored at {begin}", where)
+            out += self.fetch(begin, beats + 1, known, number, where)[:words * p_i]
+        return out
 
     def fetch(self, at: int, beats: int, known: Known, number: int, where: str) -> bytes:
         """Bytes of the scratch buffer for activation load ``number``."""
@@ -179,11 +208,13 @@ class _Loader:
             known, beats = self.order.loads[self.landed], load["beats"]
             for plane in range(load["last_plane"] + 1):
                 at = load["offset"] + plane * load["offset_step"]
-                if scratch:
+                if scratch and config.protect_activations:
+                    data = self.storer.fetch_rows(load, at, known, self.landed + 1, where)
+                elif scratch:
                     data = self.storer.fetch(at, beats, known, self.landed + 1, where)
                 else:
                     data = self.input[16 * at:16 * (at + beats)]
-                require(len(data) == 16 * beats, "input buffer too short", where)
+                    require(len(data) == 16 * beats, "input buffer too short", where)
                 self._activations(load["dest"] + plane * load["dest_step"], data, where)
             self.landed += 1
             return True

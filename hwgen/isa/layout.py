@@ -48,7 +48,7 @@ class LoadKind(IntEnum):
     WEIGHTS = 0  #: next lines of the weight ring
     ACTIVATIONS = 1  #: activation memory at ``dest``
     PROGRAM = 2  #: program memory at ``dest`` (only issued by the frame control itself)
-    INPUT = 3  #: activation memory, from the input or scratch address; not part of the image, not authenticated
+    INPUT = 3  #: activation memory, from the input or scratch address; not authenticated (but protected feature maps)
 
 
 class LoadFlag(IntEnum):
@@ -139,6 +139,7 @@ LOAD_STEP_FIELDS: tuple[Field, ...] = (
     _f("last_plane", 12, "planes of the next load: count - 1"),
     _f("offset_step", 28, "distance of the planes in memory, in 16-byte units"),
     _f("dest_step", ACT_ADDR_BITS, "distance of the planes in activation memory, in words"),
+    _f("row_words", 12, "protected feature maps, SCRATCH: words of a row; every row is a segment with a tag"),
 )
 
 STORE_FIELDS: tuple[Field, ...] = (
@@ -157,6 +158,8 @@ STORE_STEP_FIELDS: tuple[Field, ...] = (
     _f("last_plane", 12, "planes of the next store: count - 1"),
     _f("src_step", ACT_ADDR_BITS, "distance of the planes in activation memory, in words"),
     _f("offset_step", 28, "distance of the planes in memory, in 16-byte units"),
+    _f("row_words", 12, "protected feature maps, scratch: words of a row; every row is a segment with a tag"),
+    _f("stored_beats", 23, "... 16-byte units that a plane's rows take in memory, tags included"),
 )
 
 

@@ -1,4 +1,4 @@
-"""Which layers a build encrypts: the request's selection, else the recipe's."""
+"""What a build encrypts: the request's selection of layers, else the recipe's; feature maps in memory."""
 
 from __future__ import annotations
 
@@ -45,6 +45,11 @@ def expected_layers(request: BuildRequest, source: ModelSource, network: Network
             sizes[work.origin or work.name] = sizes.get(work.origin or work.name, 0) + own
     chosen = select_encrypted(choice, sizes)
     return None if len(chosen) == len(sizes) else frozenset(chosen)
+
+
+def protects_activations(request: BuildRequest, source: ModelSource) -> bool:
+    """Whether feature maps that do not fit on the chip are to be encrypted in memory."""
+    return request.protect_activations or source.encrypt.activations
 
 
 def _choice(request: BuildRequest, source: ModelSource) -> str | float | list[str] | Selection:

@@ -30,6 +30,8 @@ class BuildRequest:
             allows.
         encrypt: "all", "none", a fraction such as "0.5", layer names separated by commas, or "@FILE": a selection made
             by ``hwgen seal``; "": as the recipe says.
+        protect_activations: feature maps that do not fit on the chip are encrypted and authenticated in memory;
+            otherwise as the recipe says.
         key_file: root key, 16 or 32 bytes in hexadecimal; without it, a development key is generated beside ``out``.
         frames: images of the proof, at least 2.
         seed: of the choice of images and of the simulation's initial state.
@@ -52,6 +54,7 @@ class BuildRequest:
     style: str = "engine"
     fps: float = 0.0
     encrypt: str = ""
+    protect_activations: bool = False
     key_file: Path | None = None
     frames: int = 2
     seed: int = 1

@@ -112,6 +112,7 @@ def make_report(s: Sources) -> dict[str, Any]:
             "image_bytes": program["payload_bytes"], "input_bytes": program["input_bytes"],
             "output_bytes": program["output_bytes"], "transferred": program["transferred"],
             "scratch_bytes": program["scratch_bytes"], "spilled_bytes": program["spilled_bytes"],
+            "spilled_protected": config.protect_activations if program["spilled_bytes"] else None,
         },
         "search": {k: s.search[k] for k in ("considered", "feasible", "seconds", "explanation", "front")},
         "layers": layers,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _LABELS = {
     "p_i": "input channels per cycle", "p_o": "output channels per cycle", "acc_depth": "pixels per tile",
     "axi_ports": "memory ports", "aes_cycles": "cycles per block of a decryptor",
+    "spill_aes_cycles": "cycles per block of protected feature maps",
     "weight_lines": "lines of weight memory", "line_columns": "columns per line",
 }
 

@@ -41,7 +41,7 @@ def search(
 
     Args:
         goal: name of an objective.
-        base: fields that are not searched (crypto, key size).
+        base: fields that are not searched (crypto, key size, protection of feature maps).
         encrypted: names of the float layers (or nodes) whose weights are stored encrypted; None: all.
         engines: only designs with so many; None: the search chooses. At most as many as the board has ports.
         compiled: how many of the best candidates are compiled for their program's cycles; 0: the model decides alone.
@@ -60,7 +60,8 @@ def search(
         network, p_i, beside=beside, buffered=buffered))
     if engines is None and not aim.several:
         engines = 1
-    table = config_table(board, words, window_units(network), acc_bits=acc_bits, engines=engines)
+    table = config_table(board, words, window_units(network), acc_bits=acc_bits, engines=engines,
+                         protected=base.protect_activations)
     cost = network_cost(network, table, MemoryModel.of(board), board.packing)
     shared = Shared.of(network, table, cost, MemoryModel.of(board), board.packing)
     table = replace(table, program_words=_program_words(cost))

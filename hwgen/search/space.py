@@ -65,7 +65,7 @@ def accumulator_width(graph: Graph, packing: DspPacking) -> int:
 
 def config_table(
     board: Board, activation_words: Callable[[int, bool, bool], int], units: Sequence[Unit] = (Unit(),), *,
-    acc_bits: int = AcceleratorConfig().acc_bits, engines: int | None = 1,
+    acc_bits: int = AcceleratorConfig().acc_bits, engines: int | None = 1, protected: bool = False,
 ) -> ConfigTable:
     """All valid combinations; whether they fit the board is another question.
 
@@ -76,16 +76,19 @@ def config_table(
             overlap of layers that a window unit makes possible, and there with strips in buffers or with whole maps.
         units: window units.
         acc_bits: of an accumulator, see ``accumulator_width``.
+        protected: spilled feature maps are encrypted, by units with all rounds of AES or as many as the ports'
+            decryptors have.
         engines: only so many, at most as many as the board has ports; None: any number.
     """
     rows: list[tuple[int, ...]] = []
+    ciphers = [(own, spill) for own in AES_CYCLES for spill in (sorted({1, own}) if protected else (0,))]
     all_ports = min(board.max_ports, 8)
     counts = range(1, all_ports + 1) if engines is None else (engines,)
     for count, p_i, columns in itertools.product(counts, WORDS, LINE_COLUMNS):
         if p_i % board.packing.chain or columns * p_i % 16 or columns * p_i > MAX_LINE_BYTES:
             continue
         share = board.resources.share(count)
-        ports = list(itertools.product(range(1, all_ports // count + 1), AES_CYCLES))
+        ports = [(n, *cycles) for n, cycles in itertools.product(range(1, all_ports // count + 1), ciphers)]
         memories = [(unit, ultra, words) for unit in units for ultra in ((0, 1) if share.uram else (0,))
                     for words in _bank_sizes(share, p_i, ultra, _needs(activation_words, p_i, unit))]
         for p_o in (p_i, 2 * p_i):
@@ -99,9 +102,9 @@ def config_table(
     table = np.array(rows, np.int64).T
     return ConfigTable(
         p_i=table[0], p_o=table[1], acc_depth=table[2], act_words=table[3], line_columns=table[4],
-        weight_lines=table[5], axi_ports=table[6], aes_cycles=table[7], act_ultra=table[8], window=table[9],
-        window_kernel=table[10], window_width=table[11], engines=table[12], acc_bits=np.full(len(rows), acc_bits),
-        program_words=np.full(len(rows), 2048))
+        weight_lines=table[5], axi_ports=table[6], aes_cycles=table[7], spill_aes_cycles=table[8], act_ultra=table[9],
+        window=table[10], window_kernel=table[11], window_width=table[12], engines=table[13],
+        acc_bits=np.full(len(rows), acc_bits), program_words=np.full(len(rows), 2048))
 
 
 def _needs(activation_words: Callable[[int, bool, bool], int], p_i: int, unit: Unit) -> list[int]:

@@ -146,12 +146,14 @@ class QuantizeSpec:
 @dataclass(frozen=True, kw_only=True)
 class EncryptSpec:
     """What is stored encrypted: ``"all"``, ``"none"``, a fraction of the bytes, layer names, or a selection made by
-    ``hwgen seal``; ``file`` is beside the recipe."""
+    ``hwgen seal``; ``file`` is beside the recipe. ``activations``: feature maps that do not fit on the chip are
+    encrypted and authenticated in memory, too."""
 
     select: Literal["all", "none", "fraction", "names", "file"] = "all"
     fraction: float | None = None
     names: tuple[str, ...] = ()
     file: str = ""
+    activations: bool = False
 
     def __post_init__(self) -> None:
         given = self.fraction is not None

@@ -1,4 +1,4 @@
-"""AES-GCM authenticated decryption (NIST SP 800-38D) of messages of whole beats, with any nonce and associated data."""
+"""AES-GCM (NIST SP 800-38D) of messages of whole beats, with any nonce and associated data."""
 
 from amaranth.hdl import Module, ResetInserter, Signal
 from amaranth.lib import stream, wiring
@@ -27,6 +27,7 @@ class GcmCore(wiring.Component):
     Args:
         key_bits: 128 or 256.
         aes_cycles: cycles per block of key stream, see ``AesPipeline``.
+        encrypt: authenticated encryption instead of decryption, see ``GcmEngine``.
 
     Members:
         round_keys, h_powers: as on the key bus.
@@ -43,8 +44,8 @@ class GcmCore(wiring.Component):
         ValueError: for another key size or an impossible number of cycles.
     """
 
-    def __init__(self, *, key_bits: int = 128, aes_cycles: int = 1) -> None:
-        self.key_bits = key_bits
+    def __init__(self, *, key_bits: int = 128, aes_cycles: int = 1, encrypt: bool = False) -> None:
+        self.key_bits, self.encrypt = key_bits, encrypt
         self.aes = AesPipeline(key_bits=key_bits, cycles=aes_cycles)
         self.depth = keystream_depth(key_bits, aes_cycles)
         super().__init__({
@@ -66,7 +67,7 @@ class GcmCore(wiring.Component):
         dropped = ResetInserter(clear)
         m.submodules.feeder = feeder = dropped(CounterFeeder(depth=self.depth))
         m.submodules.aes = aes = dropped(self.aes)
-        m.submodules.engine = engine = dropped(GcmEngine())
+        m.submodules.engine = engine = dropped(GcmEngine(encrypt=self.encrypt))
         m.submodules.keystream = keystream = KeystreamFifo(depth=self.depth)
         m.submodules.ghash = ghash = Ghash()
 

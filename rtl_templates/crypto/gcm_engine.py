@@ -1,4 +1,4 @@
-"""The data side of AES-GCM: plaintext out, blocks to the hash, tag check."""
+"""The data side of AES-GCM: plaintext out, blocks to the hash, tag check; or ciphertext and tag out."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, enum, stream, wiring
@@ -39,18 +39,23 @@ class GcmEngine(wiring.Component):
 
     ``data`` to ``out``: one cycle. Tag beat to ``status``: five cycles.
 
+    Args:
+        encrypt: ``data`` is plaintext without a tag beat; ciphertext and tag leave. No beat is taken for five cycles
+            behind a message's last one and the tag.
+
     Members:
         message: one per message, taken with its tag beat.
         data: ``beats`` beats and a tag beat per message.
         keystream: one block per beat that is decrypted, then one that masks the tag.
         hash_valid, hash_block, hash_first, hash_left: to ``Ghash.i*``.
         digest_valid, digest: from ``Ghash.o*``.
-        out: every beat but the tag's, plaintext.
-        status: one per message; ``index`` is the message's ``label``.
+        out: every beat but the tag's, plaintext; ``encrypt``: every beat, ``last`` on the tag.
+        status: one per message; ``index`` is the message's ``label``. ``encrypt``: its tag is on its way.
         idle: nothing is under way.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, encrypt: bool = False) -> None:
+        self.encrypt = encrypt
         super().__init__({
             "message": In(stream.Signature(GcmMessage)),
             "data": In(stream.Signature(DataBeat)),
@@ -90,6 +95,9 @@ class GcmEngine(wiring.Component):
             plain.i.p.data.eq(self.data.p.data ^ (self.keystream.payload & ~is_clear.replicate(128))),
             plain.i.p.last.eq(beats == 1),
         ]
+        hashed, masked, last = self.data.p.data, self.data.p.data ^ self.keystream.payload, take
+        if self.encrypt:
+            hashed, masked, last = plain.i.p.data, self.keystream.payload, able
         with m.Switch(state):
             with m.Case(_State.HEAD):
                 m.d.comb += [
@@ -107,9 +115,11 @@ class GcmEngine(wiring.Component):
                     plain.i.valid.eq(take),
                     self.keystream.ready.eq(take & ~is_clear),
                     self.hash_valid.eq(take),
-                    self.hash_block.eq(self.data.p.data),
+                    self.hash_block.eq(hashed),
                     self.hash_left.eq(Mux(beats[2:].any(), LANES, beats[:2])),
                 ]
+                if self.encrypt:
+                    m.d.comb += able.eq(plain.i.ready & (is_clear | self.keystream.valid) & ~checking)
                 with m.If(take):
                     m.d.sync += beats.eq(beats - 1)
                     with m.If(is_clear):
@@ -119,16 +129,19 @@ class GcmEngine(wiring.Component):
             with m.Case(_State.TAG):
                 m.d.comb += [
                     able.eq(self.keystream.valid & result.i.ready & ~checking),
-                    self.keystream.ready.eq(take),
-                    self.hash_valid.eq(take),
+                    self.keystream.ready.eq(last),
+                    self.hash_valid.eq(last),
                     self.hash_block.eq(Cat(_length_field(message.aad_bits), _length_field(message.text_bits))),
                     self.hash_left.eq(0),
-                    self.message.ready.eq(take),
+                    self.message.ready.eq(last),
                 ]
-                with m.If(take):
+                if self.encrypt:  # nothing is sent until the tag is, so that ``plain`` keeps its room
+                    m.d.comb += [able.eq(self.keystream.valid & result.i.ready & plain.i.ready & ~checking),
+                                 self.data.ready.eq(0)]
+                with m.If(last):
                     m.d.sync += [
                         state.eq(_State.HEAD),
-                        expected.eq(self.data.p.data ^ self.keystream.payload),
+                        expected.eq(masked),
                         label.eq(message.label),
                         checking.eq(1),
                     ]
@@ -138,6 +151,10 @@ class GcmEngine(wiring.Component):
         # ``result`` has room: nothing else was sent to it since ``able``
         with m.If(self.digest_valid):
             m.d.sync += checking.eq(0)
+        if self.encrypt:
+            m.d.comb += plain.i.p.last.eq(self.digest_valid)
+            with m.If(self.digest_valid):
+                m.d.comb += [plain.i.valid.eq(1), plain.i.p.data.eq(self.digest ^ expected)]
         m.d.comb += [
             result.i.valid.eq(self.digest_valid),
             result.i.p.ok.eq(self.digest == expected),

@@ -1,4 +1,4 @@
-"""One decryptor channel: AES-GCM over a stream of segments."""
+"""One decryptor (or encryptor) channel: AES-GCM over a stream of segments."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, ResetInserter, Signal, Value
 from amaranth.lib import data, wiring
@@ -27,6 +27,8 @@ class GcmStream(wiring.Component):
     Args:
         key_bits: 128 or 256.
         aes_cycles: cycles per encrypted beat.
+        encrypt: it encrypts instead: ``data`` is ``length`` beats of plaintext, ``out`` the same of ciphertext and the
+            tag; ``status`` says only that the tag is on its way.
 
     Members:
         header: one per segment, in order, ahead of its data; at least two more are queued while a segment flows, so
@@ -43,15 +45,17 @@ class GcmStream(wiring.Component):
         ValueError: for another key size or an impossible number of cycles.
     """
 
-    def __init__(self, *, key_bits: int = 128, aes_cycles: int = 1) -> None:
+    def __init__(self, *, key_bits: int = 128, aes_cycles: int = 1, encrypt: bool = False) -> None:
         unrolled_rounds(key_bits, aes_cycles)
+        self.encrypt = encrypt
         self.key_bits = key_bits
         self.aes_cycles = aes_cycles
         super().__init__(segment_unit_members(key_bits))
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        m.submodules.core = core = GcmCore(key_bits=self.key_bits, aes_cycles=self.aes_cycles)
+        m.submodules.core = core = GcmCore(key_bits=self.key_bits, aes_cycles=self.aes_cycles,
+                                           encrypt=self.encrypt)
         m.submodules.headers = headers = ResetInserter(core.flushing)(HeaderQueue())
         connect(m, core.data, flipped(self.data))
         connect(m, core.out, flipped(self.out))

@@ -15,6 +15,9 @@ H_POWERS = 4
 FLAG_ENCRYPTED = 0
 """Bit of ``SegmentHeader.flags``: the payload is encrypted; otherwise it is plain and only authenticated."""
 
+ROW_FLAGS = 0xC1
+"""``SegmentHeader.flags`` of a row of a feature map, which no segment of an image has."""
+
 
 class SegmentHeader(data.Struct):
     """What the unit must know of a segment before its data arrives; all of it is authenticated."""

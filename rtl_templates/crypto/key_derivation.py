@@ -16,6 +16,8 @@ from rtl_templates.crypto.timing import rounds_of
 
 LABEL = b"hwgen-image"
 """The SP 800-108 label of per-image keys."""
+SPILL_LABEL = b"hwgen-spill"
+"""... of the key of feature maps in the scratch buffer; as long, so that counter and label are one block."""
 
 DIGIT = 8
 """Bits per cycle of the multiplier that makes the powers of H."""
@@ -50,6 +52,7 @@ class KeyDerivation(wiring.Component):
 
     Args:
         key_bits: 128 or 256.
+        label: SP 800-108 label, 11 bytes.
 
     Members:
         start: strobe; ignored while ``busy``.
@@ -60,11 +63,13 @@ class KeyDerivation(wiring.Component):
         round_keys, h_powers, aad_base: as on the key bus.
 
     Raises:
-        ValueError: for another key size.
+        ValueError: for another key size, or another length of the label.
     """
 
-    def __init__(self, *, key_bits: int = 128) -> None:
-        self.key_bits = key_bits
+    def __init__(self, *, key_bits: int = 128, label: bytes = LABEL) -> None:
+        if len(label) != len(LABEL):
+            raise ValueError(f"label must have {len(LABEL)} bytes, not {len(label)}")
+        self.key_bits, self.label = key_bits, label
         self.rounds = rounds_of(key_bits)
         super().__init__({
             "start": In(1),
@@ -92,7 +97,7 @@ class KeyDerivation(wiring.Component):
         second = Signal()  # second half of a 256-bit key
         half = Signal(128)
 
-        prefix = LABEL + b"\0"
+        prefix = self.label + b"\0"
         suffix = self.key_bits.to_bytes(4, "big") + b"\x80" + bytes(11)
         counter = [_block(i.to_bytes(4, "big") + prefix) for i in (1, 2)]
         m.d.comb += [

@@ -15,6 +15,7 @@ class SegmentBypass(wiring.Component):
 
     Args:
         key_bits: 128 or 256; only the width of the ignored ``keys``.
+        encrypt: in the place of a ``GcmStream`` that encrypts: no tag beat comes, one of zeros leaves.
 
     Members:
         header: one per segment, in order, ahead of its data (the next one may wait while a segment flows).
@@ -29,9 +30,9 @@ class SegmentBypass(wiring.Component):
         ValueError: for another key size.
     """
 
-    def __init__(self, *, key_bits: int = 128) -> None:
+    def __init__(self, *, key_bits: int = 128, encrypt: bool = False) -> None:
         rounds_of(key_bits)
-        self.key_bits = key_bits
+        self.key_bits, self.encrypt = key_bits, encrypt
         super().__init__(segment_unit_members(key_bits))
 
     def elaborate(self, platform: object) -> Module:
@@ -60,6 +61,15 @@ class SegmentBypass(wiring.Component):
             take.eq(~active | done),
             load.eq(self.header.payload),
         ]
+        if self.encrypt:
+            room = ~self.status.valid | self.status.ready
+            m.d.comb += [
+                self.out.p.data.eq(self.data.p.data & ~tag_beat.replicate(128)),
+                self.out.p.last.eq(tag_beat),
+                self.out.valid.eq(active & (tag_beat & room | ~tag_beat & self.data.valid)),
+                self.data.ready.eq(active & ~tag_beat & self.out.ready),
+                done.eq(active & tag_beat & room & self.out.ready),
+            ]
         with m.If(waiting):
             m.d.comb += load.eq(following)
 

@@ -22,6 +22,7 @@ from rtl_templates.shell.program_fetcher import ProgramFetcher
 from rtl_templates.shell.program_memory import ProgramMemory, write_layout
 from rtl_templates.shell.registers import IDENTIFICATION, REGISTER_VERSION, RegisterFile, lite_members
 from rtl_templates.shell.scrubber import Scrubber
+from rtl_templates.shell.store_sealer import StoreSealer
 from rtl_templates.shell.store_unit import StoreUnit
 from rtl_templates.shell.stream_arbiter import StreamArbiter
 from rtl_templates.stream.stream_engine import StreamEngine
@@ -59,7 +60,7 @@ class Accelerator(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config, engine = self.config, self.engine
-        m.submodules.registers = registers = RegisterFile()
+        m.submodules.registers = registers = RegisterFile(protection=config.protect_activations)
         m.submodules.frame = frame = FrameControl(config=config)
         m.submodules.engine = engine
         m.submodules.program = program = ProgramMemory(words=config.program_words, readers=4)
@@ -95,10 +96,12 @@ class Accelerator(wiring.Component):
         loaded_key, locked_key, key_busy = Signal(), Signal(), Signal()
         key_valid = Signal()
         if config.crypto is Crypto.GCM:
-            m.submodules.keys = keys = KeyManager(key_bits=config.aes_key_bits)
+            m.submodules.keys = keys = KeyManager(key_bits=config.aes_key_bits,
+                                                  spill=config.protect_activations)
             m.d.comb += [
                 keys.key_write.valid.eq(registers.external.valid & ~frame.busy),
-                keys.key_write.p.index.eq(registers.external.address[2:5]),
+                # the words of KEY count from 0 on, those of BOOT_SALT from 12 on
+                keys.key_write.p.index.eq(registers.external.address[2:6 if config.protect_activations else 5]),
                 keys.key_write.p.data.eq(registers.external.data),
                 keys.key_commit.eq(values.key_control_commit & ~frame.busy),
                 keys.lock.eq(values.key_control_lock),
@@ -118,6 +121,14 @@ class Accelerator(wiring.Component):
             m.d.comb += key_valid.eq(1)
             for channel in channels:
                 m.d.comb += channel.keys.valid.eq(1)
+
+        if config.protect_activations:
+            flush = Signal()
+            m.submodules.sealer = sealer = StoreSealer(config=config)
+            ways = [*(channel.row_keys for channel in channels), sealer.keys]
+            for way in ways:
+                m.d.comb += way.valid.eq(1) if config.crypto is Crypto.BYPASS else [
+                    getattr(way, name).eq(getattr(keys.spill_keys, name)) for name in way.signature.members]
 
         # ---- frame
         quiet = Signal()
@@ -152,6 +163,8 @@ class Accelerator(wiring.Component):
             m.d.comb += channel.abort.eq(frame.abort)
             with m.If(channel.failed):
                 m.d.sync += frame.tag_index.eq(channel.failed_index)
+                if config.protect_activations:
+                    m.d.sync += frame.tag_row.eq(channel.failed_row)
 
         # ---- fetchers
         for index, (fetcher, base) in enumerate(((fetch_load, frame.load_at), (fetch_store, frame.store_at),
@@ -230,7 +243,14 @@ class Accelerator(wiring.Component):
         ]
         m.d.sync += store.progress.eq(engine.progress)
         wiring.connect(m, store.request, writer.request)
-        wiring.connect(m, store.beats, writer.data)
+        if config.protect_activations:
+            wiring.connect(m, store.rows, sealer.rows)
+            wiring.connect(m, store.beats, sealer.i)
+            wiring.connect(m, sealer.o, writer.data)
+            m.d.comb += [sealer.sealed.eq(store.sealed), sealer.flush.eq(flush)]
+            m.d.sync += flush.eq(frame.abort)
+        else:
+            wiring.connect(m, store.beats, writer.data)
 
         # ---- what software reads
         done, error = Signal(), Signal()
@@ -243,6 +263,7 @@ class Accelerator(wiring.Component):
             "config0_p_i": config.p_i, "config0_p_o": config.p_o, "config0_axi_ports": config.axi_ports,
             "config0_crypto": int(config.crypto is Crypto.GCM), "config0_aes256": int(config.aes_key_bits == 256),
             "config0_line_columns": config.line_columns,
+            **({"config0_protected": 1} if config.protect_activations else {}),
             "config1_acc_depth_log2": config.acc_depth.bit_length() - 1, "config1_acc_bits": config.acc_bits,
             "config1_program_words_log2": config.program_words.bit_length() - 1,
             "config2_weight_lines": config.weight_lines, "config3_act_words": config.act_words,

@@ -16,3 +16,4 @@ class ErrorCode(IntEnum):
     VERSION = 7  #: IMAGE_VERSION is below MIN_VERSION
     ABORTED = 8  #: soft reset while busy
     ZEROISED = 9  #: zeroise while busy
+    ROW = 10  #: the tag of a row of a feature map in the scratch buffer is wrong; ERROR_SEGMENT says where it lies

@@ -41,7 +41,8 @@ class FrameControl(wiring.Component):
         fetch: Out(1), pulse: the fetchers start; compute_at, load_at, store_at, ring_lines: Out.
         warm: Out(1), this frame skips what is resident.
         finished: In(1), engine, loads and stores are done and the results are in memory.
-        read_error, write_error, tag_error: In(1); tag_index: In(32).
+        read_error, write_error, tag_error: In(1); tag_index: In(32). tag_row: In(1), it is that of a row of a protected
+            feature map (where there are such).
         abort: Out(1); quiet: In(1), no burst is open.
         scrub: Out(1), pulse; scrubbing: In(1).
         busy, resident, stuck: Out(1); done, failed: Out(1), pulses; error_code: Out(8), error_segment: Out(32).
@@ -67,6 +68,7 @@ class FrameControl(wiring.Component):
             "busy": Out(1), "resident": Out(1), "stuck": Out(1), "done": Out(1), "failed": Out(1),
             "error_code": Out(8), "error_segment": Out(32),
             "cycles": Out(32), "program_cycles": Out(32),
+            **({"tag_row": In(1)} if config.protect_activations else {}),
         })
 
     def elaborate(self, platform: object) -> Module:
@@ -100,6 +102,8 @@ class FrameControl(wiring.Component):
                                 (self.soft_reset, ErrorCode.ABORTED), (self.zeroise, ErrorCode.ZEROISED)):
             with m.If(condition):
                 m.d.comb += code.eq(name)
+                if name is ErrorCode.TAG and self.config.protect_activations:
+                    m.d.comb += code.eq(Mux(self.tag_row, ErrorCode.ROW, ErrorCode.TAG))
 
         fault = Signal(ErrorCode)
         m.d.sync += fault.eq(Mux(running, code, ErrorCode.NONE))

@@ -9,6 +9,7 @@ from hwgen.isa.layout import LINE_BITS
 from rtl_templates.crypto.gcm_stream import GcmStream
 from rtl_templates.crypto.interfaces import KeyBus, SegmentHeader
 from rtl_templates.crypto.segment_bypass import SegmentBypass
+from rtl_templates.crypto.segment_switch import SegmentSwitch
 from rtl_templates.shell.axi import read_signature
 from rtl_templates.shell.axi_read_master import AxiReadMaster
 from rtl_templates.shell.packer import Packer, line_layout, word_layout
@@ -20,17 +21,29 @@ from rtl_templates.shell.stream_fifo import StreamFifo
 QUEUE = 4
 
 
-def segment_unit(config: AcceleratorConfig) -> GcmStream | SegmentBypass:
+def segment_unit(config: AcceleratorConfig) -> GcmStream | SegmentBypass | SegmentSwitch:
     """The component that stands between a port and the buffers."""
     if config.crypto is Crypto.BYPASS:
-        return SegmentBypass(key_bits=config.aes_key_bits)
-    return GcmStream(key_bits=config.aes_key_bits, aes_cycles=config.aes_cycles)
+        image = SegmentBypass(key_bits=config.aes_key_bits)
+    else:
+        image = GcmStream(key_bits=config.aes_key_bits, aes_cycles=config.aes_cycles)
+    if not config.protect_activations:
+        return image
+    return SegmentSwitch(image=image, rows=row_unit(config, encrypt=False))
+
+
+def row_unit(config: AcceleratorConfig, *, encrypt: bool) -> GcmStream | SegmentBypass:
+    """The component that decrypts (or encrypts) rows of feature maps in the scratch buffer."""
+    if config.crypto is Crypto.BYPASS:
+        return SegmentBypass(key_bits=config.aes_key_bits, encrypt=encrypt)
+    return GcmStream(key_bits=config.aes_key_bits, aes_cycles=config.spill_aes_cycles, encrypt=encrypt)
 
 
 def load_channel_signature(config: AcceleratorConfig) -> wiring.Signature:
     """Ports of ``LoadChannel``."""
+    protection = config.protect_activations
     return wiring.Signature({
-        "segment": In(stream.Signature(segment_layout())),
+        "segment": In(stream.Signature(segment_layout(protection))),
         "line": Out(stream.Signature(line_layout(config))),
         "word": Out(stream.Signature(word_layout(config))),
         "program": Out(stream.Signature(write_layout())),
@@ -41,6 +54,7 @@ def load_channel_signature(config: AcceleratorConfig) -> wiring.Signature:
         "axi": Out(read_signature()),
         "bus_error": Out(1), "beat": Out(1),
         "abort": In(1), "idle": Out(1),
+        **({"row_keys": In(KeyBus(config.aes_key_bits)), "failed_row": Out(1)} if protection else {}),
     })
 
 
@@ -53,6 +67,7 @@ class LoadChannel(wiring.Component):
         done: Out(1), the oldest segment not acknowledged is verified and its last item was taken; ack: In(1) drops it.
         failed: Out(1), sticky until ``abort``: a tag was wrong; failed_index: Out(32), of that segment.
         ring_lines: In. keys: In(KeyBus).
+        row_keys: In(KeyBus), failed_row: Out(1), the tag was that of a row: with protected feature maps only.
         axi: Out(AXI4 read master); bus_error, beat: Out(1), pulses.
         abort: In(1), while high: everything is dropped, the segment unit is flushed, open bursts are read to their end.
         idle: Out(1), no burst is open or waiting. (The segment unit erases itself and takes headers when that is done.)
@@ -72,7 +87,7 @@ class LoadChannel(wiring.Component):
         source_layout = data.StructLayout({"beats": SEGMENT_BEATS_BITS, "bypass": 1})
         m.submodules.headers = headers = StreamFifo(shape=SegmentHeader, depth=QUEUE)
         m.submodules.sources = sources = StreamFifo(shape=source_layout, depth=QUEUE)
-        m.submodules.targets = targets = StreamFifo(shape=target_layout(), depth=QUEUE)
+        m.submodules.targets = targets = StreamFifo(shape=target_layout(self.config.protect_activations), depth=QUEUE)
         for queue in (headers, sources, targets):
             m.d.comb += queue.clear.eq(abort)
 
@@ -98,6 +113,10 @@ class LoadChannel(wiring.Component):
         wiring.connect(m, targets.o, packer.to)
         wiring.connect(m, wiring.flipped(self.axi), master.axi)
         wiring.connect(m, wiring.flipped(self.keys), unit.keys)
+        if isinstance(unit, SegmentSwitch):
+            wiring.connect(m, wiring.flipped(self.row_keys), unit.row_keys)
+            with m.If(~self.failed):
+                m.d.sync += self.failed_row.eq(unit.status_row)
         m.d.comb += [master.abort.eq(abort), unit.flush.eq(abort), packer.clear.eq(abort),
                      packer.ring_lines.eq(self.ring_lines)]
 

@@ -1,15 +1,22 @@
 """Turns load descriptors into segments, deals them to the channels and retires them in order."""
 
-from amaranth.hdl import Array, Module, Mux, Signal, signed
+from amaranth.hdl import Array, Const, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.isa.layout import COUNT_BITS, LINE_BITS, SEQ_BITS, LoadFlag, LoadKind
+from rtl_templates.crypto.interfaces import ROW_FLAGS
 from rtl_templates.shell.axi import BEAT_ADDR_BITS
 from rtl_templates.shell.load_channel import QUEUE
 from rtl_templates.shell.program_memory import WORD_ADDR_BITS
-from rtl_templates.shell.segment import SEGMENT_BEATS_BITS, load_layout, load_step_layout, segment_layout
+from rtl_templates.shell.segment import (
+    SEGMENT_BEATS_BITS,
+    load_layout,
+    load_step_layout,
+    row_beats,
+    segment_layout,
+)
 from rtl_templates.shell.stream_fifo import StreamFifo
 
 #: ``loaded`` when the weights of the whole frame are there
@@ -20,9 +27,10 @@ class LoadUnit(wiring.Component):
     """About six cycles per segment and eight per descriptor, while the channels are busy with earlier ones.
 
     A step descriptor makes the load behind it one of several planes: equal runs at a fixed distance in memory and on
-    the chip, which count as one load. Segments go to the channels in turn. Retiring in the order of the program is what
-    makes ``loaded``, ``act_loaded`` and ``program_loaded`` watermarks: everything below them is in its memory and
-    verified.
+    the chip, which count as one load. Of a protected feature map (``config.protect_activations``, SCRATCH) every row of
+    a plane is a segment, whose index is its place in the scratch buffer. Segments go to the channels in turn. Retiring
+    in the order of the program is what makes ``loaded``, ``act_loaded`` and ``program_loaded`` watermarks: everything
+    below them is in its memory and verified.
 
     Held in reset before a frame starts, and on abort.
 
@@ -45,7 +53,7 @@ class LoadUnit(wiring.Component):
         super().__init__({
             "descriptor": In(stream.Signature(load_layout())),
             "last": Out(1),
-            "segment": Out(stream.Signature(segment_layout())).array(ports),
+            "segment": Out(stream.Signature(segment_layout(config.protect_activations))).array(ports),
             "done": In(ports), "ack": Out(ports),
             "image": In(BEAT_ADDR_BITS), "input": In(BEAT_ADDR_BITS), "scratch": In(BEAT_ADDR_BITS),
             "warm": In(1),
@@ -65,7 +73,9 @@ class LoadUnit(wiring.Component):
 
         # ---- one descriptor at a time
         load = Signal(load_layout())
-        coming, steps = Signal(load_step_layout()), Signal(load_step_layout())  # of the next load; of this one
+        protection = self.config.protect_activations
+        step = load_step_layout(protection)
+        coming, steps = Signal(step), Signal(step)  # of the next load; of this one
         address, plane_address = Signal(BEAT_ADDR_BITS), Signal(BEAT_ADDR_BITS)
         plane_target, last_plane, final_plane = Signal(LINE_BITS), Signal(12), Signal()
         left = Signal(load.beats.shape())
@@ -79,7 +89,7 @@ class LoadUnit(wiring.Component):
         port = Signal(range(max(2, ports)))
         arrived, stores_there, ended = Signal(), Signal(), Signal()
         is_weights, is_input = Signal(), Signal()
-        segment = Signal(segment_layout())
+        segment = Signal(segment_layout(protection))
         offered = Signal()
 
         m.d.comb += [
@@ -94,6 +104,16 @@ class LoadUnit(wiring.Component):
             segment.header.index.eq(index), segment.header.length.eq(beats),
             segment.header.dest.eq(load.dest), segment.header.flags.eq(load.flags | load.kind << 6),
         ]
+        with_tag, odd = ~is_input, Const(0)
+        if protection:
+            is_spilled = Signal()
+            with_tag, odd = with_tag | is_spilled, is_spilled & steps.row_words[0] & (self.config.p_i == 8)
+            m.d.comb += [
+                is_spilled.eq(is_input & load.flags[LoadFlag.SCRATCH]),
+                segment.to.bypass.eq(~with_tag), segment.to.odd.eq(odd),
+            ]
+            with m.If(is_spilled):
+                m.d.comb += [segment.header.dest.eq(0), segment.header.flags.eq(ROW_FLAGS)]
         for number, out in enumerate(self.segment):
             m.d.comb += [out.payload.eq(segment), out.valid.eq(offered & (port == number) & order.i.ready)]
         m.d.sync += [
@@ -135,6 +155,9 @@ class LoadUnit(wiring.Component):
                     with m.If(is_input):
                         m.d.sync += last_plane.eq(self.last_frame)
                         m.d.sync += steps.offset_step.eq(load.beats)
+                if protection:
+                    with m.If(is_spilled):
+                        m.d.sync += full.eq(row_beats(steps.row_words, self.config.p_i))
                 m.next = "PROGRESS"
             with m.State("PROGRESS"):
                 m.d.sync += [address.eq(plane_address), target.eq(plane_target), left.eq(load.beats)]
@@ -155,7 +178,10 @@ class LoadUnit(wiring.Component):
             with m.State("LINES"):
                 m.d.sync += [sequence_end.eq(sequence + (beats >> line_beats_log2)),
                              ring_next.eq(ring_line + (beats >> line_beats_log2))]
-                m.d.sync += stride.eq(beats + ~is_input)
+                m.d.sync += stride.eq(beats + with_tag)
+                if protection:
+                    with m.If(is_spilled):
+                        m.d.sync += index.eq(address - self.scratch)
                 with m.If(is_weights):
                     m.next = "RING"
                 with m.Else():
@@ -189,6 +215,8 @@ class LoadUnit(wiring.Component):
             with m.State("TARGET"):
                 word_beats = max(1, self.config.p_i // 16)
                 words = beats << 1 if self.config.p_i == 8 else beats >> (word_beats.bit_length() - 1)
+                if protection:
+                    words = words - odd
                 m.d.sync += target.eq(target + Mux(load.kind == LoadKind.PROGRAM, beats, words))
                 m.next = "SIZE"
 

@@ -1,6 +1,6 @@
 """Packs 16-byte beats into lines of weight memory, activation words and program words."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -39,14 +39,14 @@ class Packer(wiring.Component):
     def __init__(self, *, config: AcceleratorConfig) -> None:
         self.config = config
         super().__init__({
-            "to": In(stream.Signature(target_layout())),
+            "to": In(stream.Signature(target_layout(config.protect_activations))),
             "data": In(stream.Signature(DATA_BITS)),
             "ring_lines": In(LINE_BITS),
             "line": Out(stream.Signature(line_layout(config))),
             "word": Out(stream.Signature(word_layout(config))),
             "program": Out(stream.Signature(write_layout())),
             "landed": Out(1), "landed_bypass": Out(1),
-            "current": Out(target_layout()),
+            "current": Out(target_layout(config.protect_activations)),
             "active": Out(1),
             "clear": In(1),
         })
@@ -106,6 +106,9 @@ class Packer(wiring.Component):
                         m.d.sync += last_phase.eq(word_beats - 1)
 
         # ---- the item on its way
+        with_single = halves and config.protect_activations
+        single = Signal() if with_single else Const(0)  # a beat's only word
+        whole = out_half | single if with_single else out_half
         is_line, is_program = out_kind == LoadKind.WEIGHTS, out_kind == LoadKind.PROGRAM
         m.d.comb += [
             self.line.valid.eq(out_valid & is_line),
@@ -114,7 +117,7 @@ class Packer(wiring.Component):
             self.line.p.line.eq(out_target), self.line.p.data.eq(out_data[-config.line_bytes * 8:]),
             self.program.p.addr.eq(out_target), self.program.p.data.eq(out_data[-DATA_BITS:]),
             accepted.eq(Mux(is_line, self.line.ready, Mux(is_program, self.program.ready,
-                                                          self.word.ready & (out_half | (not halves))))),
+                                                          self.word.ready & (whole | (not halves))))),
             free.eq(~out_valid | accepted),
             self.landed.eq(out_valid & accepted & out_last),
         ]
@@ -124,7 +127,7 @@ class Packer(wiring.Component):
                 self.word.p.data.eq(Mux(out_half, out_data[-64:], out_data[-128:-64])),
             ]
             with m.If(self.word.valid & self.word.ready):
-                m.d.sync += out_half.eq(~out_half)
+                m.d.sync += out_half.eq(~whole)
         else:
             m.d.comb += [self.word.p.addr.eq(out_target), self.word.p.data.eq(out_data[-config.p_i * 8:])]
         with m.If(free):
@@ -132,6 +135,7 @@ class Packer(wiring.Component):
                 out_valid.eq(taken & complete),
                 out_kind.eq(current.kind),
                 out_last.eq(final_beat),
+                *([single.eq(final_beat & current.odd)] if with_single else []),
                 self.landed_bypass.eq(current.bypass),
                 out_target.eq(current.target),
                 out_data.eq(Cat(item[DATA_BITS:], self.data.payload)),

@@ -17,7 +17,8 @@ class RegisterField:
     """One field.
 
     ``readable``, ``writable``: by software; ``pulse``: high for one cycle after a 1 is written; ``clear_by_one``: set
-    by the hardware, cleared by writing 1; ``lockable``: not written while locked; ``rises``: smaller values ignored.
+    by the hardware, cleared by writing 1; ``lockable``: not written while locked; ``rises``: smaller values ignored;
+    ``protection``: only in hardware that protects feature maps.
     """
 
     name: str
@@ -29,6 +30,7 @@ class RegisterField:
     clear_by_one: bool
     lockable: bool
     rises: bool
+    protection: bool
     reset: int
     text: str
 
@@ -43,6 +45,7 @@ class Register:
     title: str
     text: str
     fields: tuple[RegisterField, ...]
+    protection: bool
 
     def signal(self, field: RegisterField) -> str:
         """Name of a field in the register file's structures."""
@@ -69,14 +72,18 @@ def _fields(node: RegNode) -> Iterator[RegisterField]:
             readable=access in (AccessType.r, AccessType.rw), writable=access in (AccessType.w, AccessType.rw),
             pulse=field.get_property("singlepulse"), clear_by_one=field.get_property("onwrite") is not None,
             lockable=bool(field.get_property("swwel")), rises=bool(field.get_property("rises")),
+            protection=bool(field.get_property("protection")),
             reset=field.get_property("reset") or 0, text=" ".join((field.get_property("desc") or "").split()))
 
 
 @cache
-def register_map() -> tuple[Register, ...]:
-    """All registers by address, arrays unrolled (``SALT_0`` ...)."""
-    return tuple(
+def register_map(protection: bool = True) -> tuple[Register, ...]:
+    """All registers by address, arrays unrolled (``SALT_0`` ...); without those of the protection of feature maps if it
+    is not there."""
+    every = (
         Register(name=_name(node), address=node.absolute_address, external=node.external,
                  title=node.get_property("name"), text=" ".join((node.get_property("desc") or "").split()),
-                 fields=tuple(_fields(node)))
+                 fields=tuple(f for f in _fields(node) if protection or not f.protection),
+                 protection=bool(node.get_property("protection")))
         for node in compile_registers().registers(unroll=True))
+    return tuple(register for register in every if protection or not register.protection)

@@ -25,15 +25,15 @@ def lite_members() -> dict[str, wiring.Member]:
     }
 
 
-def values_layout() -> data.StructLayout:
+def values_layout(protection: bool = False) -> data.StructLayout:
     """Every field that software writes, named ``<register>_<field>``."""
-    return data.StructLayout({register.signal(field): field.width for register in register_map()
+    return data.StructLayout({register.signal(field): field.width for register in register_map(protection)
                               if not register.external for field in register.fields if field.writable})
 
 
-def inputs_layout() -> data.StructLayout:
+def inputs_layout(protection: bool = False) -> data.StructLayout:
     """Every field whose value, or whose setting, comes from the hardware."""
-    return data.StructLayout({register.signal(field): field.width for register in register_map()
+    return data.StructLayout({register.signal(field): field.width for register in register_map(protection)
                               for field in register.fields if field.clear_by_one or not field.writable})
 
 
@@ -45,6 +45,9 @@ def external_layout() -> data.StructLayout:
 class RegisterFile(wiring.Component):
     """Reads take five cycles and writes four; every access answers OKAY, reads of nothing give 0.
 
+    Args:
+        protection: with the registers of protected feature maps.
+
     Members:
         bus: In, AXI4-Lite.
         values: Out(values_layout); pulses are high for one cycle.
@@ -53,13 +56,14 @@ class RegisterFile(wiring.Component):
         locked: In(1), lockable fields keep their value; touched: Out(1), pulse: one was written.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, protection: bool = False) -> None:
+        self.protection = protection
         super().__init__({
             "bus": Out(wiring.Signature(lite_members())),
-            "values": Out(values_layout(), init={
-                register.signal(field): field.reset for register in register_map() if not register.external
+            "values": Out(values_layout(protection), init={
+                register.signal(field): field.reset for register in register_map(protection) if not register.external
                 for field in register.fields if field.writable}),
-            "inputs": In(inputs_layout()),
+            "inputs": In(inputs_layout(protection)),
             "external": Out(external_layout()),
             "locked": In(1),
             "touched": Out(1),
@@ -67,7 +71,7 @@ class RegisterFile(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        bus, registers = self.bus, register_map()
+        bus, registers = self.bus, register_map(self.protection)
         selected = {register.name: Signal(name=f"write_{register.name.lower()}") for register in registers}
         address, word, mask = Signal(ADDR_BITS, name="address"), Signal(32, name="word"), Signal(32, name="mask")
 

@@ -1,6 +1,6 @@
 """Copies activation words to memory, as the store program says."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -9,7 +9,8 @@ from hwgen.isa.layout import ACT_ADDR_BITS, COUNT_BITS
 from rtl_templates.shell.axi import BEAT_ADDR_BITS, DATA_BITS
 from rtl_templates.shell.axi_write_master import REQUEST_BEATS_BITS
 from rtl_templates.shell.burst_splitter import request_layout
-from rtl_templates.shell.segment import store_layout, store_step_layout
+from rtl_templates.shell.row_headers import rows_layout
+from rtl_templates.shell.segment import row_beats, store_layout, store_step_layout
 
 #: words asked for and not yet sent; more than the activation memory's read latency, so that reads follow one another
 WORDS_AHEAD = 8
@@ -18,7 +19,9 @@ WORDS_AHEAD = 8
 class StoreUnit(wiring.Component):
     """One word per max(1, p_i/16) cycles while the activation memory has a free read cycle.
 
-    A step descriptor makes the store behind it one of several planes, each a request of its own.
+    A step descriptor makes the store behind it one of several planes, each a request of its own. Stores of protected
+    feature maps (``config.protect_activations``, scratch) are rows, each of which begins with a beat of its own; their
+    requests have room for the tags, which ``StoreSealer`` puts behind them.
 
     Held in reset before a frame starts, and on abort.
 
@@ -28,6 +31,7 @@ class StoreUnit(wiring.Component):
         progress: In(16), retired compute descriptors.
         act_read: Out(stream of {addr}); act_data: In {valid, data}, in order.
         request, beats: Out(streams), to the write master; ends: Out(1), the request is the store's last.
+        rows: Out(stream of rows_layout), before the beats of such a store; sealed: Out(1), the beats are of one.
         last_frame: In(12), of a start of a streaming pipeline: the results of one frame after the other are stored.
         finished: Out(1), the last descriptor's beats were all handed to the write master.
     """
@@ -46,13 +50,15 @@ class StoreUnit(wiring.Component):
             "beats": Out(stream.Signature(DATA_BITS)),
             "finished": Out(1),
             **({} if config.pipeline is None else {"last_frame": In(12)}),
+            **({"rows": Out(stream.Signature(rows_layout())), "sealed": Out(1)} if config.protect_activations else {}),
         })
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        p_i = self.config.p_i
+        p_i, protection = self.config.p_i, self.config.protect_activations
         store = Signal(store_layout())
-        coming, steps = Signal(store_step_layout()), Signal(store_step_layout())  # of the next store; of this one
+        step = store_step_layout(protection)
+        coming, steps = Signal(step), Signal(step)  # of the next store; of this one
         address, source = Signal(BEAT_ADDR_BITS), Signal(ACT_ADDR_BITS)  # of the plane; of the next word
         last_plane = Signal(12)
         arrived, final = Signal(), Signal()
@@ -85,6 +91,7 @@ class StoreUnit(wiring.Component):
         with m.Elif(sent & ~asked):
             m.d.sync += [ahead.eq(ahead - 1), ahead_room.eq(1)]
 
+        starting = Signal() if protection else Const(0)
         with m.FSM():
             with m.State("DESCRIPTOR"):
                 m.d.comb += self.descriptor.ready.eq(~self.finished)
@@ -101,11 +108,22 @@ class StoreUnit(wiring.Component):
                 if self.config.pipeline is not None:
                     m.d.sync += [last_plane.eq(self.last_frame), steps.offset_step.eq(beats_of_words)]
                 m.next = "ADDRESS"
+                if protection:
+                    with m.If(store.scratch):
+                        m.d.sync += beats.eq(steps.stored_beats)
+                        m.next = "ROWS"
+            if protection:
+                with m.State("ROWS"):
+                    m.d.comb += self.rows.valid.eq(1)
+                    with m.If(self.rows.ready):
+                        m.next = "ADDRESS"
             with m.State("ADDRESS"):
                 m.d.sync += address.eq(address + store.offset)
                 m.next = "PROGRESS"
             with m.State("PROGRESS"):
                 m.d.sync += [to_read.eq(store.words), to_send.eq(beats), source.eq(store.src)]
+                if protection:
+                    m.d.comb += starting.eq(1)
                 with m.If(beats == 0):
                     m.next = "DONE"
                 with m.Elif(arrived):
@@ -133,12 +151,25 @@ class StoreUnit(wiring.Component):
                 m.next = "DESCRIPTOR"
 
         # ---- words to beats
+        if protection:  # a row's last word may be alone in a beat: what is left is counted in words
+            unsent, row_left = Signal(ACT_ADDR_BITS), Signal(12)
+            ends_row, ends_store = store.scratch & (row_left == 1), unsent == 1
+            with m.If(sent):
+                m.d.sync += [unsent.eq(unsent - 1), row_left.eq(Mux(ends_row, steps.row_words, row_left - 1))]
+            with m.Elif(starting):
+                m.d.sync += [unsent.eq(store.words), row_left.eq(steps.row_words)]
+            m.d.comb += [
+                self.sealed.eq(store.scratch),
+                self.rows.p.offset.eq(store.offset), self.rows.p.step.eq(steps.offset_step),
+                self.rows.p.last_plane.eq(steps.last_plane), self.rows.p.stored.eq(steps.stored_beats),
+                self.rows.p.beats.eq(row_beats(steps.row_words, p_i)),
+            ]
         m.d.comb += self.beats.valid.eq(words.r_rdy)
         if p_i == 8:
             half, low = Signal(), Signal(64)
             odd_end = Signal()  # the last word has no partner
             m.d.comb += [
-                odd_end.eq((to_send == 1) & store.words[0]),
+                odd_end.eq(~half & (ends_row | ends_store) if protection else (to_send == 1) & store.words[0]),
                 self.beats.valid.eq(words.r_rdy & (half | odd_end)),
                 self.beats.payload.eq(Mux(half, Cat(low, words.r_data), words.r_data)),
                 words.r_en.eq(words.r_rdy & (self.beats.ready | ~(half | odd_end))),
@@ -156,5 +187,8 @@ class StoreUnit(wiring.Component):
                 m.d.sync += part.eq(Mux(part == parts - 1, 0, part + 1))
         with m.If(beat_sent):
             m.d.sync += to_send.eq(to_send - 1)
-        m.d.sync += sent_all.eq((to_send == 0) | (to_send == 1) & beat_sent)
+        if protection:
+            m.d.sync += sent_all.eq((unsent == 0) | ends_store & sent)
+        else:
+            m.d.sync += sent_all.eq((to_send == 0) | (to_send == 1) & beat_sent)
         return m

@@ -51,7 +51,7 @@ def _drive(dut: Any, job: dict[str, Any], key: bytes) -> dict[str, Any]:
     bus = TimedBus(dut, Path(job["exchange"]), cycles_per_second=1e6)
     system = System(bus, timeout=job["timeout_cycles"] / 1e6)
     if key:
-        system.set_key(key)
+        system.set_key(key, boot_salts=[bytes.fromhex(salt) for salt in job["boot_salts"]])
     for engine in system.engines:
         engine.set_watchdog(job["watchdog"])
         engine.set_minimum_version(job["minimum_version"])

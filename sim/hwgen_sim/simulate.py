@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import secrets
 import tempfile
@@ -125,6 +126,11 @@ def memory_bytes(image: Path, engines: int, frames: int = 1) -> int:
     return 2 * (len(found.payload) + engines * buffers) + (32 << 20)
 
 
+def boot_salt(seed: int, engine: int = 0) -> bytes:
+    """16 bytes that stand for those which the host draws at every power-up."""
+    return hashlib.sha256(f"boot {seed} {engine}".encode()).digest()[:16]
+
+
 def run_job(
     config: AcceleratorConfig | SystemConfig,
     image: Path,
@@ -158,7 +164,7 @@ def run_job(
         warm: of each frame: it may use what the one before left (the first never can).
         watchdog: of the hardware, in cycles; 0: none.
         timeout_cycles: after these the driver gives a frame up.
-        seed: of the random initial state of all registers and memories.
+        seed: of the random initial state of all registers and memories, and of the boot salts.
         waves: FST file to write; the simulator is built with tracing. A dump shows every signal, so a traced run never
             sees ``key``: it gets the image sealed under a random key that is used this once. All figures are the same.
         work_dir: keeps the log and the exchanged files; by default they are removed.
@@ -199,6 +205,7 @@ def run_job(
             "folder": str(tensors), "result": str(result.resolve()), "settings": (memory or MemoryTiming()).settings(),
             "watchdog": watchdog, "minimum_version": minimum_version, "timeout_cycles": timeout_cycles,
             "check_config": check_config,
+            "boot_salts": [boot_salt(seed, number).hex() for number in range(engines)],
             "fault": None if fault is None else {"where": fault.where, "offset": fault.offset}}))
         run_cocotb(simulator, "hwgen_sim.bench_main", folder, seed=seed, waves=waves,
                    plusargs=[f"+exchange={exchange}"],

@@ -26,6 +26,18 @@ def test_the_2048_mac_configuration_on_zcu104() -> None:
     assert found.shortfall(load_board("zcu104").resources) is None
 
 
+def test_protection_adds_a_unit_per_port_and_one_that_encrypts() -> None:
+    def lut(**changes: object) -> float:
+        return _one(AcceleratorConfig(**changes)).lut  # type: ignore[arg-type]
+
+    with_two, with_three = (lut(axi_ports=ports, protect_activations=True) - lut(axi_ports=ports) for ports in (2, 3))
+    unit = with_three - with_two  # of one port, as large as the decryptor beside it
+    assert unit == pytest.approx(lut(axi_ports=3) - lut(axi_ports=2), rel=0.2)
+    assert 3 * unit < with_two < 3 * unit + 5000
+    assert lut(protect_activations=True, spill_aes_cycles=5) < lut(protect_activations=True)
+    assert lut(spill_aes_cycles=5) == lut()
+
+
 @pytest.mark.parametrize(
     ("width", "depth", "blocks"),
     [(72, 512, 1), (36, 512, 0.5), (36, 1024, 1), (128, 2048, 7.5), (1728, 512, 24), (9, 4096, 1), (256, 4096, 28.5)],

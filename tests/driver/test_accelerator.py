@@ -93,6 +93,28 @@ def test_keys(bits):
         accelerator.set_key(key)
 
 
+def test_boot_salt():
+    """Where feature maps are protected, the key comes with a salt: a random one, or the caller's."""
+    def salt_of(bus):
+        return b"".join(value.to_bytes(4, "little") for offset, value in bus.writes
+                        if reg.BOOT_SALT_0 <= offset <= reg.BOOT_SALT_3)
+
+    plain, salts = FakeBus(), []
+    Accelerator(plain).set_key(bytes(16))
+    assert not salt_of(plain)
+    for given in (None, None, bytes(range(16))):
+        bus = FakeBus()
+        bus.registers[reg.CONFIG0] |= 1 << reg.CONFIG0_PROTECTED
+        accelerator = Accelerator(bus)
+        accelerator.set_key(bytes(16), boot_salt=given)
+        salts.append(salt_of(bus))
+        order = [offset for offset, _ in bus.writes]
+        assert order.index(reg.KEY_3) < order.index(reg.BOOT_SALT_0) < order.index(reg.KEY_CONTROL)
+        with pytest.raises(DriverError, match="16 bytes, not 3"):
+            accelerator.set_key(bytes(16), boot_salt=b"abc")
+    assert salts[2] == bytes(range(16)) and len(set(salts)) == 3 and {len(salt) for salt in salts} == {16}
+
+
 def test_refusals():
     bus = FakeBus(lambda bus: None)
     accelerator = Accelerator(bus, timeout=0.5)

@@ -44,6 +44,6 @@ def test_the_driver_ships_alone():
                 names = [(node.module or "").split(".")[0]]
             else:
                 continue
-            allowed = {"__future__", "asyncio", "collections", "dataclasses", "json", "numpy", "pathlib", "pynq",
+            allowed = {"__future__", "asyncio", "collections", "dataclasses", "json", "numpy", "os", "pathlib", "pynq",
                        "struct", "time", "typing", "zlib"}
             assert set(names) <= allowed, (file.name, names)

@@ -80,6 +80,16 @@ def test_keys_go_to_every_engine():
         assert fake.registers[reg.KEY_0 + 12] == 0x0F0E0D0C
 
 
+def test_every_engine_has_a_boot_salt_of_its_own():
+    bus = FakeSystem(2, (), copy)
+    for fake in bus.engines:
+        fake.registers[reg.CONFIG0] |= 1 << reg.CONFIG0_PROTECTED
+    System(bus).set_key(bytes(16))
+    assert len({fake.registers[reg.BOOT_SALT_0] for fake in bus.engines}) == 2
+    System(bus).set_key(bytes(16), boot_salts=[bytes([number]) * 16 for number in (1, 2)])
+    assert [fake.registers[reg.BOOT_SALT_3] for fake in bus.engines] == [0x01010101, 0x02020202]
+
+
 def test_refusals():
     bus = FakeSystem(2, (), copy)
     system = System(bus, timeout=0.5)

@@ -17,10 +17,14 @@ CONFIG = AcceleratorConfig(p_i=8, p_o=16, acc_depth=64, act_words=1024, weight_l
                            program_words=256, aes_cycles=5)
 
 
+#: the same with protected feature maps
+PROTECTED = CONFIG.replace(protect_activations=True, spill_aes_cycles=5)
+
+
 @cache
-def design() -> str:
+def design(config: AcceleratorConfig = CONFIG) -> str:
     """Verilog of the accelerator."""
-    return generate(CONFIG, TOP)
+    return generate(config, TOP)
 
 
 def inside(*names: str) -> list[str]:

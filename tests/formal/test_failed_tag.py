@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from hwgen.config.accelerator import AcceleratorConfig
 from rtl_templates.shell.axi_write_master import AxiWriteMaster
 from rtl_templates.shell.error_codes import ErrorCode
 from rtl_templates.shell.frame_control import FrameControl
 from rtl_templates.shell.program_fetcher import ProgramFetcher
 from rtl_templates.shell.store_unit import StoreUnit
-from tests.formal.generated import CHANNEL, CONFIG, TOP, design, inside, mutated, states
+from tests.formal.generated import CHANNEL, CONFIG, PROTECTED, TOP, design, inside, mutated, states
 from tests.formal.properties import one
 from tests.formal.sby import check, flatten
 
@@ -95,6 +96,7 @@ def unverified(verilog: str, folder: Path, depth: int, mode: str = "prove") -> s
     """A load channel around its segment unit: a segment is handed on only when it was found to be right."""
     parts = [f"{CHANNEL}.{name}" for name in ("unit", "master", "packer", "headers", "sources", "targets")]
     dut = flatten(verilog, CHANNEL, parts, folder / "dut")
+    (flush,) = (name for name in dut.outputs if name.startswith("unit.flush"))
     text = """
   wire good = {a:unit.status__valid} && {a:unit.status__payload}[0];
   wire bad = {a:unit.status__valid} && !{a:unit.status__payload}[0];
@@ -104,7 +106,7 @@ def unverified(verilog: str, folder: Path, depth: int, mode: str = "prove") -> s
   reg [$bits({a:verified})-1:0] before = 0;
   always @(posedge clk) begin
     first <= 0;
-    was_good <= good; was_bad <= bad; was_past <= past; was_abort <= {a:unit.flush$19} || {a:rst};
+    was_good <= good; was_bad <= bad; was_past <= past; was_abort <= {a:FLUSH} || {a:rst};
     was_failed <= {a:failed};
     index <= {a:failed} ? {a:failed_index} : {a:unit.status__payload}[32:1];
     before <= {a:verified};
@@ -121,15 +123,17 @@ def unverified(verilog: str, folder: Path, depth: int, mode: str = "prove") -> s
     end
   end
 """
-    return check(dut, one(dut, text), folder / "proof", depth=depth, mode=mode)
+    return check(dut, one(dut, text.replace("FLUSH", flush)), folder / "proof", depth=depth, mode=mode)
 
 
-def test_nothing_is_used(tmp_path: Path) -> None:
-    assert unverified(design(), tmp_path, depth=2) == "PASS"
+@pytest.mark.parametrize("config", [CONFIG, PROTECTED], ids=["plain", "rows"])
+def test_nothing_is_used(tmp_path: Path, config: AcceleratorConfig) -> None:
+    assert unverified(design(config), tmp_path, depth=2) == "PASS"
 
 
-def test_a_channel_that_hands_on_whatever_comes_is_found(tmp_path: Path) -> None:
-    fault = mutated(design(), CHANNEL, (" checked & status__payload[0];", " checked;"))
+@pytest.mark.parametrize("config", [CONFIG, PROTECTED], ids=["plain", "rows"])
+def test_a_channel_that_hands_on_whatever_comes_is_found(tmp_path: Path, config: AcceleratorConfig) -> None:
+    fault = mutated(design(config), CHANNEL, (" checked & status__payload[0];", " checked;"))
     assert unverified(fault, tmp_path, depth=8, mode="bmc") == "FAIL"
 
 

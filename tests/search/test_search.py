@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hwgen.compiler.compile import compile_network
+from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.config.board import Board, board_names, load_board
 from hwgen.cost.activation import activation_words
 from hwgen.cost.arrays import ConfigTable
@@ -125,6 +126,20 @@ def test_feature_maps_need_not_fit(name: str, blocks: int) -> None:
     chosen = search(graph, board).chosen
     network = compile_network(quantised(graph), chosen.config)
     assert network.strips
+    predicted = predict(network, MemoryModel.of(board)).steady.cycles
+    assert chosen.steady_cycles == predicted
+    assert abs(chosen.model_steady_cycles - predicted) < 0.25 * predicted
+
+
+def test_protection_of_feature_maps_is_counted() -> None:
+    board = _smaller(load_board("zcu104"), bram36=36, uram=0)
+    graph = residual_network((16, 32), 48)
+    chosen = search(graph, board, base=AcceleratorConfig(protect_activations=True)).chosen
+    plain = search(graph, board, compiled=0).chosen
+    assert chosen.config.protect_activations and not plain.config.protect_activations
+    assert chosen.config.spill_aes_cycles in (1, chosen.config.aes_cycles)
+    network = compile_network(quantised(graph), chosen.config)
+    assert network.strips and network.spilled_bytes
     predicted = predict(network, MemoryModel.of(board)).steady.cycles
     assert chosen.steady_cycles == predicted
     assert abs(chosen.model_steady_cycles - predicted) < 0.25 * predicted

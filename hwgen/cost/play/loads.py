@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from hwgen.config.accelerator import Crypto
-from hwgen.cost.decryptor import keystream_ahead
+from hwgen.cost.decryptor import RowCipher, keystream_ahead
 from hwgen.cost.play.events import Count, Process
-from hwgen.cost.play.frame import Frame
+from hwgen.cost.play.frame import BEAT, Frame
 from hwgen.cost.play.memory import Target
 from hwgen.cost.play.programs import LoadRun, load_runs
 from hwgen.isa.layout import LoadFlag, LoadKind
@@ -22,7 +22,7 @@ HELD = 5
 @dataclass
 class _Segment:
     """``number``: in load order; ``plain``: it bypasses the segment unit; ``encrypted``: it needs key
-    stream; ``offered``: when the channel got it."""
+    stream; ``offered``: when the channel got it; ``row``: of a protected feature map, through the unit for those."""
 
     number: int
     beats: int
@@ -30,6 +30,7 @@ class _Segment:
     encrypted: bool
     target: Target
     offered: float
+    row: bool = False
 
 
 class LoadUnit:
@@ -80,7 +81,8 @@ class LoadUnit:
     def _issue(self, run: LoadRun) -> Process:
         """One descriptor."""
         frame, c = self._frame, self._frame.constants
-        weights = run.kind is LoadKind.WEIGHTS
+        weights, row = run.kind is LoadKind.WEIGHTS, run.row_words > 0
+        full = -(-run.row_words * frame.config.p_i // BEAT) if row else run.full
         line_beats = frame.config.line_bytes // 16
         words = frame.words[frame.bank(run.dest)]
         target = {LoadKind.WEIGHTS: frame.lines, LoadKind.PROGRAM: frame.program_words}.get(run.kind, words)
@@ -88,8 +90,8 @@ class LoadUnit:
         yield from self._wait(frame.progress, run.wait_progress)
         yield from self._wait(frame.stored, run.wait_store)
         for plane in range(run.planes):
-            for at in range(0, run.beats, run.full):
-                beats = min(run.full, run.beats - at)
+            for at in range(0, run.beats, full):
+                beats = min(full, run.beats - at)
                 self._now += c.segment_issue - 1
                 if weights:
                     lines = beats / line_beats
@@ -100,15 +102,15 @@ class LoadUnit:
                 elif run.kind is LoadKind.PROGRAM:
                     effect = partial(frame.program.add, beats)
                 else:
-                    last = plane == run.planes - 1 and at + run.full >= run.beats
+                    last = plane == run.planes - 1 and at + full >= run.beats
                     effect = frame.landed.add if last else _nothing
                 channel = self._channels[self._turn]
                 self._turn = (self._turn + 1) % len(self._channels)
                 if channel.ended.value < channel.given - HELD + 1:
                     yield channel.ended.reaches(channel.given - HELD + 1)
                     self._now = max(self._now, frame.clock.now + 1)
-                channel.give(_Segment(self._number(effect), beats, run.kind is LoadKind.INPUT, run.encrypted, target,
-                                      self._now))
+                channel.give(_Segment(self._number(effect), beats, run.kind is LoadKind.INPUT and not row,
+                                      run.encrypted or row, target, self._now, row))
                 self._now += 1
             self._now += c.plane_issue
 
@@ -136,8 +138,8 @@ class LoadUnit:
 
 
 class _Channel:
-    """A memory port's way in: the data of its segments follow one another; what bypasses the segment unit waits until
-    that is empty."""
+    """A memory port's way in: the data of its segments follow one another; what bypasses the segment unit, or goes
+    through the other one than the segment before, waits until that is empty."""
 
     def __init__(self, frame: Frame, done: Callable[[int, float], None]) -> None:
         self._frame, self._report = frame, done
@@ -157,25 +159,33 @@ class _Channel:
         frame, c = self._frame, self._frame.constants
         crypto = frame.config.crypto is Crypto.GCM
         keys = c.key_setup if crypto and not frame.warm else 0.0
-        checked, ended, number = 0.0, 0.0, 0
+        checked, ended, number, row = 0.0, 0.0, 0, False
+        cipher = RowCipher(frame.config)
         while True:
             number += 1
             yield self._offered.reaches(number)
             segment = self._queue.popleft()
             begin = segment.offered + c.request + frame.read_latency
-            begin = max(begin, checked if segment.plain else keys)
+            switched = not segment.plain and segment.row is not row
+            begin = max(begin, checked if segment.plain or switched else 0.0,
+                        0.0 if segment.plain or segment.row else keys)
+            row = segment.row if not segment.plain else row
             if begin > frame.clock.now:
                 yield frame.clock.until(begin)
             beats = segment.beats + (not segment.plain)
             ahead = beats
-            if segment.encrypted and crypto:
+            made = cipher.ready(segment.offered, begin, beats) if segment.row else 0.0
+            if segment.encrypted and crypto and not segment.row:
                 idle = frame.clock.now - max(ended, segment.offered, keys)
                 ahead = min(beats, keystream_ahead(frame.config, idle))
             if ahead:
                 yield frame.memory.transfer(ahead, segment.target)
             if ahead < beats:  # the rest comes as the cipher makes key stream, which has gone on in the meantime
                 yield frame.memory.transfer(beats - ahead, segment.target, 1 / frame.config.aes_cycles)
-            now = ended = frame.clock.now
+            if made > frame.clock.now:
+                yield frame.clock.until(made)
+            now = frame.clock.now
+            ended = ended if segment.row else now
             self.ended.add()
             done = now + (c.verify if crypto and not segment.plain else c.landed)
             if not segment.plain:

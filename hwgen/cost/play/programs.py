@@ -25,6 +25,7 @@ class LoadRun:
     Args:
         encrypted: its segments are.
         beats: of a plane; full: of a full segment; dest: first activation word.
+        row_words: of a protected feature map, whose rows are segments; 0: of nothing of the kind.
         words: program words of its descriptors.
     """
 
@@ -38,6 +39,7 @@ class LoadRun:
     wait_progress: int
     wait_store: int
     words: int
+    row_words: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +47,7 @@ class StoreRun:
     """A store descriptor with words, with the step descriptor before it.
 
     Args:
-        source: first activation word; words: of a plane.
+        source: first activation word; words: of a plane; row_words: of a row of a protected feature map, or 0.
         descriptors: that the store unit takes for it (those without words included).
     """
 
@@ -54,6 +56,7 @@ class StoreRun:
     planes: int
     wait_progress: int
     descriptors: int
+    row_words: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +78,8 @@ def load_runs(program: bytes) -> list[LoadRun]:
     """The load program of a program image, END left out."""
     at = Header.of(program).load_at * WORD_BYTES
     out: list[LoadRun] = []
-    steps, words = {"wait_store": 0, "last_plane": 0}, 1
+    without = {"wait_store": 0, "last_plane": 0, "row_words": 0}
+    steps, words = without, 1
     while True:
         data = program[at:at + LOAD_WORDS * WORD_BYTES]
         load = decode(LOAD_FIELDS, data)
@@ -90,15 +94,17 @@ def load_runs(program: bytes) -> list[LoadRun]:
             kind=LoadKind(load["kind"]), resident=bool(flags >> LoadFlag.RESIDENT & 1),
             encrypted=bool(flags >> LoadFlag.ENCRYPTED & 1), beats=load["beats"],
             full=1 << load["segment_log2"], dest=load["dest"], planes=steps["last_plane"] + 1,
-            wait_progress=load["wait_progress"], wait_store=steps["wait_store"], words=words))
-        steps, words = {"wait_store": 0, "last_plane": 0}, 1
+            wait_progress=load["wait_progress"], wait_store=steps["wait_store"], words=words,
+            row_words=steps["row_words"]))
+        steps, words = without, 1
 
 
 def store_runs(program: bytes) -> list[StoreRun]:
     """The store program of a program image."""
     at = Header.of(program).store_at * WORD_BYTES
     out: list[StoreRun] = []
-    steps, taken = {"last_plane": 0}, 0
+    without = {"last_plane": 0, "row_words": 0}
+    steps, taken = without, 0
     while True:
         data = program[at:at + STORE_WORDS * WORD_BYTES]
         store = decode(STORE_FIELDS, data)
@@ -109,8 +115,9 @@ def store_runs(program: bytes) -> list[StoreRun]:
             continue
         if store["words"]:
             out.append(StoreRun(source=store["src"], words=store["words"], planes=steps["last_plane"] + 1,
-                                wait_progress=store["wait_progress"], descriptors=taken))
+                                wait_progress=store["wait_progress"], descriptors=taken,
+                                row_words=steps["row_words"]))
             taken = 0
-        steps = {"last_plane": 0}
+        steps = without
         if store["last"]:
             return out

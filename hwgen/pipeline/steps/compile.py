@@ -58,7 +58,10 @@ def run(context: StepContext) -> dict[str, Any]:
         "predicted": {"cold": _timeline(prediction.cold), "steady": _timeline(prediction.steady),
                       "interval": interval},
     })
-    spilled = f"{network.spilled_bytes:,} bytes of feature maps spilled, " if network.spilled_bytes else ""
+    protected = network.config.protect_activations
+    spilled = "no feature map leaves the chip, none is encrypted, " if protected else ""
+    if network.spilled_bytes:
+        spilled = f"{network.spilled_bytes:,} bytes of feature maps spilled{' and encrypted' * protected}, "
     parts = f"{len(network.descriptors)} descriptors" if network.descriptors else f"{len(layers)} stages"
     apart = "" if network.config.pipeline is None else f", {interval:,} from frame to frame"
     return {"text": f"{parts}, {network.stream_lines:,} weight lines, {spilled}"

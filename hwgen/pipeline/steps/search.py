@@ -18,7 +18,7 @@ from hwgen.cost.work import network_work, with_encryption
 from hwgen.errors import HwgenError
 from hwgen.ir.nodes import Graph, TTExecution
 from hwgen.passes.plan import TTChoice
-from hwgen.pipeline.encryption import choice_inputs, expected_layers
+from hwgen.pipeline.encryption import choice_inputs, expected_layers, protects_activations
 from hwgen.pipeline.fingerprint import hash_file
 from hwgen.pipeline.graphfile import load_graph
 from hwgen.pipeline.request import BuildRequest
@@ -46,6 +46,10 @@ def run(context: StepContext) -> dict[str, Any]:
         (context.out / "explanation.txt").write_text(values["explanation"] + "\n", encoding="utf-8")
     else:
         system = read_config(request.config)
+        protection = system.engine.protect_activations or system.engine.pipeline is not None
+        if protects_activations(request, model_source(request)) and not protection:
+            raise HwgenError("does not protect feature maps", where=request.config.name,
+                             hint='"protect_activations": true in it, or let the search choose (leave --config out)')
         values = fixed(graph, board, system, encrypted)
         text = f"{_array(system)}, as given in {request.config.name}"
     write_json(context.out / CONFIG, system.to_dict())
@@ -58,7 +62,8 @@ def _searched(
     request: BuildRequest, graph: Graph, board: Board, encrypted: Collection[str] | None
 ) -> tuple[SystemConfig, dict[str, Any], str]:
     """The better of the styles that were asked for: the design, all figures, a line of text."""
-    base = AcceleratorConfig().replace(aes_key_bits=key_bits(request))
+    base = AcceleratorConfig().replace(aes_key_bits=key_bits(request),
+                                       protect_activations=protects_activations(request, model_source(request)))
     engine: SearchResult | None = None
     stream: StreamCandidate | None = None
     refused: dict[str, str] = {}
@@ -71,7 +76,8 @@ def _searched(
             refused["engine"] = str(error)
     if request.style != "engine":
         try:
-            stream = search_pipeline(graph, board, base, request.fps)
+            # a pipeline keeps all feature maps on the chip
+            stream = search_pipeline(graph, board, base.replace(protect_activations=False), request.fps)
         except HwgenError as error:
             if engine is None:
                 raise
@@ -188,7 +194,8 @@ def load_choices(folder: Path) -> dict[str, TTChoice]:
 def inputs(request: BuildRequest) -> dict[str, Any]:
     """Everything that decides the result besides the graph."""
     board = load_board(request.board)
-    return {"board": board.to_dict(), "objective": request.objective, "style": request.style, "fps": request.fps,
+    return {"protect": protects_activations(request, model_source(request)),
+            "board": board.to_dict(), "objective": request.objective, "style": request.style, "fps": request.fps,
             "config": hash_file(request.config) if request.config else "", "key_bits": key_bits(request),
             **choice_inputs(request)}
 

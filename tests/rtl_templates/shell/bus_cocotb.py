@@ -245,7 +245,7 @@ async def registers_follow_their_description(dut):
     if os.environ.get("PAUSES"):
         master.write_if.b_channel.set_pause_generator(pauses(1, 0.5))
         master.read_if.r_channel.set_pause_generator(pauses(2, 0.5))
-    inputs, values = inputs_layout(), values_layout()
+    inputs, values = inputs_layout(True), values_layout(True)
     given = {name: rng.getrandbits(field.width) for name, field in inputs}
     given["irq_status_done"] = given["irq_status_error"] = 0
     dut.inputs.value = inputs.const(given).as_value().value

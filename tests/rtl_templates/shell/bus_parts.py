@@ -28,7 +28,7 @@ class BusParts(wiring.Component):
             "w_abort": In(1), "w_idle": Out(1), "w_error": Out(1), "w_beat": Out(1), "w_ends": In(1),
             "w_completed": Out(1),
             "bus": Out(wiring.Signature(lite_members())),
-            "values": Out(values_layout()), "inputs": In(inputs_layout()), "external": Out(external_layout()),
+            "values": Out(values_layout(True)), "inputs": In(inputs_layout(True)), "external": Out(external_layout()),
             "locked": In(1), "touched": Out(1),
         })
 
@@ -36,7 +36,7 @@ class BusParts(wiring.Component):
         m = Module()
         m.submodules.reader = reader = AxiReadMaster()
         m.submodules.writer = writer = AxiWriteMaster()
-        m.submodules.registers = registers = RegisterFile()
+        m.submodules.registers = registers = RegisterFile(protection=True)
         for prefix, part in (("r", reader), ("w", writer)):
             for name in ("request", "data", "axi"):
                 wiring.connect(m, wiring.flipped(getattr(self, f"{prefix}_{name}")), getattr(part, name))

@@ -22,6 +22,7 @@ class ChecksumUnit(wiring.Component):
     """Ports of ``GcmStream``; plain data through a queue, the status ``STATUS_DELAY`` cycles after the tag."""
 
     def __init__(self, *, key_bits: int = 128) -> None:
+        self.key_bits = key_bits
         super().__init__(segment_unit_members(key_bits))
 
     def elaborate(self, platform):

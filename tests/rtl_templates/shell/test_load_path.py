@@ -182,6 +182,8 @@ def run(config, plan, *, gap=0.2, latency=20, warm=False, until=None, limit=60_0
         ctx.set(load.warm, warm)
         for channel in bench.channels:
             ctx.set(channel.keys.valid, 1)
+            if config.protect_activations:
+                ctx.set(channel.row_keys.valid, 1)
         items = [*plan.descriptors, {"flags": 1 << LoadFlag.END}]
         layout = load.descriptor.payload.shape()
         await put(ctx, load.descriptor, [layout.from_bits(int.from_bytes(
