@@ -55,7 +55,7 @@ FRAMES = 4
 SIZES: dict[str, dict[str, Any]] = {
     "full": {"settings": PruneSettings(epochs=4, stride=0.05, retries=2, rounds=3), "seeds": (0, 1, 2), "restarts": 5,
              "attacks": ("fgsm", "pgd20", "pgd50", "autoattack"), "images": 0},
-    "medium": {"settings": PruneSettings(epochs=10, peak=0.01, stride=0.4, retries=1, rounds=1, max_points=8,
+    "medium": {"settings": PruneSettings(epochs=10, peak=0.01, stride=0.4, retries=2, rounds=1, max_points=8,
                                          saliency_images=128),
                "seeds": (0,), "restarts": 1, "attacks": ("pgd20", "pgd50"), "images": 1000},
     "reduced": {"settings": PruneSettings(epochs=1, stride=0.25, retries=0, rounds=2, judge_steps=5, max_points=6,

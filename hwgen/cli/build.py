@@ -38,7 +38,7 @@ def command(
                                             "resources; 0: as many as the board allows.")] = 0.0,
     encrypt: Annotated[str, typer.Option(help="all, none, a fraction such as 0.5, layer names a,b, or @FILE (made by "
                                               "hwgen seal); default: as the recipe says.")] = "",
-    protect_activations: Annotated[bool, typer.Option("--protect-activations", help="Encrypt and authenticate feature "
+    protect_activations: Annotated[bool, typer.Option("--protect-maps", help="Encrypt and authenticate feature "
                                                       "maps that do not fit on the chip; default: as the recipe says.")]
     = False,
     key_file: Annotated[Path | None, typer.Option(help="Root key: 32 hexadecimal digits for AES-128, 64 for AES-256; "

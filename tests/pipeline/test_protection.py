@@ -63,7 +63,7 @@ def test_report_and_hand_off_say_what_lies_in_memory(tmp_path: Path, protect: bo
     html = (build / "report" / "report.html").read_text()
     assert ("encrypted and authenticated row by row" in html) is protect
     readme = (build / "handoff" / "files" / "README.md").read_text()
-    assert ("BOOT_SALT" in readme) is protect and ("--protect-activations" in readme) is not protect
+    assert ("BOOT_SALT" in readme) is protect and ("--protect-maps" in readme) is not protect
 
 
 def test_a_configuration_without_protection_is_refused(tmp_path: Path) -> None:

@@ -5,10 +5,8 @@ import os
 import random
 from pathlib import Path
 
-import cocotb
 import numpy as np
-from cocotb.task import bridge
-from cocotb.triggers import FallingEdge
+from bench_tests import tests_of
 
 from hwgen.driver import Accelerator, AcceleratorError, DriverError, Image
 from hwgen.driver import register_map as reg
@@ -55,24 +53,7 @@ class Bench:
         raise AssertionError(f"the frame should have ended with error {code!r}")
 
 
-def test(function):
-    """A cocotb test of a synchronous function of a ``Bench``: reset first, protocol checks last."""
-    async def run(dut):
-        dut.rst.value = 1
-        dut.error_enable.value = 0
-        dut.stall.value = 0
-        dut.read_latency.value = 100
-        for _ in range(10):
-            await FallingEdge(dut.clk)
-        dut.rst.value = 0
-        await bridge(lambda: function(Bench(dut)))()
-        for _ in range(300):
-            await FallingEdge(dut.clk)
-        assert int(dut.violation.value) == 0 and int(dut.bursts_open.value) == 0
-
-    run.__name__ = run.__qualname__ = function.__name__
-    run.__doc__ = function.__doc__
-    return cocotb.test()(run)
+test = tests_of(Bench, error_enable=0, stall=0, read_latency=100)
 
 
 @test
