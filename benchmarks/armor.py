@@ -53,8 +53,8 @@ FRAMES = 4
 #: ``medium`` is half an hour of one core a run; ``reduced`` is for a machine that is busy with other things, and its
 #: figures say little about what pruning can do
 SIZES: dict[str, dict[str, Any]] = {
-    "full": {"settings": PruneSettings(epochs=4, stride=0.05, retries=2, rounds=3), "seeds": (0, 1, 2), "restarts": 5,
-             "attacks": ("fgsm", "pgd20", "pgd50", "autoattack"), "images": 0},
+    "full": {"settings": PruneSettings(epochs=10, peak=0.01, stride=0.1, retries=2, rounds=3), "seeds": (0, 1, 2),
+             "restarts": 5, "attacks": ("fgsm", "pgd20", "pgd50", "autoattack"), "images": 0},
     "medium": {"settings": PruneSettings(epochs=10, peak=0.01, stride=0.4, retries=2, rounds=1, max_points=8,
                                          saliency_images=128),
                "seeds": (0,), "restarts": 1, "attacks": ("pgd20", "pgd50"), "images": 1000},
