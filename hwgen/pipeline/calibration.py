@@ -34,7 +34,7 @@ class Recorded:
 
 def recorded_path(source: ModelSource) -> Path | None:
     """Where a recipe's recorded calibration is, or would be."""
-    if source.recipe is None or source.file is not None:
+    if source.recipe is None or source.file not in (None, source.recipe.checkpoint):
         return None
     return source.recipe.path.with_suffix(".calibration.json")
 

@@ -7,16 +7,21 @@ import hashlib
 import pytest
 import torch
 
+from hwgen.armor.model import load_model
+from hwgen.train.graph_module import GraphModule
 from hwgen.zoo import build_module, list_recipes, load_recipe, new_module
 from hwgen.zoo.count import count_layers
 from hwgen.zoo.mobilenet_v2 import MobileNetV2Params
+
+#: models that are stored as a graph have no torch module of their own
+STORED = [name for name in list_recipes() if load_recipe(name).network.builder == "graph"]
 
 
 @pytest.mark.parametrize("name", list_recipes())
 def test_recipe_builds_and_runs(name: str) -> None:
     recipe = load_recipe(name)
     assert recipe.name == name
-    module = new_module(recipe).eval()
+    module = (GraphModule(load_model(name).graph) if name in STORED else new_module(recipe)).eval()
     with torch.no_grad():
         outputs = module(torch.zeros(1, *recipe.input.shape))
     assert outputs.shape == (1, recipe.input.outputs)
@@ -31,6 +36,8 @@ def test_checkpoint_is_the_recorded_one(name: str) -> None:
     assert recipe.weights.origin
     assert recipe.weights.licence
     assert recipe.evaluation.compressed is not None
+    if name in STORED:
+        return
     built = build_module(recipe)
     assert built.origin.metadata["model"] == name
     assert float(built.origin.metadata["accuracy"]) == pytest.approx(recipe.evaluation.compressed, abs=1e-4)

@@ -48,7 +48,8 @@ def run(context: StepContext) -> dict[str, Any]:
         calibration = calibrate(graph, images.pixels, spec.calibration, spec.percentile)
     quantised = quantise(calibration)
     save_graph(quantised, context.out / QUANTISED)
-    checkpoint = request.weights or (source.recipe.checkpoint if source.recipe and source.file is None else None)
+    checkpoint = request.weights or (
+        source.recipe.checkpoint if source.recipe and source.file in (None, source.recipe.checkpoint) else None)
     save_recorded(context.out / FILE, Recorded(
         origin=origin, method=spec.calibration, thresholds=calibration.thresholds,
         checkpoint=hash_file(checkpoint) if checkpoint and checkpoint.is_file() else ""))
