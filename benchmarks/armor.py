@@ -31,6 +31,8 @@ from hwgen.armor.front import load_points, reductions
 from hwgen.armor.measure import measure_points
 from hwgen.armor.robustness import RobustnessSettings
 from hwgen.armor.settings import PruneSettings
+from hwgen.armor.stream_hardware import FIXED
+from hwgen.armor.styles import known_hardware
 from hwgen.armor.sweep import SweepTask, make_job, run_sweep, tasks
 from hwgen.config.board import load_board
 from hwgen.data.registry import load_dataset
@@ -141,7 +143,8 @@ def prune(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
 def rows_of(name: str, points: list[dict[str, Any]], options: argparse.Namespace) -> list[dict[str, Any]]:
     """One row a point and attack; energy is estimated, and cycles are predicted unless the row says otherwise."""
     rows = []
-    for number, predicted in enumerate(points):
+    for number, stored in enumerate(points):
+        predicted = {**stored, **designed(stored, SIZES[options.size]["settings"].objective)}
         measure = options.simulate and number and predicted["method"] == "guided"
         point = {**predicted, **simulated(name, predicted, options)} if measure else predicted
         origin, test = "simulated" if measure else f"predicted ({point['cycles_from']})", point["test"]
@@ -164,6 +167,23 @@ def rows_of(name: str, points: list[dict[str, Any]], options: argparse.Namespace
                     "parameters_ratio": round(point["fewer"]["parameters"], 3),
                     "macs_ratio": round(point["fewer"]["macs"], 3), "config": point["config"]})
     return rows
+
+
+def designed(point: dict[str, Any], objective: str) -> dict[str, Any]:
+    """What the point would be built as now; a run that was pruned long ago stored what was predicted then."""
+    board, graph = load_board(point["board"]), load_graph(network_file(point))
+    fixed = FIXED if point["style"] == "stream" else point["config"]
+    design = known_hardware(board, fixed, objective).design(graph)
+    return {"cycles": round(design.cold), "steady_cycles": round(design.steady),
+            "interval_cycles": round(design.interval), "cycles_from": design.origin,
+            "latency_us": round(design.cold / board.clock_mhz, 2),
+            "steady_latency_us": round(design.steady / board.clock_mhz, 2),
+            "energy_uj_estimated": round(design.energy_uj, 2), "config": design.system.to_dict()}
+
+
+def network_file(point: dict[str, Any]) -> Path:
+    """The point's network."""
+    return Path(point["folder"]) / "points" / f"{point['point']:03}.safetensors"
 
 
 def simulated(name: str, point: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
@@ -194,7 +214,7 @@ def cpu_name() -> str:
 
 def cpu_latency(point: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
     """Best median of microseconds for one image on this CPU, of eager and compiled torch and of 1 .. n threads."""
-    module = GraphModule(load_graph(Path(point["folder"]) / "points" / f"{point['point']:03}.safetensors")).eval()
+    module = GraphModule(load_graph(network_file(point))).eval()
     spec = load_recipe(point["model"]).input
     image = load_dataset(spec.dataset, options.data, "test", spec.shape, spec.classes or spec.class_count).images[:1]
     x = torch.from_numpy(image).float()

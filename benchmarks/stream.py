@@ -95,7 +95,7 @@ def main() -> None:
         folder = arguments.out / f"{network}-{board}-stream"
         try:
             report = build(BuildRequest(model=network, board=board, out=folder, style="stream", frames=FRAMES,
-                                        measure_crypto=False), Steps())
+                                        objective="throughput", measure_crypto=False), Steps())
         except HwgenError as error:
             failed.append(f"{network} on {board}: {error}")
             continue

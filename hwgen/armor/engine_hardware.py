@@ -56,7 +56,7 @@ class EngineHardware:
 
     def design(self, graph: Graph) -> Design:
         """The configuration with the cycles of the compiled program; those of the model if it cannot be compiled."""
-        network = network_work(graph)
+        network, cost = network_work(graph), self.cost(graph)
         memory = MemoryModel.of(self.board)
         found = network_cost(network, self._table, memory, self.board.packing)
         choices = {name: network.variants[name][int(number[0])].choice for name, number in found.choices.items()}
@@ -64,7 +64,8 @@ class EngineHardware:
         cold, steady = (float(found.cold[0]), float(found.steady[0])) if program is None else (
             program.cold, program.steady)
         return Design(cold=cold, steady=steady, interval=steady, origin="model" if program is None else "program",
-                      system=self.system, resources=self._resources.row(0).to_dict())
+                      memory=cost.memory, energy_uj=cost.energy_uj, system=self.system,
+                      resources=self._resources.row(0).to_dict())
 
     def _cost(self, graph: Graph) -> Cost:
         network, engine, table = network_work(graph), self.system.engine, self._table

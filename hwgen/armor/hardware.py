@@ -72,6 +72,7 @@ class Design:
     Args:
         cold, steady, interval: cycles of a cold frame, of a following one, and from frame to frame at full load.
         origin: ``"program"``: predicted from the compiled program; ``"model"``: from the analytic model.
+        memory, energy_uj: as of ``Cost``.
         system: configuration; resources: estimated, of all of it.
     """
 
@@ -79,6 +80,8 @@ class Design:
     steady: float
     interval: float
     origin: str
+    memory: float
+    energy_uj: float
     system: SystemConfig
     resources: dict[str, float]
 

@@ -171,7 +171,7 @@ class _Run:
     def _hardware(self, config: dict[str, Any] | None) -> Hardware:
         assert config is not None
         if self.hardware is None or self.hardware.fixed != config:
-            self.hardware = known_hardware(self.job.board, config)
+            self.hardware = known_hardware(self.job.board, config, self.settings.objective)
         return self.hardware
 
     # -------------------------------------------------------------- steps
@@ -298,6 +298,6 @@ class _Run:
             "cycles": round(design.cold), "steady_cycles": round(design.steady),
             "interval_cycles": round(design.interval), "cycles_from": design.origin,
             "latency_us": round(design.cold / clock, 2), "steady_latency_us": round(design.steady / clock, 2),
-            "energy_uj_estimated": round(cost.energy_uj, 2), "memory_bytes": round(cost.memory),
+            "energy_uj_estimated": round(design.energy_uj, 2), "memory_bytes": round(design.memory),
             "resources": design.resources, "config": design.system.to_dict(),
             "sizes": {group.name: group.size for group in groups(graph)}}

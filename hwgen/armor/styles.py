@@ -21,7 +21,7 @@ def find_hardware(graph: Graph, board: Board, style: str, objective: str) -> Har
     Raises:
         HwgenError: the board is too small for what was asked for.
     """
-    stream = StreamHardware(board)
+    stream = StreamHardware(board, objective)
     if style == "stream":
         stream.cost(graph)
         return stream
@@ -36,9 +36,9 @@ def find_hardware(graph: Graph, board: Board, style: str, objective: str) -> Har
     return EngineHardware(board, found.system)
 
 
-def known_hardware(board: Board, fixed: dict[str, Any]) -> Hardware:
+def known_hardware(board: Board, fixed: dict[str, Any], objective: str) -> Hardware:
     """The hardware whose ``fixed`` was stored."""
-    return StreamHardware(board) if style_of(fixed) == "stream" else EngineHardware(
+    return StreamHardware(board, objective) if style_of(fixed) == "stream" else EngineHardware(
         board, SystemConfig.from_dict(fixed))
 
 

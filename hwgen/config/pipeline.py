@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -46,6 +47,10 @@ class StageConfig:
         out_channels, out_height, out_width: of the result.
         kernel, stride, padding: of the window; ``padding`` is top, bottom, left, right.
         whole: the window is the whole map (no padding), summed up as the pixels come; no window is kept.
+        tile: pixels of the network's map that are one pixel of the source, their channels side by side.
+        out_tile: the same of the result.
+        places: of which pixels of the window (``TiledWindow.places``) the values come: per channel one row for every
+            pixel of a tile of the result, dense one row; (): all, in their order.
         pe: output channels per step; even, or 1.
         simd: of the values of a window (of its taps where ``per_channel``) those of a step.
         lanes: requantisation lanes, a divisor of ``pe``.
@@ -69,6 +74,9 @@ class StageConfig:
     stride: Pair = (1, 1)
     padding: Padding = (0, 0, 0, 0)
     whole: bool = False
+    tile: Pair = (1, 1)
+    out_tile: Pair = (1, 1)
+    places: tuple[tuple[int, ...], ...] = ()
     pe: int = 1
     simd: int = 1
     lanes: int = 1
@@ -91,10 +99,46 @@ class StageConfig:
         top, bottom, left, right = self.padding
         require(max(top, bottom) < self.kernel[0] and max(left, right) < self.kernel[1], "padding",
                 "smaller than the kernel")
+        self._check_tiles(require)
         require(not self.raw or (self.kind is StageKind.DENSE and not self.residual), "raw", "dense, without residual")
         require(self.columns >= 2, "columns", "2 at least")
         require(self.queue >= 2, "queue", "2 at least")
         require(bool(self.residual) == (self.residual_queue >= 2), "residual_queue", "2 at least, with a residual")
+
+    def _check_tiles(self, require: Callable[[bool, str, str], None]) -> None:
+        """Tiles and places must belong together."""
+        phases = self.tile[0] * self.tile[1]
+        require(min(self.tile) >= 1 and self.channels % phases == 0, "tile", f"a divisor of {self.channels} channels")
+        results = self.out_tile[0] * self.out_tile[1]
+        require(min(self.out_tile) >= 1 and self.out_channels % results == 0, "out_tile",
+                f"a divisor of {self.out_channels} channels")
+        if self.places:
+            rows = results if self.kind.per_channel else 1
+            require(not self.whole and len(self.places) == rows and len({len(row) for row in self.places}) == 1
+                    and all(0 <= place < self.taps * phases for row in self.places for place in row), "places",
+                    f"{rows} rows of 0..{self.taps * phases - 1}, equally long")
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of the network's map in one of the source."""
+        return self.tile[0] * self.tile[1]
+
+    def value_place(self, number: int, channel: int) -> int | None:
+        """Index, in the window (pixel by pixel, channels innermost), of value ``number`` of output channel ``channel``
+        (dense: of any); None behind the last one."""
+        if number >= self.window_values:
+            return None
+        if self.kind.per_channel:
+            if channel >= self.out_channels:
+                return None
+            if not self.places:
+                return number * self.channels + channel
+            inner = self.channels // self.pixels
+            return self.places[channel // inner][number] * inner + channel % inner
+        if not self.places:
+            return number
+        inner = self.channels // self.pixels
+        return self.places[0][number // inner] * inner + number % inner
 
     @property
     def taps(self) -> int:
@@ -104,6 +148,8 @@ class StageConfig:
     @property
     def window_values(self) -> int:
         """Values that a step can choose from for one output channel."""
+        if self.places:
+            return len(self.places[0]) * (1 if self.kind.per_channel else self.channels // self.pixels)
         return self.taps if self.kind.per_channel else self.taps * self.channels
 
     @property
@@ -166,6 +212,16 @@ class StageConfig:
         return dataclasses.replace(self, **changes)
 
 
+def _tuples(value: Any) -> Any:
+    """Lists as tuples, whatever is in them."""
+    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
+
+
+def _lists(value: Any) -> Any:
+    """Inverse of ``_tuples``."""
+    return [_lists(v) for v in value] if isinstance(value, tuple) else value
+
+
 @dataclass(frozen=True, kw_only=True)
 class PipelineConfig:
     """Stages in topological order; the last one's results leave the accelerator."""
@@ -211,8 +267,8 @@ class PipelineConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
-        return {"stages": [{f.name: list(v) if isinstance(v := getattr(stage, f.name), tuple) else v
-                            for f in dataclasses.fields(stage)} for stage in self.stages]}
+        return {"stages": [{f.name: _lists(getattr(stage, f.name)) for f in dataclasses.fields(stage)}
+                           for stage in self.stages]}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> PipelineConfig:
@@ -225,7 +281,7 @@ class PipelineConfig:
                     if key not in known:
                         raise HwgenError(f"unknown field {key!r}", where="config.pipeline",
                                          allowed=", ".join(sorted(known)))
-                fixed = {key: tuple(v) if isinstance(v, list) else v for key, v in stage.items()}
+                fixed = {key: _tuples(v) for key, v in stage.items()}
                 stages.append(StageConfig(**{**fixed, "kind": StageKind(fixed["kind"])}))
         except (KeyError, TypeError, ValueError) as error:
             raise HwgenError(f"cannot be understood: {error}", where="config.pipeline") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from hwgen.compiler.loads import LoadProgram
 from hwgen.compiler.lower import spatial
@@ -33,7 +34,7 @@ def pipeline_config(stages: Sequence[StageConfig], base: AcceleratorConfig, acc_
     """``base`` (crypto, packing, clock) with a pipeline of ``stages`` and a shell as small as it can be for it.
 
     Raises:
-        HwgenError: the input has more channels than a word can hold.
+        HwgenError: the input has more channels, of all pixels of a tile, than a word can hold.
     """
     pipeline = PipelineConfig(stages=tuple(stages))
     channels = pipeline.first.channels
@@ -76,7 +77,7 @@ def compile_pipeline(graph: Graph, config: AcceleratorConfig, options: CompileOp
         runs.append(Run(kind=LoadKind.WEIGHTS, flags=flags, segment_log2=options.segment_log2, payload=payload,
                         nodes=nodes))
     source, output = _input(graph, config), _output(graph, config)
-    pixels = source.height * source.width
+    pixels = source.out_height * source.out_width
     image = Load(box=Box(0, 1, 0, pixels), region=Region(graph.input_node().name, 0, pixels, scratch=False),
                  first_plane=0, first_word=0)
     last = config.pipeline.last
@@ -104,6 +105,8 @@ def _check(graph: Graph, config: AcceleratorConfig) -> None:
         return stage.replace(pe=1, simd=1, lanes=1, columns=4, queue=16, residual_queue=4 if stage.residual else 0)
 
     wanted, given = stages_of(graph), config.pipeline.stages
+    with suppress(HwgenError):  # tiles that this network does not fall into are those of another one
+        wanted = stages_of(graph, config.pipeline.first.tile)
     if [shape(stage) for stage in given] != [shape(stage) for stage in wanted]:
         different = next((a.name for a, b in zip(wanted, given, strict=False) if shape(a) != shape(b)),
                          f"{len(given)} stages for {len(wanted)} nodes")
@@ -118,11 +121,16 @@ def _check(graph: Graph, config: AcceleratorConfig) -> None:
 def _input(graph: Graph, config: AcceleratorConfig) -> InputLayout:
     node = graph.input_node()
     assert isinstance(node, ir.QInput)
+    assert config.pipeline is not None
     channels, height, width = spatial(node.shape, node.name)
+    first, tile = config.pipeline.first, config.pipeline.first.tile
+    # tiles are what a window of their size and stride sees; the last ones are filled up with zeros
+    filled = (0, first.height * tile[0] - height, 0, first.width * tile[1] - width)
+    words = first.height * first.width
     return InputLayout(
-        kind="plain", channels=channels, height=height, width=width, out_height=height, out_width=width,
-        p_i=config.p_i, planes=1, plane_stride=height * width, scale=node.scale,
-        bytes=16 * beats(height * width, config.p_i))
+        kind="plain" if tile == (1, 1) else "folded", channels=channels, height=height, width=width, kernel=tile,
+        stride=tile, padding=filled, out_height=first.height, out_width=first.width, p_i=config.p_i, planes=1,
+        plane_stride=words, scale=node.scale, bytes=16 * beats(words, config.p_i))
 
 
 def _output(graph: Graph, config: AcceleratorConfig) -> OutputLayout:
@@ -142,7 +150,7 @@ def _layer(graph: Graph, stage: StageConfig, lines: int, config: AcceleratorConf
     if stage.kind.weighted:
         node = graph[stage.name]
         assert isinstance(node, ir.QConv2d)
-        macs = int(node.weight.size) * stage.outputs  # type: ignore[union-attr]
+        macs = int(node.weight.size) * stage.outputs * stage.out_tile[0] * stage.out_tile[1]  # type: ignore[union-attr]
     return LayerInfo(node=stage.name, descriptors=(), macs=macs, slots=stage.frame_steps, cycles=stage_cycles(stage),
                      lines=lines, bytes=lines * config.line_bytes,
                      shape=f"{stage.pe} x {stage.simd}", drains=0)

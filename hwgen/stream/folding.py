@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
@@ -34,10 +34,12 @@ class Option:
 
 @dataclass(frozen=True)
 class Folding:
-    """A folding of all stages; ``interval`` is the slowest one's cycles for a frame."""
+    """A folding of all stages: the slowest one's cycles for a frame (or the input's), the sum of the shares that it
+    takes of what there is."""
 
     stages: tuple[StageConfig, ...]
     interval: int
+    share: float
 
 
 def options_of(stage: StageConfig, config: AcceleratorConfig, most: np.ndarray) -> tuple[Option, ...]:
@@ -83,7 +85,7 @@ def _undominated(options: Sequence[Option], rows: np.ndarray) -> tuple[Option, .
     return tuple(options[k] for k in kept)
 
 
-def _cheapest(options: Sequence[Sequence[Option]], interval: int, have: np.ndarray) -> list[StageConfig] | None:
+def cheapest(options: Sequence[Sequence[Option]], interval: int, have: np.ndarray) -> Folding | None:
     """The stages' foldings that keep up with ``interval`` and take least of ``have``; None: it does not suffice.
 
     An integer programme: one option per stage, the sums of every resource within ``have``, least sum of shares.
@@ -108,7 +110,8 @@ def _cheapest(options: Sequence[Sequence[Option]], interval: int, have: np.ndarr
                   options={"mip_rel_gap": GAP, "node_limit": NODES})
     if result.x is None:
         return None
-    return [option.stage for option, chosen in zip(flat, result.x, strict=True) if chosen > 0.5]
+    taken = [option for option, chosen in zip(flat, result.x, strict=True) if chosen > 0.5]
+    return Folding(tuple(option.stage for option in taken), max(option.cycles for option in taken), float(result.fun))
 
 
 def available(board: Board, config: AcceleratorConfig) -> np.ndarray:
@@ -117,49 +120,28 @@ def available(board: Board, config: AcceleratorConfig) -> np.ndarray:
     return np.array([getattr(board.resources, name) * SHARE[name] - getattr(shell, name) for name in NAMES])
 
 
-def fold(
-    shapes: Sequence[StageConfig], config: AcceleratorConfig, board: Board, interval: int | None = None,
-    table: OptionTable | None = None,
-) -> Folding:
-    """The fewest resources for ``interval`` cycles a frame, or for the fewest cycles that the board allows.
+def fold(options: Sequence[Sequence[Option]], have: np.ndarray, least: int = 1) -> Folding | None:
+    """The fewest resources for the fewest cycles a frame; None: they do not fit.
 
     Args:
-        shapes: of all stages (``stages_of``); config: packing, accumulators and shell.
-        table: of options, where several networks are folded one after the other.
-
-    Raises:
-        HwgenError: the board is too small; names the resource.
+        options: of all stages; have: resources (``NAMES``).
+        least: cycles a frame below which nothing is gained, because the input takes them.
     """
-    have = available(board, config)
-    table = table or OptionTable()
-    options = [table.of(stage, config, have) for stage in shapes]
-    if interval is not None:
-        chosen = _cheapest(options, interval, have)
-        if chosen is None:
-            fastest = fold(shapes, config, board, table=table)
-            raise HwgenError(f"{interval:,} cycles a frame are too few", where=f"board {board.name}",
-                             allowed=f"{fastest.interval:,} or more")
-        return _result(chosen)
-    least = max(min(option.cycles for option in one) for one in options)
-    candidates = sorted({option.cycles for one in options for option in one if option.cycles >= least})
+    least = max(least, *(min(option.cycles for option in one) for one in options))
+    candidates = [least, *sorted({option.cycles for one in options for option in one if option.cycles > least})]
     low, high, best = 0, len(candidates) - 1, None
     while low <= high:
         middle = (low + high) // 2
-        chosen = _cheapest(options, candidates[middle], have)
+        chosen = cheapest(options, candidates[middle], have)
         if chosen is None:
             low = middle + 1
         else:
-            best, high = chosen, middle - 1
-    if best is None:
-        raise _too_small(options, have, board)
-    return _result(best)
+            best, high = replace(chosen, interval=max(chosen.interval, least)), middle - 1
+    return best
 
 
-def _result(stages: Sequence[StageConfig]) -> Folding:
-    return Folding(tuple(stages), max(stage_cycles(stage) for stage in stages))
-
-
-def _too_small(options: Sequence[Sequence[Option]], have: np.ndarray, board: Board) -> HwgenError:
+def too_small(options: Sequence[Sequence[Option]], have: np.ndarray, board: Board) -> HwgenError:
+    """The error that names the resource of which there is least."""
     least = np.array([np.min([option.cost for option in one], axis=0) for one in options]).sum(axis=0)
     short = [(name, need, there) for name, need, there in zip(NAMES, least, have, strict=True) if need > there]
     if not short:

@@ -110,19 +110,28 @@ class StageLines:
         return self.record_base + self.record_chunks * self.record_words
 
 
+def _lines_from(stage: StageConfig, config: AcceleratorConfig, base: int) -> StageLines:
+    """A stage's lines from line ``base`` on."""
+    chunks = -(-weight_bytes(stage, config.packing) // config.line_bytes)
+    requantised = stage.kind is not StageKind.MAXIMUM
+    return StageLines(base, chunks, stage.depth if chunks else 0,
+                      -(-stage.lanes * RECORD_BYTES // config.line_bytes) if requantised else 0,
+                      stage.blocks * stage.groups if requantised else 0)
+
+
 def stage_lines(config: AcceleratorConfig) -> tuple[StageLines, ...]:
     """Lines of every stage, in their order."""
     assert config.pipeline is not None
     found, base = [], 0
     for stage in config.pipeline.stages:
-        chunks = -(-weight_bytes(stage, config.packing) // config.line_bytes)
-        requantised = stage.kind is not StageKind.MAXIMUM
-        lines = StageLines(base, chunks, stage.depth if chunks else 0,
-                           -(-stage.lanes * RECORD_BYTES // config.line_bytes) if requantised else 0,
-                           stage.blocks * stage.groups if requantised else 0)
-        found.append(lines)
-        base = lines.end
+        found.append(_lines_from(stage, config, base))
+        base = found[-1].end
     return tuple(found)
+
+
+def lines_of(stage: StageConfig, config: AcceleratorConfig) -> int:
+    """Number of a stage's lines."""
+    return _lines_from(stage, config, 0).end
 
 
 def result_planes(stage: StageConfig, config: AcceleratorConfig) -> int:

@@ -21,10 +21,11 @@ from hwgen.quantize.fuse import fuse
 from hwgen.quantize.lower import lower
 from hwgen.quantize.width import accumulator_bits
 from hwgen.stream.compile import compile_pipeline, pipeline_config
-from hwgen.stream.folding import SHARE, OptionTable, fold, total
+from hwgen.stream.folding import SHARE, OptionTable, total
+from hwgen.stream.latency import Quickest
 from hwgen.stream.predict import PipelinePrediction, predict_pipeline
 from hwgen.stream.queues import with_queues
-from hwgen.stream.shapes import stages_of
+from hwgen.stream.variants import Variant, fastest, for_rate, quickest, quickest_bound, variants
 
 #: narrowest accumulator
 _LEAST_BITS = 16
@@ -67,34 +68,61 @@ def integer_form(graph: Graph) -> Graph:
     return quantise(Calibration(lowered=lowered, histograms={}, thresholds=ranges, means={}, images=0))
 
 
-def search_pipeline(graph: Graph, board: Board, base: AcceleratorConfig, fps: float = 0.0,
-                    options: OptionTable | None = None) -> StreamCandidate:
-    """The pipeline with the highest frame rate, or with the fewest resources for ``fps`` frames a second.
+@dataclass(frozen=True)
+class _Task:
+    """What a search begins with: the integer form, the designs without foldings, the width of the accumulators."""
+
+    form: Graph
+    found: list[Variant]
+    bits: int
+
+
+def _task(graph: Graph, board: Board, base: AcceleratorConfig, options: OptionTable | None) -> _Task:
+    form = integer_form(graph)
+    bits = min(MAX_ACC_BITS, accumulator_bits(graph, at_least=_LEAST_BITS))
+    slow = base.replace(packing=board.packing, clock_mhz=board.clock_mhz, aes_cycles=aes_cycles(base.aes_key_bits)[-1])
+    return _Task(form, variants(form, board, slow, bits, options or OptionTable()), bits)
+
+
+def search_pipeline(graph: Graph, board: Board, base: AcceleratorConfig, *, fps: float = 0.0,
+                    objective: str = "latency", options: OptionTable | None = None) -> StreamCandidate:
+    """The pipeline with the least latency or the highest frame rate, or with the fewest resources for ``fps`` frames a
+    second.
 
     The decryptor gets as many rounds of AES as the board has left: weights are loaded once.
 
     Args:
         graph: float graph (``base``: crypto and key size).
+        objective: "latency", or one that the frame rate serves (all others).
         options: of stages, where several networks are searched one after the other.
 
     Raises:
         HwgenError: the network has what no stage can do, or the board is too small; names node or resource.
     """
     began = time.perf_counter()
-    form = integer_form(graph)
-    shapes = stages_of(form)
-    bits = min(MAX_ACC_BITS, accumulator_bits(graph, at_least=_LEAST_BITS))
-    slow = base.replace(packing=board.packing, clock_mhz=board.clock_mhz, aes_cycles=aes_cycles(base.aes_key_bits)[-1])
-    wanted = int(board.clock_mhz * 1e6 / fps) if fps else None
-    folding = fold(shapes, pipeline_config(shapes, slow, bits), board, wanted, options)
+    task = _task(graph, board, base, options)
+    if fps:
+        stages = for_rate(task.found, int(board.clock_mhz * 1e6 / fps)).stages
+    else:
+        stages = (quickest if objective == "latency" else fastest)(task.found).stages
+    slow = task.found[0].config
     for cycles in aes_cycles(base.aes_key_bits):
-        config = with_queues(pipeline_config(folding.stages, slow.replace(aes_cycles=cycles), bits))
+        config = with_queues(pipeline_config(stages, slow.replace(aes_cycles=cycles), task.bits))
         resources = total(config, board)
         if _fits(config, board, resources):
             break
     memory = MemoryModel.of(board)
-    prediction = predict_pipeline(compile_pipeline(form, config.replace(acc_bits=MAX_ACC_BITS)), memory)
+    prediction = predict_pipeline(compile_pipeline(task.form, config.replace(acc_bits=MAX_ACC_BITS)), memory)
     return _candidate(config, board, prediction, resources, began)
+
+
+def bound_pipeline(graph: Graph, board: Board, base: AcceleratorConfig, options: OptionTable | None = None) -> Quickest:
+    """A bound of the latency, and what goes with it, in a fraction of the time of ``search_pipeline``.
+
+    Raises:
+        HwgenError: as ``search_pipeline``.
+    """
+    return quickest_bound(_task(graph, board, base, options).found)
 
 
 def _candidate(

@@ -21,7 +21,7 @@ class ResNetCifarParams:
     """Shape of the network.
 
     Args:
-        stem: output channels of the first convolution.
+        stem, stem_stride: output channels and stride of the first convolution.
         channels, blocks: output channels and number of blocks per stage.
         shortcut: ``"conv"`` (1x1 convolution and BatchNorm) or ``"identity_pad"`` (option A), where the shape changes.
     """
@@ -30,12 +30,13 @@ class ResNetCifarParams:
     channels: tuple[int, ...]
     blocks: tuple[int, ...]
     shortcut: Shortcut
+    stem_stride: int = 1
 
     def __post_init__(self) -> None:
         if len(self.channels) != len(self.blocks):
             raise ValueError(f"blocks must have one entry per stage ({len(self.channels)}), not {len(self.blocks)}")
-        if min((self.stem, *self.channels, *self.blocks)) < 1:
-            raise ValueError("stem, channels and blocks must be positive")
+        if min((self.stem, self.stem_stride, *self.channels, *self.blocks)) < 1:
+            raise ValueError("stem, stem_stride, channels and blocks must be positive")
 
 
 def identity_pad_conv(in_channels: int, out_channels: int, stride: int) -> nn.Conv2d:
@@ -81,7 +82,7 @@ class ResNetCifar(nn.Module):
 
     def __init__(self, shape: tuple[int, int, int], classes: int, params: ResNetCifarParams) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(shape[0], params.stem, 3, padding=1, bias=False)
+        self.conv1 = nn.Conv2d(shape[0], params.stem, 3, stride=params.stem_stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(params.stem)
         self.stages = len(params.channels)
         width = params.stem

@@ -173,15 +173,15 @@ class Stage(wiring.Component):
         stage = self.stage
         outside = Const(0x80 if stage.kind is StageKind.MAXIMUM else 0, 8)
 
-        def value(tap: int, channel: int) -> object:
-            inside = tap < stage.taps and channel < stage.channels
-            return window.word_select(tap * stage.channels + channel, 8) if inside else outside
+        def value(number: int, channel: int) -> object:
+            place = stage.value_place(number, channel)
+            return outside if place is None else window.word_select(place, 8)
 
         def values(at_slice: int, at_block: int) -> Cat:
             numbers = range(at_slice * stage.simd, (at_slice + 1) * stage.simd)
             if stage.kind.per_channel:
-                return Cat(*(value(tap, at_block * stage.pe + p) for p in range(stage.pe) for tap in numbers))
-            return Cat(*(value(n // stage.channels, n % stage.channels) for n in numbers))
+                return Cat(*(value(n, at_block * stage.pe + p) for p in range(stage.pe) for n in numbers))
+            return Cat(*(value(n, 0) for n in numbers))
 
         with m.Switch(slice_):
             for at_slice in range(stage.slices):

@@ -11,16 +11,18 @@ from hwgen.config.pipeline import StageConfig, StageKind
 from hwgen.ir import nodes as ir
 from hwgen.ir.nodes import Node, Padding, Pair
 from hwgen.stream.layout import StageLines, stage_lines
+from hwgen.stream.shapes import in_tiles
 from hwgen.stream.weights import stage_stream
 from tests.helpers.random_graphs import random_requantise, window_count
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A node and the stage that it is for."""
+    """A node and the stage that it is for; ``plain``: the same stage for single pixels."""
 
     node: Node
     stage: StageConfig
+    plain: StageConfig
 
     def lines(self, config: AcceleratorConfig) -> StageLines:
         """Where its lines are when it stands alone."""
@@ -43,7 +45,7 @@ class _Alone:
 
 def layer(rng: np.random.Generator, kind: StageKind, size: tuple[int, int, int], out: int, *, kernel: Pair = (3, 3),
           stride: Pair = (1, 1), padding: Padding = (1, 1, 1, 1), residual: bool = False, raw: bool = False,
-          whole: bool = False, **folding: int) -> Layer:
+          whole: bool = False, tile: Pair = (1, 1), **folding: int) -> Layer:
     """A random layer; ``folding``: pe, simd, lanes, columns, queue."""
     channels, height, width = size
     shape = (out, window_count(height, kernel[0], stride[0], padding[:2]),
@@ -66,17 +68,24 @@ def layer(rng: np.random.Generator, kind: StageKind, size: tuple[int, int, int],
     else:
         rule = None
         node = ir.QMaxPool(kernel=kernel, stride=stride, padding=padding, **common)
-    stage = StageConfig(
+    plain = StageConfig(
         name="layer", kind=kind, source="input", residual="input" if residual else "", channels=channels,
         height=height, width=width, out_channels=out, out_height=shape[1], out_width=shape[2], kernel=kernel,
         stride=stride, padding=padding, whole=whole, raw=raw,
-        residual_queue=4 if residual else 0, **folding)  # type: ignore[arg-type]
-    return Layer(node, stage)
+        residual_queue=4 if residual else 0)
+    return Layer(node, in_tiles(plain, tile).replace(**folding), plain)
+
+
+def to_tiles(tensor: np.ndarray, tile: Pair) -> np.ndarray:
+    """[C, H, W] -> [pixels of a tile * C, rows of tiles, columns of tiles], filled up with zeros."""
+    rows, columns = tile
+    filled = np.pad(tensor, ((0, 0), (0, -tensor.shape[1] % rows), (0, -tensor.shape[2] % columns)))
+    return np.concatenate([filled[:, y::rows, x::columns] for y in range(rows) for x in range(columns)])
 
 
 def expected(case: Layer, x: np.ndarray, residual: np.ndarray | None) -> np.ndarray:
     """int64 [O, H, W] of int8 [C, H, W], by loops over outputs."""
-    stage, node = case.stage, case.node
+    stage, node = case.plain, case.node
     maximum = stage.kind is StageKind.MAXIMUM
     top, bottom, left, right = stage.padding
     padded = np.pad(x.astype(np.int64), ((0, 0), (top, bottom), (left, right)),

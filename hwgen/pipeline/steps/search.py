@@ -77,7 +77,8 @@ def _searched(
     if request.style != "engine":
         try:
             # a pipeline keeps all feature maps on the chip
-            stream = search_pipeline(graph, board, base.replace(protect_activations=False), request.fps)
+            stream = search_pipeline(graph, board, base.replace(protect_activations=False), fps=request.fps,
+                                     objective=request.objective)
         except HwgenError as error:
             if engine is None:
                 raise

@@ -13,8 +13,9 @@ import rtl_templates.stream.results
 import rtl_templates.stream.step_array
 from hwgen.config.accelerator import AcceleratorConfig, DspPacking
 from hwgen.config.pipeline import StageKind
+from hwgen.ir.nodes import Pair
 from rtl_templates.stream.stage import Stage
-from tests.helpers.stages import Layer, expected, layer
+from tests.helpers.stages import Layer, expected, layer, to_tiles
 from tests.rtl_templates.engine.cycles import PlacedHere, PlainRam, lanes, packed
 from tests.rtl_templates.shell.sim_helpers import get, put, simulate
 
@@ -43,6 +44,20 @@ CASES = {
                            simd=1, lanes=2),
     "add": dict(kind=SUM, size=(4, 3, 3), out=4, residual=True, pe=2, simd=1, lanes=2, **ONE),
     "maximum": dict(kind=MAXIMUM, size=(3, 5, 6), out=3, stride=(2, 2), pe=2, simd=5, lanes=1),
+    "tiles": dict(kind=DENSE, size=(2, 6, 8), out=3, tile=(2, 2), pe=4, simd=7, lanes=2),
+    "tiles-end-by-a-stride": dict(kind=DENSE, size=(1, 7, 9), out=5, stride=(2, 2), tile=(2, 2), pe=2, simd=5, lanes=1),
+    "tiles-get-smaller": dict(kind=DENSE, size=(1, 8, 8), out=2, stride=(2, 2), padding=(1, 1, 1, 1), tile=(2, 4), pe=4,
+                              simd=5, lanes=2),
+    "tiles-of-a-row": dict(kind=DENSE, size=(3, 4, 8), out=3, kernel=(5, 5), padding=(2, 2, 2, 2), tile=(1, 2), pe=2,
+                           simd=31, lanes=2),
+    "tiles-and-residual": dict(kind=DENSE, size=(2, 4, 4), out=2, residual=True, tile=(2, 1), pe=4, simd=5, lanes=2),
+    "tiles-depthwise": dict(kind=DEPTHWISE, size=(3, 6, 4), out=3, tile=(2, 2), pe=4, simd=4, lanes=2),
+    "tiles-maximum": dict(kind=MAXIMUM, size=(3, 6, 8), out=3, kernel=(2, 2), stride=(2, 2), padding=(0, 0, 0, 0),
+                          tile=(2, 2), pe=2, simd=3, lanes=1),
+    "tiles-wide-maximum": dict(kind=MAXIMUM, size=(2, 8, 8), out=2, stride=(2, 2), tile=(2, 4), pe=2, simd=5, lanes=1),
+    "tiles-average": dict(kind=SUM, size=(3, 6, 6), out=3, kernel=(2, 2), stride=(2, 2), padding=(0, 0, 0, 0),
+                          tile=(2, 2), pe=2, simd=4, lanes=2),
+    "tiles-add": dict(kind=SUM, size=(2, 4, 4), out=2, residual=True, tile=(2, 2), pe=4, simd=1, lanes=4, **ONE),
 }
 
 
@@ -59,15 +74,17 @@ def place_here(case: Layer, config: AcceleratorConfig, monkeypatch: pytest.Monke
 def run(case: Layer, config: AcceleratorConfig, monkeypatch: pytest.MonkeyPatch, *, frames: int, gap: float,
         seed: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """What must come out and what did, per frame."""
-    rng, stage = np.random.default_rng(seed), case.stage
+    rng, stage, plain = np.random.default_rng(seed), case.stage, case.plain
     dut = place_here(case, config, monkeypatch)
-    inputs = rng.integers(-128, 128, (frames, stage.channels, stage.height, stage.width))
-    others = rng.integers(-128, 128, (frames, stage.out_channels, stage.out_height, stage.out_width))
-    wanted = [expected(case, x, r if stage.residual else None) for x, r in zip(inputs, others, strict=True)]
+    inputs = rng.integers(-128, 128, (frames, plain.channels, plain.height, plain.width))
+    others = rng.integers(-128, 128, (frames, plain.out_channels, plain.out_height, plain.out_width))
+    wanted = [to_tiles(expected(case, x, r if stage.residual else None), stage.out_tile)
+              for x, r in zip(inputs, others, strict=True)]
     lines, bits, found = case.stream(config), 32 if stage.raw else 8, []
 
-    def pixels(tensors: np.ndarray) -> list[int]:
-        return [packed(pixel, 8) for tensor in tensors for pixel in tensor.reshape(len(tensor), -1).T]
+    def pixels(tensors: np.ndarray, tile: Pair) -> list[int]:
+        tiles = [to_tiles(tensor, tile) for tensor in tensors]
+        return [packed(pixel, 8) for tensor in tiles for pixel in tensor.reshape(len(tensor), -1).T]
 
     async def source(ctx):
         for number, line in enumerate(lines):
@@ -78,11 +95,11 @@ def run(case: Layer, config: AcceleratorConfig, monkeypatch: pytest.MonkeyPatch,
                 await ctx.tick()
         ctx.set(dut.write.valid, 0)
         await ctx.tick().repeat(4)
-        await put(ctx, dut.i, pixels(inputs), random.Random(seed + 1), gap)
+        await put(ctx, dut.i, pixels(inputs, stage.tile), random.Random(seed + 1), gap)
 
     async def residual(ctx):
         if stage.residual:
-            await put(ctx, dut.residual, pixels(others), random.Random(seed + 2), gap)
+            await put(ctx, dut.residual, pixels(others, stage.out_tile), random.Random(seed + 2), gap)
 
     async def sink(ctx):
         words = await get(ctx, dut.o, frames * stage.outputs, random.Random(seed + 3), gap)
