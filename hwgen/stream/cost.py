@@ -16,6 +16,7 @@ from hwgen.cost.arrays import ConfigTable
 from hwgen.cost.memories import block_rams
 from hwgen.cost.resources import NAMES, estimate
 from hwgen.stream.layout import LUT_DEPTH, RECORD_FIELDS, chain_shape, result_planes, stage_packing, weight_cuts
+from rtl_templates.stream.timing import row_cycles, row_gap
 
 #: LUTs and flip-flops of a requantisation lane
 LANE_LUT, LANE_FF = 350, 500
@@ -28,15 +29,14 @@ def source_cycles(stage: StageConfig) -> int:
     if stage.whole:
         return stage.height * stage.width
     bottom = (stage.out_height - 1) * stage.stride[0] - stage.padding[0] + stage.kernel[0] - stage.height
-    right = (stage.out_width - 1) * stage.stride[1] - stage.padding[2] + stage.kernel[1] - stage.width
     columns = (stage.height + max(0, bottom)) * stage.width
-    windows = stage.out_height * (stage.padding[2] + stage.width + max(0, right))
-    return max(columns, windows)
+    return max(columns, stage.out_height * row_cycles(stage))
 
 
 def stage_cycles(stage: StageConfig) -> int:
     """Cycles of a frame in which this stage can take no other one."""
-    return max(stage.frame_steps, source_cycles(stage))
+    waits = stage.out_height * max(0, row_gap(stage) - stage.steps)
+    return max(stage.frame_steps + waits, source_cycles(stage))
 
 
 @cache

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.config.pipeline import INPUT, StageConfig
 from hwgen.stream.cost import stage_cycles
-from rtl_templates.stream.timing import output_latency
+from rtl_templates.stream.timing import output_latency, row_gap
 
 #: a pixel in the queue behind a stage to its column's, a column's to its window's first use
 _COLUMN, _WINDOW = 3, 2
@@ -50,10 +50,11 @@ def _starts(stage: StageConfig, arrived: Sequence[float], residual: Sequence[flo
         for time in arrived:
             now = max(now + stage.steps, time + 1)
         return [now]
-    windows = _windows(stage, arrived)
-    begun, now = [], -1.0 * stage.steps
+    windows, gap = _windows(stage, arrived), row_gap(stage)
+    begun, now = [], -1.0 * max(stage.steps, gap)
     for number, window in enumerate(windows):
-        now = max(now + stage.steps, window, 0.0 if residual is None else residual[number] + 1)
+        pause = stage.steps if number % stage.out_width else max(stage.steps, gap)
+        now = max(now + pause, window, 0.0 if residual is None else residual[number] + 1)
         begun.append(now)
     return begun
 

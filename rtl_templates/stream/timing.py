@@ -17,6 +17,20 @@ def lines_latency(pipeline: PipelineConfig) -> int:
     return len(pipeline.stages) + 8
 
 
+def row_cycles(stage: StageConfig) -> int:
+    """Cycles of a row of windows: its columns and the padding on both sides."""
+    last_end = (stage.out_width - 1) * stage.stride[1] - stage.padding[2] + stage.kernel[1] - 1
+    return stage.padding[2] + max(stage.width, last_end + 1)
+
+
+def row_gap(stage: StageConfig) -> int:
+    """Cycles from the start of a row's last output to that of the next row's first one, at least: its window is shifted
+    in while the last one waits, behind the columns that no window ends at."""
+    if stage.whole or (stage.kernel[1] == 1 and stage.stride[1] == 1):
+        return 1
+    return row_cycles(stage) - (stage.out_width - 1) * stage.stride[1]
+
+
 def group_latency(stage: StageConfig) -> int:
     """A group of sums enters requantisation to its results."""
     if stage.kind is StageKind.MAXIMUM:

@@ -6,12 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from hwgen.config.pipeline import StageConfig
 from rtl_templates.stream.columns import padding_pixel
-
-
-def row_cycles(stage: StageConfig) -> int:
-    """Cycles of a row of windows: its columns and the padding on both sides."""
-    last_end = (stage.out_width - 1) * stage.stride[1] - stage.padding[2] + stage.kernel[1] - 1
-    return stage.padding[2] + max(stage.width, last_end + 1)
+from rtl_templates.stream.timing import row_cycles
 
 
 class WindowSource(wiring.Component):

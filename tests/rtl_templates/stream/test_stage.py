@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import numpy as np
@@ -14,7 +15,9 @@ import rtl_templates.stream.step_array
 from hwgen.config.accelerator import AcceleratorConfig, DspPacking
 from hwgen.config.pipeline import StageKind
 from hwgen.ir.nodes import Pair
+from hwgen.stream.cost import source_cycles, stage_cycles
 from rtl_templates.stream.stage import Stage
+from rtl_templates.stream.timing import row_gap
 from tests.helpers.stages import Layer, expected, layer, to_tiles
 from tests.rtl_templates.engine.cycles import PlacedHere, PlainRam, lanes, packed
 from tests.rtl_templates.shell.sim_helpers import get, put, simulate
@@ -144,11 +147,10 @@ class _Lowest:
         return np.full(shape, low)
 
 
-def test_a_step_in_every_cycle(monkeypatch):
-    """With input at hand, the steps of a frame follow one another without a gap between windows, rows and frames."""
-    case = layer(np.random.default_rng(5), DENSE, (4, 5, 6), 4, pe=2, simd=12, lanes=1, columns=16)
-    stage, config, frames = case.stage, CONFIG, 4
-    dut = place_here(case, config, monkeypatch)
+def busy_cycles(case: Layer, frames: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Cycles with a step, with input at hand and a reader that never waits."""
+    stage = case.stage
+    dut = place_here(case, CONFIG, monkeypatch)
     busy: list[int] = []
 
     async def source(ctx):
@@ -156,11 +158,31 @@ def test_a_step_in_every_cycle(monkeypatch):
 
     async def sink(ctx):
         ctx.set(dut.o.ready, 1)
-        for cycle in range(2000):
+        for cycle in range(2 * frames * stage_cycles(stage) + 200):
             if ctx.get(dut.busy):
                 busy.append(cycle)
             await ctx.tick()
 
     simulate(dut, source, sink)
     assert len(busy) == frames * stage.frame_steps
+    return busy
+
+
+def test_a_step_in_every_cycle(monkeypatch):
+    """The steps of a frame follow one another without a gap between windows, rows and frames."""
+    case = layer(np.random.default_rng(5), DENSE, (4, 5, 6), 4, pe=2, simd=12, lanes=1, columns=16)
+    busy = busy_cycles(case, 4, monkeypatch)
     assert busy[-1] - busy[0] == len(busy) - 1
+
+
+@pytest.mark.parametrize("kernel, stride, out", [(5, 1, 2), (5, 1, 4), (3, 1, 4), (3, 1, 6), (5, 1, 10)])
+def test_rows_of_few_steps(kernel, stride, out, monkeypatch):
+    """Where a window is through before the next row's first one is shifted in, rows take what the cost model says."""
+    case = layer(np.random.default_rng(5), DENSE, (1, kernel + 4, 14), out, kernel=(kernel, kernel),
+                 stride=(stride, stride), padding=(0, 0, 0, 0), pe=2, simd=kernel * kernel, lanes=2, columns=64,
+                 queue=64)
+    stage, busy = case.stage, busy_cycles(case, 2, monkeypatch)
+    starts = busy[::stage.out_width * stage.steps][:stage.out_height]
+    row = stage.out_width * stage.steps + max(0, row_gap(stage) - stage.steps)
+    assert {b - a for a, b in itertools.pairwise(starts)} == {row}
+    assert stage_cycles(stage) == max(source_cycles(stage), stage.out_height * row)
