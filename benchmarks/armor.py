@@ -7,8 +7,8 @@ Each network is trained by its recipe (unless the recipe ships a checkpoint), th
 and seed. The first point and the last one of every run are attacked on test images. Everything finished is kept: after
 an interruption the same command continues. ``--simulate`` exports the last point of every guided run as a model, builds
 it, and puts the simulated cycles of ``FRAMES`` bit-exact frames in place of the predicted ones. ``--cpu`` times the
-networks on this machine's CPU (it must be idle). ``--write`` updates docs/results/armor.json and the tables of
-docs/armor.md.
+networks on this machine's CPU (it must be idle). ``--write`` updates docs/results/armor.json,
+docs/results/armor_comparison.json (guided against plain runs) and the tables of docs/armor.md.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ from hwgen.zoo.recipe import PhaseSpec, Recipe
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results" / "armor.json"
+COMPARED = RESULTS.with_name("armor_comparison.json")
 NETWORKS = ("aconvnet_robust", "resnet_sar", "mobilenet_sar")
 METHODS = ("guided", "taylor", "l1", "random")
 #: of the proof of a network that was chosen
@@ -238,6 +239,51 @@ def cpu_latency(point: dict[str, Any], options: argparse.Namespace) -> dict[str,
     return {"us": round(best, 1), "how": kind, "cpu": cpu_name()}
 
 
+def fewest(points: list[dict[str, Any]], tolerance: float, most: int) -> dict[str, Any]:
+    """Of one run's points, after ``most`` of them at most, the one with the fewest cycles (mean of a cold and a
+    following frame) whose robust accuracy on the validation images is within the tolerance."""
+    least = points[0]["robust_accuracy"] - tolerance - 1e-9
+    return min((p for p in points[:most + 1] if p["robust_accuracy"] >= least),
+               key=lambda p: p["cycles"] + p["steady_cycles"])
+
+
+def comparisons(options: argparse.Namespace, name: str, style: str) -> list[dict[str, Any]]:
+    """One row a plain run: what it reaches, and the guided one of its seed, after as many fine-tunings."""
+    size = SIZES[options.size]
+    folder = options.out / f"{name}-{options.board}-{style}-{options.size}"
+    rows = []
+    for seed in size["seeds"]:
+        runs = {method: load_points([folder / f"{method}-{seed}"]) for method in METHODS
+                if (folder / f"{method}-{seed}").is_dir()}
+        for method, points in runs.items():
+            if method == "guided" or "guided" not in runs:
+                continue
+            most = min(len(points), len(runs["guided"])) - 1
+            plain, guided = (fewest(run, size["settings"].tolerance, most) for run in (points, runs["guided"]))
+            cycles = [p["cycles"] + p["steady_cycles"] for p in (guided, plain)]
+            rows.append({
+                "network": name, "board": options.board, "style": style, "seed": seed, "method": method,
+                "size": options.size, "points": most, "fewer": 1 - cycles[0] / cycles[1],
+                **{f"{side}_{field}": p[field] for side, p in (("guided", guided), ("plain", plain))
+                   for field in ("parameters", "macs", "cycles", "steady_cycles", "robust_accuracy")}})
+    return rows
+
+
+def comparison_table(rows: list[dict[str, Any]]) -> str:
+    """Markdown of ``comparisons``."""
+    lines = ["| network | board, style | against | points each | cold cycles, guided / plain | following frame | fewer "
+             "cycles (mean of both) | parameters | robust, validation images |", "|" + "---|" * 9]
+    for r in rows:
+        cells = (f"{r['guided_' + field]:,} / {r['plain_' + field]:,}"
+                 for field in ("cycles", "steady_cycles", "parameters"))
+        cold, steady, parameters = cells
+        lines.append(
+            f"| {r['network']} | {r['board']}, {r['style']} | {r['method']}, {r['size']}, seed {r['seed']} | "
+            f"{r['points']} | {cold} | {steady} | {100 * r['fewer']:.1f} % | {parameters} | "
+            f"{100 * r['guided_robust_accuracy']:.1f} / {100 * r['plain_robust_accuracy']:.1f} % |")
+    return "\n".join(lines)
+
+
 def table(rows: list[dict[str, Any]]) -> str:
     """Markdown: accuracy and size, then what it takes on the board, one row a point."""
     lines = ["| network | method, budget | parameters (fewer) | MACs (fewer) | clean | robust | attack | images "
@@ -259,20 +305,28 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def kept(path: Path, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The file's rows of other networks, boards and styles, then ``rows``; written."""
+    old = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    new = {(r["network"], r["board"], r["style"]) for r in rows}
+    both = [*(r for r in old if (r["network"], r["board"], r["style"]) not in new), *rows]
+    path.write_text(json.dumps(both, indent=1) + "\n", encoding="utf-8")
+    return both
+
+
 def main() -> None:
     """Run or continue, print, and with ``--write`` update docs/."""
     options = arguments()
     use_torch("cpu", options.threads)
     load_board(options.board)
-    rows = [row for name in (options.only.split(",") if options.only else NETWORKS)
-            for row in rows_of(name, prune(name, options), options)]
-    print(table(rows), flush=True)
+    names = options.only.split(",") if options.only else NETWORKS
+    rows = [row for name in names for row in rows_of(name, prune(name, options), options)]
+    compared = [row for name in names for row in comparisons(options, name, options.style)]
+    print(table(rows), comparison_table(compared), sep="\n\n", flush=True)
     if options.write:
-        old = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else []
-        new = {(r["network"], r["board"], r["style"]) for r in rows}
-        kept = [r for r in old if (r["network"], r["board"], r["style"]) not in new]
-        RESULTS.write_text(json.dumps([*kept, *rows], indent=1) + "\n", encoding="utf-8")
-        write_section("results", table([*kept, *rows]), "armor.md")
+        write_section("results", table(kept(RESULTS, rows)), "armor.md")
+        if compared:
+            write_section("comparison", comparison_table(kept(COMPARED, compared)), "armor.md")
 
 
 if __name__ == "__main__":
