@@ -1,7 +1,8 @@
 """Trains robust radar networks, prunes them by every method, attacks what is left, and fills docs/armor.md.
 
     python benchmarks/armor.py --data FOLDER [--size full|medium|reduced] [--style auto|engine|stream] [--out FOLDER]
-                               [--only aconvnet_robust] [--methods guided,taylor] [--simulate] [--cpu] [--write]
+                               [--only aconvnet_robust] [--methods guided,taylor] [--epochs N] [--peak RATE]
+                               [--simulate] [--cpu] [--write]
 
 Each network is trained by its recipe (unless the recipe ships a checkpoint), then pruned in one folder a run: method
 and seed. The first point and the last one of every run are attacked on test images. Everything finished is kept: after
@@ -30,6 +31,7 @@ from hwgen.armor.export import export
 from hwgen.armor.front import load_points, reductions
 from hwgen.armor.measure import measure_points
 from hwgen.armor.robustness import RobustnessSettings
+from hwgen.armor.run import EVENTS
 from hwgen.armor.settings import PruneSettings
 from hwgen.armor.stream_hardware import FIXED
 from hwgen.armor.styles import known_hardware
@@ -76,6 +78,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "armor")
     parser.add_argument("--only", default="", help="networks separated by commas")
     parser.add_argument("--methods", default="", help="methods separated by commas")
+    parser.add_argument("--epochs", type=int, help="of the fine-tuning behind the steps, if not the size's")
+    parser.add_argument("--peak", type=float, help="its highest learning rate, if not the size's")
     parser.add_argument("--weights", type=Path, help="checkpoint of the network, with one network only")
     parser.add_argument("--workers", type=int, default=0, help="runs at a time on Dask; 0: one after the other")
     parser.add_argument("--scheduler", default="")
@@ -116,6 +120,7 @@ def prune(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     assert recipe.train is not None and recipe.train.robust is not None
     settings: PruneSettings = replace(size["settings"], robust=recipe.train.robust, style=options.style,
                                       precision="bfloat16" if options.size == "reduced" else recipe.train.precision)
+    settings = replace(settings, epochs=options.epochs or settings.epochs, peak=options.peak or settings.peak)
     if options.size == "reduced":
         settings = replace(settings, robust=replace(settings.robust, steps=2, step=0.625 * settings.robust.epsilon))
     weights, watcher = trained(name, options), Printer()
@@ -247,6 +252,12 @@ def fewest(points: list[dict[str, Any]], tolerance: float, most: int) -> dict[st
                key=lambda p: p["cycles"] + p["steady_cycles"])
 
 
+def finished(run: Path) -> bool:
+    """Whether a run has come to its end."""
+    events = run / EVENTS
+    return events.is_file() and json.loads(events.read_text(encoding="utf-8"))[-1]["event"] == "finished"
+
+
 def comparisons(options: argparse.Namespace, name: str, style: str) -> list[dict[str, Any]]:
     """One row a plain run: what it reaches, and the guided one of its seed, after as many fine-tunings."""
     size = SIZES[options.size]
@@ -254,7 +265,7 @@ def comparisons(options: argparse.Namespace, name: str, style: str) -> list[dict
     rows = []
     for seed in size["seeds"]:
         runs = {method: load_points([folder / f"{method}-{seed}"]) for method in METHODS
-                if (folder / f"{method}-{seed}").is_dir()}
+                if finished(folder / f"{method}-{seed}")}
         for method, points in runs.items():
             if method == "guided" or "guided" not in runs:
                 continue
