@@ -2,14 +2,15 @@
 
     python benchmarks/armor.py --data FOLDER [--size full|medium|reduced] [--style auto|engine|stream] [--out FOLDER]
                                [--only aconvnet_robust] [--methods guided,taylor] [--epochs N] [--peak RATE]
-                               [--simulate] [--cpu] [--write]
+                               [--front] [--simulate] [--cpu] [--write]
 
 Each network is trained by its recipe (unless the recipe ships a checkpoint), then pruned in one folder a run: method
-and seed. The first point and the last one of every run are attacked on test images. Everything finished is kept: after
-an interruption the same command continues. ``--simulate`` exports the last point of every guided run as a model, builds
-it, and puts the simulated cycles of ``FRAMES`` bit-exact frames in place of the predicted ones. ``--cpu`` times the
-networks on this machine's CPU (it must be idle). ``--write`` updates docs/results/armor.json,
-docs/results/armor_comparison.json (guided against plain runs) and the tables of docs/armor.md.
+and seed. The first point and the last one of every run are attacked on test images; with ``--front`` all are, which
+compares the methods. Everything finished is kept: after an interruption the same command continues. ``--simulate``
+exports the last point of every guided run as a model, builds it, and puts the simulated cycles of ``FRAMES`` bit-exact
+frames in place of the predicted ones. ``--cpu`` times the networks on this machine's CPU (it must be idle). ``--write``
+updates docs/results/armor.json, docs/results/armor_comparison.json (guided against plain runs) and the tables of
+docs/armor.md.
 """
 
 from __future__ import annotations
@@ -84,6 +85,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=0, help="runs at a time on Dask; 0: one after the other")
     parser.add_argument("--scheduler", default="")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--front", action="store_true", help="attack all points on test images, compare the methods")
     parser.add_argument("--simulate", action="store_true", help="export, build and simulate what guided runs end with")
     parser.add_argument("--cpu", action="store_true", help="time the networks on the CPU, too")
     parser.add_argument("--write", action="store_true")
@@ -139,8 +141,8 @@ def prune(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     points = load_points([Path(task.out) for task in work])
     ends = [p for task in work for p in points if p["folder"] == task.out][:1] + [
         [p for p in points if p["folder"] == task.out][-1] for task in work]
-    measure_points(ends, options.data, size["attacks"], restarts=size["restarts"], images=size["images"],
-                   watcher=watcher)
+    measure_points(points if options.front else ends, options.data, size["attacks"], restarts=size["restarts"],
+                   images=size["images"], watcher=watcher)
     points = load_points([Path(task.out) for task in work])
     wanted = [(p["folder"], p["point"]) for p in ends]
     return [{**p, "fewer": reductions(points, p)} for key in wanted for p in points if (p["folder"], p["point"]) == key]
@@ -244,12 +246,10 @@ def cpu_latency(point: dict[str, Any], options: argparse.Namespace) -> dict[str,
     return {"us": round(best, 1), "how": kind, "cpu": cpu_name()}
 
 
-def fewest(points: list[dict[str, Any]], tolerance: float, most: int) -> dict[str, Any]:
-    """Of one run's points, after ``most`` of them at most, the one with the fewest cycles (mean of a cold and a
-    following frame) whose robust accuracy on the validation images is within the tolerance."""
-    least = points[0]["robust_accuracy"] - tolerance - 1e-9
-    return min((p for p in points[:most + 1] if p["robust_accuracy"] >= least),
-               key=lambda p: p["cycles"] + p["steady_cycles"])
+def fewest(points: list[dict[str, Any]], attack: str, level: float) -> dict[str, Any] | None:
+    """The point with the fewest cycles (mean of a cold and a following frame) of those that are at least so robust."""
+    able = [p for p in points if p["test"]["accuracy"][attack] >= level - 1e-9]
+    return min(able, key=mean_cycles, default=None)
 
 
 def finished(run: Path) -> bool:
@@ -259,39 +259,59 @@ def finished(run: Path) -> bool:
 
 
 def comparisons(options: argparse.Namespace, name: str, style: str) -> list[dict[str, Any]]:
-    """One row a plain run: what it reaches, and the guided one of its seed, after as many fine-tunings."""
+    """Guided against plain at equal robust accuracy on test images, seed by seed, after as many points of both.
+
+    Levels are the accuracies of all points that none of their own run beats in cycles; at each, the point of either run
+    with the fewest cycles that is at least so robust.
+    """
     size = SIZES[options.size]
-    folder = options.out / f"{name}-{options.board}-{style}-{options.size}"
+    folder, attack = options.out / f"{name}-{options.board}-{style}-{options.size}", size["attacks"][-1]
     rows = []
     for seed in size["seeds"]:
         runs = {method: load_points([folder / f"{method}-{seed}"]) for method in METHODS
                 if finished(folder / f"{method}-{seed}")}
-        for method, points in runs.items():
-            if method == "guided" or "guided" not in runs:
-                continue
-            most = min(len(points), len(runs["guided"])) - 1
-            plain, guided = (fewest(run, size["settings"].tolerance, most) for run in (points, runs["guided"]))
-            cycles = [p["cycles"] + p["steady_cycles"] for p in (guided, plain)]
-            rows.append({
-                "network": name, "board": options.board, "style": style, "seed": seed, "method": method,
-                "size": options.size, "points": most, "fewer": 1 - cycles[0] / cycles[1],
-                **{f"{side}_{field}": p[field] for side, p in (("guided", guided), ("plain", plain))
-                   for field in ("parameters", "macs", "cycles", "steady_cycles", "robust_accuracy")}})
+        runs = {method: points for method, points in runs.items()
+                if all(attack in (p["test"] or {"accuracy": {}})["accuracy"] for p in points)}
+        for method in sorted(set(runs) - {"guided"} if "guided" in runs else ()):
+            most = min(len(runs[method]), len(runs["guided"]))
+            both = [runs[kind][1:most] for kind in (method, "guided")]
+            levels = {p["test"]["accuracy"][attack] for points in both for p in points
+                      if fewest(points, attack, p["test"]["accuracy"][attack]) is p}
+            for level in sorted(levels):
+                plain, guided = (fewest(points, attack, level) for points in both)
+                rows.append({
+                    "network": name, "board": options.board, "style": style, "seed": seed, "method": method,
+                    "size": options.size, "points": most - 1, "attack": attack, "level": level,
+                    "fewer": 1 - mean_cycles(guided) / mean_cycles(plain) if plain and guided else None,
+                    "plain": plain and compared_fields(plain, attack),
+                    "guided": guided and compared_fields(guided, attack)})
     return rows
+
+
+def mean_cycles(point: dict[str, Any]) -> float:
+    """Of a cold and a following frame."""
+    return (point["cycles"] + point["steady_cycles"]) / 2
+
+
+def compared_fields(point: dict[str, Any], attack: str) -> dict[str, Any]:
+    """What is compared."""
+    return {"robust_accuracy": point["test"]["accuracy"][attack],
+            **{field: point[field] for field in ("point", "parameters", "macs", "cycles", "steady_cycles")}}
 
 
 def comparison_table(rows: list[dict[str, Any]]) -> str:
     """Markdown of ``comparisons``."""
-    lines = ["| network | board, style | against | points each | cold cycles, guided / plain | following frame | fewer "
-             "cycles (mean of both) | parameters | robust, validation images |", "|" + "---|" * 9]
+    def cell(point: dict[str, Any] | None) -> str:
+        return "none | | " if point is None else (
+            f"{point['cycles']:,} / {point['steady_cycles']:,} | {100 * point['robust_accuracy']:.1f} % | "
+            f"{point['parameters']:,}")
+
+    lines = ["| network | board, style | against | at least so robust | guided: cycles, cold / following | robust | "
+             "parameters | plain: cycles | robust | parameters | guided: fewer cycles (mean) |", "|" + "---|" * 11]
     for r in rows:
-        cells = (f"{r['guided_' + field]:,} / {r['plain_' + field]:,}"
-                 for field in ("cycles", "steady_cycles", "parameters"))
-        cold, steady, parameters = cells
-        lines.append(
-            f"| {r['network']} | {r['board']}, {r['style']} | {r['method']}, {r['size']}, seed {r['seed']} | "
-            f"{r['points']} | {cold} | {steady} | {100 * r['fewer']:.1f} % | {parameters} | "
-            f"{100 * r['guided_robust_accuracy']:.1f} / {100 * r['plain_robust_accuracy']:.1f} % |")
+        fewer = "" if r["fewer"] is None else f"{100 * r['fewer']:.1f} %"
+        lines.append(f"| {r['network']} | {r['board']}, {r['style']} | {r['method']}, {r['size']}, seed {r['seed']} | "
+                     f"{100 * r['level']:.1f} % ({r['attack']}) | {cell(r['guided'])} | {cell(r['plain'])} | {fewer} |")
     return "\n".join(lines)
 
 

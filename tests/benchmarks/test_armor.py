@@ -25,26 +25,31 @@ def armor() -> Iterator[ModuleType]:
 
 
 def run(folder: Path, method: str, points: list[tuple[float, int]], *, finished: bool = True) -> None:
-    """A run: (robust accuracy, cycles) of its points."""
+    """A run: (robust accuracy on test images, cycles) of its points."""
     folder.mkdir(parents=True)
-    events = [{"event": "point", "robust_accuracy": robust, "cycles": cycles, "steady_cycles": cycles // 2,
-               "parameters": 10 * cycles, "macs": 100 * cycles} for robust, cycles in points]
+    events = [{"event": "point", "cycles": cycles, "steady_cycles": cycles // 2, "parameters": 10 * cycles,
+               "macs": 100 * cycles} for _, cycles in points]
     (folder / "events.json").write_text(json.dumps([*events, *[{"event": "finished"}] * finished]))
+    (folder / "measured.json").write_text(json.dumps({number: {"accuracy": {"clean": 1.0, "pgd50": robust}, "images": 9}
+                                                      for number, (robust, _) in enumerate(points)}))
     (folder / "settings.json").write_text(json.dumps({
         "model": "net", "board": "b", "dataset": "d",
         "settings": {"method": method, "seed": 0, "robust": {"epsilon": 4.0}}}))
 
 
-def test_as_many_points_and_within_the_tolerance(armor: ModuleType, tmp_path: Path) -> None:
+def test_at_equal_robust_accuracy_and_after_as_many_points(armor: ModuleType, tmp_path: Path) -> None:
     folder = tmp_path / "net-b-engine-medium"
-    run(folder / "guided-0", "guided", [(0.9, 1000), (0.91, 700), (0.89, 500), (0.9, 200)])
-    run(folder / "l1-0", "l1", [(0.9, 1000), (0.9, 800), (0.87, 400)])  # the last one has lost too much
+    run(folder / "guided-0", "guided", [(0.9, 1000), (0.91, 700), (0.89, 500), (0.88, 400), (0.9, 200)])
+    # the first pruned one is beaten by the second one
+    run(folder / "l1-0", "l1", [(0.9, 1000), (0.85, 900), (0.89, 800), (0.92, 850)])
     run(folder / "random-0", "random", [(0.9, 1000), (0.9, 100)], finished=False)
-    options = argparse.Namespace(size="medium", out=tmp_path, board="b")
-    row, = armor.comparisons(options, "net", "engine")
-    assert (row["method"], row["points"], row["guided_cycles"], row["plain_cycles"]) == ("l1", 2, 500, 800)
-    assert row["fewer"] == pytest.approx(1 - 500 / 800)
-    assert "500 / 800" in armor.comparison_table([row]) and "37.5 %" in armor.comparison_table([row])
+    rows = armor.comparisons(argparse.Namespace(size="medium", out=tmp_path, board="b"), "net", "engine")
+    found = {r["level"]: tuple(r[side] and r[side]["cycles"] for side in ("guided", "plain")) for r in rows}
+    assert found == {0.88: (400, 800), 0.89: (500, 800), 0.91: (700, 850), 0.92: (None, 850)}
+    assert [r["fewer"] for r in rows] == [pytest.approx(0.5), pytest.approx(1 - 500 / 800), pytest.approx(
+        1 - 700 / 850), None]
+    text = armor.comparison_table(rows)
+    assert "500 / 250" in text and "37.5 %" in text and "none | | " in text
 
 
 def test_rows_of_others_are_kept(armor: ModuleType, tmp_path: Path) -> None:
