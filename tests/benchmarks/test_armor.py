@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+from tests.helpers.benchmarks import script
 
-
-@pytest.fixture(scope="module")
-def armor() -> Iterator[ModuleType]:
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
-        yield import_module("armor")
-    finally:
-        sys.path.remove(str(BENCHMARKS))
+armor = script("armor")
 
 
 def run(folder: Path, method: str, points: list[tuple[float, int]], *, finished: bool = True) -> None:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,19 +11,13 @@ import pytest
 
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.zoo.recipe import load_recipe
+from tests.helpers.benchmarks import script
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 FIELDS = ["network", "input", "board", "style", "config", "state", "macs", "cycles", "predicted_cycles",
           "mac_efficiency", "roofline_efficiency", "bit_exact", "seconds"]
 
 
-@pytest.fixture(scope="module")
-def engine() -> Iterator[ModuleType]:
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
-        yield import_module("engine")
-    finally:
-        sys.path.remove(str(BENCHMARKS))
+engine = script("engine")
 
 
 def report(network: str, board: str = "zcu104", *, macs: int = 2_048_000, cold: int = 1250, steady: int = 1100,

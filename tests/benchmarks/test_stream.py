@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from importlib import import_module
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -13,18 +9,10 @@ import pytest
 
 from hwgen.config.pipeline import PipelineConfig
 from hwgen.stream.shapes import stages_of
+from tests.helpers.benchmarks import script
 from tests.helpers.random_graphs import small_resnet
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-
-
-@pytest.fixture(scope="module")
-def stream() -> Iterator[ModuleType]:
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
-        yield import_module("stream")
-    finally:
-        sys.path.remove(str(BENCHMARKS))
+stream = script("stream")
 
 
 def test_a_row_and_its_line(stream: ModuleType) -> None:
