@@ -118,11 +118,12 @@ class LatencyProblem:
         """The optimum if a stage could be a mixture of foldings: a bound, smooth in the network's sizes, soon found."""
         return self._solve(self.value, whole=False) if self.possible else None
 
-    def solve(self) -> Quickest | None:
-        """The foldings with which the last result is there first; None: they do not fit, or none were found."""
-        bound = self.relaxed()
-        if bound is None:
-            return None
+    def solve(self, bound: Quickest) -> Quickest | None:
+        """The foldings with which the last result is there first; None: they do not fit, or none were found.
+
+        Args:
+            bound: what ``relaxed`` found; the scale of ``THRIFT``.
+        """
         value = self.value.copy()
         value[:self.count] += THRIFT * bound.value * self.shares.sum(axis=0)
         return self._solve(value, whole=True)

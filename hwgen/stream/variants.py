@@ -9,7 +9,6 @@ import numpy as np
 
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.config.board import Board
-from hwgen.config.pipeline import StageConfig
 from hwgen.cost.memory import MemoryModel
 from hwgen.errors import HwgenError
 from hwgen.ir.nodes import Graph, Pair
@@ -27,15 +26,14 @@ TILES: tuple[Pair, ...] = ((1, 1), (1, 2), (2, 2), (2, 4), (4, 4))
 
 @dataclass(frozen=True)
 class Variant:
-    """Stages with one multiplier each, and what the board has for them.
+    """A design whose stages have one multiplier each, and what the board has for them.
 
     Args:
-        shapes: of the stages; config: a design with them.
+        config: the design; board: that it is for.
         options: all foldings of every stage; have: resources (``NAMES``).
         pixel_cycles: from tile to tile of the input, by the memory's bandwidth; line_cycles: of a line of weights.
     """
 
-    shapes: tuple[StageConfig, ...]
     config: AcceleratorConfig
     board: Board
     options: tuple[tuple[Option, ...], ...]
@@ -80,7 +78,7 @@ def variants(form: Graph, board: Board, base: AcceleratorConfig, acc_bits: int, 
             continue
         have = available(board, config)
         rate = min(MemoryModel.of(board).bytes_per_cycle, config.axi_bytes)
-        found.append(Variant(shapes, config, board, tuple(table.of(stage, config, have) for stage in shapes), have,
+        found.append(Variant(config, board, tuple(table.of(stage, config, have) for stage in shapes), have,
                              max(1.0, config.p_i / rate), config.line_bytes / rate))
     return found
 
@@ -117,10 +115,11 @@ def quickest(found: Sequence[Variant]) -> Quickest:
     Tiles with a bound near the lowest one are folded; of what comes out the best one is taken as it is played, frame by
     frame without the programme's even paces.
     """
-    bounds = [(bound.value, variant) for variant in found if (bound := variant.latency().relaxed()) is not None]
-    limit = NEAR * min((value for value, _ in bounds), default=0.0)
-    solved = [(variant.played(one), one) for value, variant in bounds if value <= limit
-              and (one := variant.latency().solve()) is not None]
+    problems = [(variant, variant.latency()) for variant in found]
+    bounds = [(bound, *one) for one in problems if (bound := one[1].relaxed()) is not None]
+    limit = NEAR * min((bound.value for bound, *_ in bounds), default=0.0)
+    solved = [(variant.played(one), one) for bound, variant, problem in bounds if bound.value <= limit
+              and (one := problem.solve(bound)) is not None]
     if not solved:
         raise too_small(found[0].options, found[0].have, found[0].board)
     return min(solved, key=lambda pair: pair[0])[1]
