@@ -1,6 +1,6 @@
 """Chooses what to encrypt in the networks of the zoo, attacks every baseline, and fills docs/ttseal.md.
 
-    python benchmarks/ttseal.py --data FOLDER [--size full|reduced] [--out FOLDER] [--only resnet18_tt] [--write]
+    python benchmarks/ttseal.py --data FOLDER [--size full|patient|medium|reduced] [--out FOLDER] [--only resnet18_tt] [--write]
 
 Each network is one run of ``hwgen seal`` in OUT/NETWORK-SIZE. Everything finished is kept there: after an interruption
 the same command continues. By default, all models of the zoo that ship a checkpoint and have tensor trains; with
@@ -34,8 +34,8 @@ from hwgen.zoo.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS, PAGE = ROOT / "docs" / "results" / "ttseal.json", ROOT / "docs" / "ttseal.md"
-#: ``reduced`` is half an hour of one core for a network like resnet18_tt, ``medium`` two hours; ``full`` wants days of
-#: it, or a GPU
+#: ``reduced`` is half an hour of one core for a network like resnet18_tt, ``medium`` one hour, ``patient`` (the queries
+#: of ``medium``, five times its steps) four; ``full`` wants days of it, or a GPU
 SIZES = {
     "full": SealSettings(),
     "reduced": SealSettings(
@@ -44,6 +44,10 @@ SIZES = {
         validation_images=1000, test_images=1000, seeds=1, drops=8),
     "medium": SealSettings(
         attack=AttackSettings(seed_images=100, rounds=4, epochs=2, last_epochs=6, precision="bfloat16"),
+        transfer=TransferSettings(images=100, epsilons=(4, 8, 16), steps=10, batch=50), importance_images=128,
+        validation_images=1000, test_images=1000, seeds=3, drops=2),
+    "patient": SealSettings(
+        attack=AttackSettings(seed_images=100, rounds=4, epochs=10, last_epochs=30, precision="bfloat16"),
         transfer=TransferSettings(images=100, epsilons=(4, 8, 16), steps=10, batch=50), importance_images=128,
         validation_images=1000, test_images=1000, seeds=3, drops=2),
 }

@@ -17,6 +17,7 @@ from torch.nn import functional
 from hwgen.data.dataset import Dataset
 from hwgen.errors import HwgenError
 from hwgen.train.augment import augment, draw
+from hwgen.train.depthwise import StridedDepthwise
 from hwgen.train.distill import distillation_loss
 from hwgen.train.evaluate import evaluate
 from hwgen.train.interrupt import interrupt_flag
@@ -101,7 +102,7 @@ def train_loop(job: TrainJob, log: JsonLog, *, resume: bool = True, on_step: Ste
     module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     set_tt_execution(module, job.spec.tt_execution)
     log.write("start", step=progress.step, steps=schedule.steps, recipe=recipe_hash, torch=torch.__version__)
-    with interrupt_flag() as interrupted:
+    with interrupt_flag() as interrupted, StridedDepthwise():
         while progress.step < schedule.steps and not _exhausted(job, progress):
             epoch, first = divmod(progress.step, schedule.steps_per_epoch)
             order = np.random.default_rng([job.spec.seed, epoch]).permutation(len(job.train))

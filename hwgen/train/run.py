@@ -92,6 +92,7 @@ def run(
         state.unlink(missing_ok=True)
         log.path.unlink(missing_ok=True)
     module, soft = new_module(recipe, spec.seed), None
+    _check_sizes(module, recipe)
     if spec.teacher is not None:
         path = teacher or _train_teacher(recipe, data_dir, out_dir, threads=threads, display=display)
         teacher_module = build_module(load_recipe(_teacher_recipe(recipe)), path).module
@@ -110,6 +111,25 @@ def run(
     with training_bar(recipe.name, display) as on_step:
         train_loop(job, log, resume=resume, on_step=on_step)
     return finish(module, recipe, train, test, log)
+
+
+@torch.inference_mode()
+def _check_sizes(module: nn.Module, recipe: Recipe) -> None:
+    """Whether the network works on the images of every phase.
+
+    Raises:
+        HwgenError: a phase's images are too small.
+    """
+    assert recipe.train is not None
+    module.eval()
+    for number, phase in enumerate(recipe.train.phases):
+        image = normalise(torch.zeros(1, *recipe.input.shape, dtype=torch.uint8), recipe.input, phase.size)
+        try:
+            module(image)
+        except RuntimeError as error:
+            raise HwgenError(f"the network does not work on images of {phase.size} pixels ({error})",
+                             where=f"{recipe.path}: train.phases[{number}].size",
+                             hint=f"larger images, at most those of the network ({recipe.input.shape[-1]})") from error
 
 
 def held_out_order(count: int, seed: int) -> np.ndarray:

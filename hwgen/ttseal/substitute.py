@@ -18,6 +18,7 @@ from hwgen.errors import HwgenError
 from hwgen.ir.nodes import Graph
 from hwgen.pipeline.fingerprint import hash_json
 from hwgen.train.augment import augment, draw
+from hwgen.train.depthwise import StridedDepthwise
 from hwgen.train.interrupt import interrupt_flag
 from hwgen.ttseal.augmentation import jacobian_step
 from hwgen.ttseal.network import RealNetwork
@@ -121,7 +122,7 @@ def _trained(network: RealNetwork, settings: AttackSettings) -> list[Tensor]:
 def _run(attack: Attack, network: RealNetwork, optimizer: torch.optim.Optimizer, at: _State, run: _Run) -> None:
     settings = attack.settings
     total, before = settings.total_steps, sum(settings.steps(r) for r in range(at.round))
-    with interrupt_flag() as interrupted:
+    with interrupt_flag() as interrupted, StridedDepthwise():
         while at.round <= settings.rounds:
             steps, end = settings.steps_per_epoch(at.round), settings.steps(at.round)
             network.train()

@@ -161,3 +161,13 @@ def test_a_shipped_teacher_is_not_trained_again(tmp_path: Path, data: Path) -> N
     result = run(student, data, tmp_path / "out", display=False)
     assert not (tmp_path / "out" / "teacher").exists()
     assert records(result.log, "decompose")
+
+
+def test_a_phase_whose_images_are_too_small_for_the_network_is_refused_before_training(
+        tmp_path: Path, data: Path) -> None:
+    text = DENSE.replace('builder = "resnet_cifar"', 'builder = "vgg"').replace(
+        'params = { stem = 4, channels = [4, 8], blocks = [1, 1], shortcut = "conv" }',
+        "params = { channels = [4, 0, 4, 0, 4, 0] }").replace("size = 8", "size = 7")
+    with pytest.raises(HwgenError, match=r"images of 7 pixels.*too small") as error:
+        run(recipe(tmp_path, text), data, tmp_path / "out", display=False)
+    assert "train.phases[0].size" in str(error.value.where)
