@@ -1,6 +1,7 @@
 """Chooses what to encrypt in the networks of the zoo, attacks every baseline, and fills docs/ttseal.md.
 
-    python benchmarks/ttseal.py --data FOLDER [--size full|patient|medium|reduced] [--out FOLDER] [--only resnet18_tt] [--write]
+    python benchmarks/ttseal.py --data FOLDER [--size full|patient|medium|reduced] [--out FOLDER] [--only NAMES]
+                                [--write]
 
 Each network is one run of ``hwgen seal`` in OUT/NETWORK-SIZE. Everything finished is kept there: after an interruption
 the same command continues. By default, all models of the zoo that ship a checkpoint and have tensor trains; with

@@ -51,6 +51,8 @@ class StageConfig:
         out_tile: the same of the result.
         places: of which pixels of the window (``TiledWindow.places``) the values come: per channel one row for every
             pixel of a tile of the result, dense one row; (): all, in their order.
+        serial: the channels of a pixel go through columns and windows one block of ``pe`` after the other, so that a
+            window holds those of one block only; per channel, of single pixels, blocks without a remainder.
         pe: output channels per step; even, or 1.
         simd: of the values of a window (of its taps where ``per_channel``) those of a step.
         lanes: requantisation lanes, a divisor of ``pe``.
@@ -77,6 +79,7 @@ class StageConfig:
     tile: Pair = (1, 1)
     out_tile: Pair = (1, 1)
     places: tuple[tuple[int, ...], ...] = ()
+    serial: bool = False
     pe: int = 1
     simd: int = 1
     lanes: int = 1
@@ -100,6 +103,8 @@ class StageConfig:
         require(max(top, bottom) < self.kernel[0] and max(left, right) < self.kernel[1], "padding",
                 "smaller than the kernel")
         self._check_tiles(require)
+        require(not self.serial or self.can_be_serial, "serial", "per channel, without tiles, not of a whole map, more "
+                "than one block, all of them full")
         require(not self.raw or (self.kind is StageKind.DENSE and not self.residual), "raw", "dense, without residual")
         require(self.columns >= 2, "columns", "2 at least")
         require(self.queue >= 2, "queue", "2 at least")
@@ -119,20 +124,36 @@ class StageConfig:
                     f"{rows} rows of 0..{self.taps * phases - 1}, equally long")
 
     @property
+    def can_be_serial(self) -> bool:
+        """Whether a pixel's channels can come one block after the other."""
+        return (self.kind.per_channel and not self.whole and not self.places and self.pixels == 1
+                and self.blocks > 1 and self.channels == self.out_channels == self.blocks * self.pe)
+
+    @property
+    def parts(self) -> int:
+        """Transfers in which a pixel goes through columns and windows."""
+        return self.blocks if self.serial else 1
+
+    @property
+    def part_channels(self) -> int:
+        """Channels of such a transfer, and of a window."""
+        return self.channels // self.parts
+
+    @property
     def pixels(self) -> int:
         """Pixels of the network's map in one of the source."""
         return self.tile[0] * self.tile[1]
 
     def value_place(self, number: int, channel: int) -> int | None:
         """Index, in the window (pixel by pixel, channels innermost), of value ``number`` of output channel ``channel``
-        (dense: of any); None behind the last one."""
+        (serial: of the window's block; dense: of any); None behind the last one."""
         if number >= self.window_values:
             return None
         if self.kind.per_channel:
             if channel >= self.out_channels:
                 return None
             if not self.places:
-                return number * self.channels + channel
+                return number * self.part_channels + channel
             inner = self.channels // self.pixels
             return self.places[channel // inner][number] * inner + channel % inner
         if not self.places:

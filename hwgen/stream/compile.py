@@ -102,7 +102,8 @@ def _check(graph: Graph, config: AcceleratorConfig) -> None:
     assert config.pipeline is not None
 
     def shape(stage: StageConfig) -> StageConfig:
-        return stage.replace(pe=1, simd=1, lanes=1, columns=4, queue=16, residual_queue=4 if stage.residual else 0)
+        return stage.replace(serial=False, pe=1, simd=1, lanes=1, columns=4, queue=16,
+                             residual_queue=4 if stage.residual else 0)
 
     wanted, given = stages_of(graph), config.pipeline.stages
     with suppress(HwgenError):  # tiles that this network does not fall into are those of another one

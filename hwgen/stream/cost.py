@@ -16,7 +16,7 @@ from hwgen.cost.arrays import ConfigTable
 from hwgen.cost.memories import block_rams
 from hwgen.cost.resources import NAMES, estimate
 from hwgen.stream.layout import LUT_DEPTH, RECORD_FIELDS, chain_shape, result_planes, stage_packing, weight_cuts
-from rtl_templates.stream.timing import row_cycles, row_gap
+from rtl_templates.stream.timing import output_gap, row_cycles, row_gap
 
 #: LUTs and flip-flops of a requantisation lane
 LANE_LUT, LANE_FF = 350, 500
@@ -29,14 +29,14 @@ def source_cycles(stage: StageConfig) -> int:
     if stage.whole:
         return stage.height * stage.width
     bottom = (stage.out_height - 1) * stage.stride[0] - stage.padding[0] + stage.kernel[0] - stage.height
-    columns = (stage.height + max(0, bottom)) * stage.width
+    columns = (stage.height + max(0, bottom)) * stage.width * stage.parts
     return max(columns, stage.out_height * row_cycles(stage))
 
 
 def stage_cycles(stage: StageConfig) -> int:
     """Cycles of a frame in which this stage can take no other one."""
-    waits = stage.out_height * max(0, row_gap(stage) - stage.steps)
-    return max(stage.frame_steps + waits, source_cycles(stage))
+    waits = (stage.out_width - 1) * max(0, output_gap(stage) - stage.steps) + max(0, row_gap(stage) - stage.steps)
+    return max(stage.frame_steps + stage.out_height * waits, source_cycles(stage))
 
 
 @cache
@@ -60,7 +60,7 @@ def stage_resources(stage: StageConfig, config: AcceleratorConfig) -> Resources:
     """Of one stage. Registers and adders inside DSP blocks are not counted."""
     packing = stage_packing(stage, config.packing)
     pe, simd, lanes, acc = stage.pe, stage.simd, stage.lanes, config.acc_bits
-    pixel, out_pixel = 8 * stage.channels, stage.out_channels * (32 if stage.raw else 8)
+    pixel, out_pixel = 8 * stage.part_channels, stage.out_channels * (32 if stage.raw else 8)
     lut, ff, blocks = float(STAGE_LUT), float(STAGE_FF), 0.0
 
     def add(width: int, depth: int, count: int = 1) -> None:
@@ -70,18 +70,22 @@ def stage_resources(stage: StageConfig, config: AcceleratorConfig) -> Resources:
 
     # ---- window: rows, columns, taps, the window at work
     window = pixel * stage.taps
+    if stage.serial:
+        lut, ff = lut + pixel * _mux(stage.parts), ff + pixel
     if not stage.whole and (stage.kernel[0] > 1 or stage.stride[0] > 1):
-        add((stage.kernel[0] - 1) * pixel, stage.width)
+        add((stage.kernel[0] - 1) * pixel, stage.width * stage.parts)
         add(stage.kernel[0] * pixel, stage.columns)
         lut += stage.kernel[0] * pixel
         ff += stage.kernel[0] * pixel
     if not stage.whole and (stage.kernel[1] > 1 or stage.stride[1] > 1):
         lut, ff = lut + stage.kernel[0] * pixel, ff + window
+        if stage.serial:
+            add((stage.kernel[1] - 1) * stage.kernel[0] * pixel, stage.parts)
     ff += window
 
     # ---- values of a step
     values = 8 * simd * (pe if stage.kind.per_channel else 1)
-    choices = stage.slices * (stage.blocks if stage.kind.per_channel else 1)
+    choices = stage.slices * (stage.blocks if stage.kind.per_channel and not stage.serial else 1)
     lut, ff = lut + values * _mux(choices), ff + 2 * values
     dsp = 0.0
     if stage.kind.weighted:

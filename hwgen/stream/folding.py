@@ -55,10 +55,15 @@ def options_of(stage: StageConfig, config: AcceleratorConfig, most: np.ndarray) 
         for simd in slices:
             if stage.kind.weighted and -(-pe // 2) * simd > multipliers:
                 break
-            trial = folded(stage, pe, simd)
-            cost = stage_resources(trial, config)
-            found.append(Option(trial, stage_cycles(trial), np.array([getattr(cost, name) for name in NAMES])))
+            for trial in _orders(folded(stage, pe, simd)):
+                cost = stage_resources(trial, config)
+                found.append(Option(trial, stage_cycles(trial), np.array([getattr(cost, name) for name in NAMES])))
     return _undominated(found, np.array([[option.cycles, *option.cost] for option in found]))
+
+
+def _orders(stage: StageConfig) -> tuple[StageConfig, ...]:
+    """Windows of all channels, and where that is possible those of a block."""
+    return (stage, replace(stage, serial=True)) if stage.can_be_serial else (stage,)
 
 
 class OptionTable:

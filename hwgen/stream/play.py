@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.config.pipeline import INPUT, StageConfig
 from hwgen.stream.cost import stage_cycles
-from rtl_templates.stream.timing import output_latency, row_gap
+from rtl_templates.stream.timing import output_gap, output_latency, row_gap
 
-#: a pixel in the queue behind a stage to its column's, a column's to its window's first use
-_COLUMN, _WINDOW = 3, 2
+#: a pixel in the queue behind a stage to its column's, a column's to its window's first use; a pixel to its first part
+_COLUMN, _WINDOW, _PART = 3, 2, 1
 
 
 @dataclass(frozen=True)
@@ -50,32 +50,36 @@ def _starts(stage: StageConfig, arrived: Sequence[float], residual: Sequence[flo
         for time in arrived:
             now = max(now + stage.steps, time + 1)
         return [now]
-    windows, gap = _windows(stage, arrived), row_gap(stage)
-    begun, now = [], -1.0 * max(stage.steps, gap)
+    windows = _windows(stage, arrived)
+    row, inner = max(stage.steps, row_gap(stage)), max(stage.steps, output_gap(stage))
+    begun, now = [], -1.0 * row
     for number, window in enumerate(windows):
-        pause = stage.steps if number % stage.out_width else max(stage.steps, gap)
+        pause = inner if number % stage.out_width else row
         now = max(now + pause, window, 0.0 if residual is None else residual[number] + 1)
         begun.append(now)
     return begun
 
 
 def _windows(stage: StageConfig, arrived: Sequence[float]) -> list[float]:
-    """When every window is complete."""
+    """When every window is complete (serial: its first part)."""
+    parts = stage.parts
+    if stage.serial:
+        arrived = [time + _PART for time in arrived]
     rows = max(stage.height, (stage.out_height - 1) * stage.stride[0] - stage.padding[0] + stage.kernel[0])
     buffered = stage.kernel[0] > 1 or stage.stride[0] > 1
     shifted = stage.kernel[1] > 1 or stage.stride[1] > 1
-    taken, now = [], -1.0
+    taken, now = [], -1.0 * parts
     for number in range(rows * stage.width):
-        now = max(now + 1, arrived[number] if number < len(arrived) else 0.0) if buffered else arrived[number]
+        now = max(now + parts, arrived[number] if number < len(arrived) else 0.0) if buffered else arrived[number]
         taken.append(now)
-    found, now = [], -1.0
+    found, now = [], -1.0 * parts
     for row in range(stage.out_height):
         last = row * stage.stride[0] - stage.padding[0] + stage.kernel[0] - 1
         for x in range(stage.width) if not shifted else range(
                 -stage.padding[2], max(stage.width, (stage.out_width - 1) * stage.stride[1] - stage.padding[2]
                                        + stage.kernel[1])):
             ready = taken[last * stage.width + x] + (_COLUMN if buffered else 0) if 0 <= x < stage.width else 0.0
-            now = max(now + 1, ready) if shifted else ready
+            now = max(now + parts, ready) if shifted else ready
             column = x + stage.padding[2] - stage.kernel[1] + 1
             if column >= 0 and column % stage.stride[1] == 0 and column // stage.stride[1] < stage.out_width:
                 found.append(now + (_WINDOW if shifted else 1))

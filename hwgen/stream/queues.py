@@ -21,11 +21,12 @@ MARGIN = 8
 
 
 def column_depth(stage: StageConfig) -> int:
-    """Columns that wait when a frame's last pixel has come, and those of a row that comes faster than it is used."""
+    """Columns (serial: their parts) that wait when a frame's last pixel has come, and those of a row that comes faster
+    than it is used."""
     early = stage.kernel[0] - 1 - stage.padding[0]
     pace = stage.out_height / stage.height
     waiting = early * pace + max(0.0, 1.0 - pace)
-    return math.ceil(waiting * stage.width) + MARGIN
+    return math.ceil(waiting * stage.width * stage.parts) + MARGIN
 
 
 def rows_needed(stage: StageConfig, row: int) -> int:
@@ -39,7 +40,7 @@ def output_depth(config: AcceleratorConfig, stage: StageConfig, readers: list[St
     pause = 0
     for reader in readers:
         last = (reader.out_height - 1) * reader.stride[0] - reader.padding[0] + reader.kernel[0] - 1
-        pause = max(pause, (last - reader.height + 1) * reader.width)
+        pause = max(pause, (last - reader.height + 1) * reader.width * reader.parts)
     return math.ceil(output_latency(config, stage) / per_output) + math.ceil(pause / per_output) + 2
 
 

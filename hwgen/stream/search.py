@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,11 +79,25 @@ class _Task:
     bits: int
 
 
-def _task(graph: Graph, board: Board, base: AcceleratorConfig, options: OptionTable | None) -> _Task:
+def _task(graph: Graph, board: Board, base: AcceleratorConfig, options: OptionTable, cipher: int) -> _Task:
+    """``cipher``: cycles a block of the decryptor that the stages leave room for."""
     form = integer_form(graph)
     bits = min(MAX_ACC_BITS, accumulator_bits(graph, at_least=_LEAST_BITS))
-    slow = base.replace(packing=board.packing, clock_mhz=board.clock_mhz, aes_cycles=aes_cycles(base.aes_key_bits)[-1])
-    return _Task(form, variants(form, board, slow, bits, options or OptionTable()), bits)
+    empty = base.replace(packing=board.packing, clock_mhz=board.clock_mhz, aes_cycles=cipher)
+    return _Task(form, variants(form, board, empty, bits, options), bits)
+
+
+def _quickest(graph: Graph, board: Board, base: AcceleratorConfig, options: OptionTable,
+              choose: Callable[[Sequence[Variant]], Quickest]) -> tuple[_Task, Quickest]:
+    """``choose`` with as many rounds of AES as leave room for any pipeline: a cold frame waits for its weights, and a
+    round is a small part of a board."""
+    *fast, slowest = aes_cycles(base.aes_key_bits)
+    for cycles in fast:
+        task = _task(graph, board, base, options, cycles)
+        with suppress(HwgenError):
+            return task, choose(task.found)
+    task = _task(graph, board, base, options, slowest)
+    return task, choose(task.found)
 
 
 def search_pipeline(graph: Graph, board: Board, base: AcceleratorConfig, *, fps: float = 0.0,
@@ -89,7 +105,8 @@ def search_pipeline(graph: Graph, board: Board, base: AcceleratorConfig, *, fps:
     """The pipeline with the least latency or the highest frame rate, or with the fewest resources for ``fps`` frames a
     second.
 
-    The decryptor gets as many rounds of AES as the board has left: weights are loaded once.
+    The decryptor gets as many rounds of AES as the board has left: weights are loaded once. For the latency, half of
+    which is a cold frame's, they are set aside before.
 
     Args:
         graph: float graph (``base``: crypto and key size).
@@ -100,14 +117,15 @@ def search_pipeline(graph: Graph, board: Board, base: AcceleratorConfig, *, fps:
         HwgenError: the network has what no stage can do, or the board is too small; names node or resource.
     """
     began = time.perf_counter()
-    task = _task(graph, board, base, options)
-    if fps:
-        stages = for_rate(task.found, int(board.clock_mhz * 1e6 / fps)).stages
+    options = options or OptionTable()
+    if not fps and objective == "latency":
+        task, found = _quickest(graph, board, base, options, quickest)
     else:
-        stages = (quickest if objective == "latency" else fastest)(task.found).stages
-    slow = task.found[0].config
+        task = _task(graph, board, base, options, aes_cycles(base.aes_key_bits)[-1])
+        found = for_rate(task.found, int(board.clock_mhz * 1e6 / fps)) if fps else fastest(task.found)
+    empty = task.found[0].config
     for cycles in aes_cycles(base.aes_key_bits):
-        config = with_queues(pipeline_config(stages, slow.replace(aes_cycles=cycles), task.bits))
+        config = with_queues(pipeline_config(found.stages, empty.replace(aes_cycles=cycles), task.bits))
         resources = total(config, board)
         if _fits(config, board, resources):
             break
@@ -122,7 +140,7 @@ def bound_pipeline(graph: Graph, board: Board, base: AcceleratorConfig, options:
     Raises:
         HwgenError: as ``search_pipeline``.
     """
-    return quickest_bound(_task(graph, board, base, options).found)
+    return _quickest(graph, board, base, options or OptionTable(), quickest_bound)[1]
 
 
 def _candidate(

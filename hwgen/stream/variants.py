@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwgen.config.accelerator import AcceleratorConfig
+from hwgen.config.accelerator import AcceleratorConfig, Crypto
 from hwgen.config.board import Board
+from hwgen.cost.decryptor import PORT_BYTES
 from hwgen.cost.memory import MemoryModel
 from hwgen.errors import HwgenError
 from hwgen.ir.nodes import Graph, Pair
@@ -31,7 +32,8 @@ class Variant:
     Args:
         config: the design; board: that it is for.
         options: all foldings of every stage; have: resources (``NAMES``).
-        pixel_cycles: from tile to tile of the input, by the memory's bandwidth; line_cycles: of a line of weights.
+        pixel_cycles: from tile to tile of the input, by the memory's bandwidth; line_cycles: of a line of weights, by
+            the decryptor, too.
     """
 
     config: AcceleratorConfig
@@ -78,8 +80,9 @@ def variants(form: Graph, board: Board, base: AcceleratorConfig, acc_bits: int, 
             continue
         have = available(board, config)
         rate = min(MemoryModel.of(board).bytes_per_cycle, config.axi_bytes)
+        weights = rate if config.crypto is Crypto.BYPASS else min(rate, PORT_BYTES / config.aes_cycles)
         found.append(Variant(config, board, tuple(table.of(stage, config, have) for stage in shapes), have,
-                             max(1.0, config.p_i / rate), config.line_bytes / rate))
+                             max(1.0, config.p_i / rate), config.line_bytes / weights))
     return found
 
 

@@ -14,9 +14,9 @@ from torch.overrides import TorchFunctionMode
 class StridedDepthwise(TorchFunctionMode):
     """While active, a strided depthwise convolution is one of stride 1 of which every s-th pixel is kept.
 
-    The outputs are the same sums. In bfloat16, oneDNN differentiates the strided kind several times slower than stride 1
-    with its s * s times as many pixels (``benchmarks/training_speed.py``). Outside of autocast on the CPU, and where no
-    gradient is recorded, nothing changes.
+    The outputs are the same sums. In bfloat16, oneDNN differentiates the strided kind several times slower than that of
+    stride 1 with its s * s times as many pixels (``benchmarks/training_speed.py``). Outside of autocast on the CPU, and
+    where no gradient is recorded, nothing changes.
     """
 
     def __torch_function__(self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (),
@@ -26,8 +26,9 @@ class StridedDepthwise(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def _conv2d(input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: int | tuple[int, int] = 1,
-            padding: str | int | tuple[int, int] = 0, dilation: int | tuple[int, int] = 1, groups: int = 1) -> Tensor:
+def _conv2d(  # noqa: PLR0917 - the parameters of torch.conv2d
+        input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: int | tuple[int, int] = 1,
+        padding: str | int | tuple[int, int] = 0, dilation: int | tuple[int, int] = 1, groups: int = 1) -> Tensor:
     rows, columns = (stride, stride) if isinstance(stride, int) else stride
     depthwise = 1 < groups == weight.shape[0] and weight.shape[1] == 1
     if depthwise and rows * columns > 1 and input.device.type == "cpu":

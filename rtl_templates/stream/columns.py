@@ -9,21 +9,22 @@ from rtl_templates.memory.ram import Ram
 
 
 def padding_pixel(stage: StageConfig) -> int:
-    """A pixel outside the map: zeros, for a maximum -128 in every channel."""
-    return int("80" * stage.channels, 16) if stage.kind is StageKind.MAXIMUM else 0
+    """A pixel (serial: a part) outside the map: zeros, for a maximum -128 in every channel."""
+    return int("80" * stage.part_channels, 16) if stage.kind is StageKind.MAXIMUM else 0
 
 
 class ColumnSource(wiring.Component):
-    """A pixel per cycle. Behind a frame's last row come as many cycles without pixels as windows have padding there.
+    """A pixel (serial: a part of one) per cycle. Behind a frame's last row come as many rows without pixels as windows
+    have padding there.
 
     Members:
-        i: In(stream of pixels), row by row.
-        o: Out(stream of columns): of every output row the pixels of its ``kernel[0]`` rows, top first.
+        i: In(stream of pixels, or parts), row by row.
+        o: Out(stream of columns, or parts): of every output row the pixels of its ``kernel[0]`` rows, top first.
     """
 
     def __init__(self, *, stage: StageConfig) -> None:
         self.stage = stage
-        self.pixel = stage.channels * 8
+        self.pixel = stage.part_channels * 8
         super().__init__({"i": In(stream.Signature(self.pixel)),
                           "o": Out(stream.Signature(stage.kernel[0] * self.pixel))})
 
@@ -33,7 +34,8 @@ class ColumnSource(wiring.Component):
         kernel, stride, top = stage.kernel[0], stage.stride[0], stage.padding[0]
         last_end = (stage.out_height - 1) * stride - top + kernel - 1
         rows = max(stage.height, last_end + 1)
-        x, row = Signal(range(max(2, stage.width))), Signal(range(max(2, rows)))
+        width = stage.width * stage.parts
+        x, row = Signal(range(max(2, width))), Signal(range(max(2, rows)))
         wait, left = Signal(range(max(2, kernel, stride)), init=kernel - 1 - top), Signal(
             range(stage.out_height + 1), init=stage.out_height)
         virtual, emitting, have, advance = Signal(), Signal(), Signal(), Signal()
@@ -42,7 +44,7 @@ class ColumnSource(wiring.Component):
             have.eq(self.i.valid | virtual), advance.eq(have & (self.o.ready | ~emitting)),
             self.o.valid.eq(have & emitting), self.i.ready.eq(~virtual & (self.o.ready | ~emitting)),
         ]
-        row_end = x == stage.width - 1
+        row_end = x == width - 1
         with m.If(advance):
             m.d.sync += x.eq(Mux(row_end, 0, x + 1))
             with m.If(row_end):
@@ -60,11 +62,11 @@ class ColumnSource(wiring.Component):
         # rows before this one in this column, top first; of the frame before, they count as padding
         old = Signal((kernel - 1) * pixel)
         shifted = Cat(old[pixel:], new)
-        if stage.width == 1:
+        if width == 1:
             with m.If(advance):
                 m.d.sync += old.eq(shifted)
         else:
-            m.submodules.rows = memory = Ram(width=len(old), depth=stage.width)
+            m.submodules.rows = memory = Ram(width=len(old), depth=width)
             m.d.comb += [
                 memory.read_addr.eq(Mux(advance, Mux(row_end, 0, x + 1), x)), old.eq(memory.read_data),
                 memory.write_addr.eq(x), memory.write_en.eq(advance), memory.write_data.eq(shifted),

@@ -12,6 +12,7 @@ from hwgen.stream.layout import RECORD_BYTES, RECORD_FIELDS, StageLines, weight_
 from rtl_templates.engine.delay import delay
 from rtl_templates.stream.columns import ColumnSource
 from rtl_templates.stream.line_store import LineStore, Piece, write_layout
+from rtl_templates.stream.parts import PartSource
 from rtl_templates.stream.results import Results, pixel_bits
 from rtl_templates.stream.step_array import StepArray
 from rtl_templates.stream.timing import SELECT
@@ -79,7 +80,9 @@ class Stage(wiring.Component):
         first_pixel, last_pixel = pixel == 0, pixel == stage.pixels_per_output - 1
         last_slice, last_block = slice_ == stage.slices - 1, block == stage.blocks - 1
         m.d.comb += [
-            starting.eq(first_pixel & (slice_ == 0) & (block == 0)), ending.eq(last_slice & last_block),
+            starting.eq(first_pixel & (slice_ == 0) & (block == 0)),
+            # a window of one block's channels ends with that block
+            ending.eq(last_slice & (1 if stage.serial else last_block)),
             go.eq(~starting | (room & there)), issue.eq(active & go),
             window.ready.eq(~active | (issue & ending)),
             self.busy.eq(issue), self.starved.eq(~active), self.blocked.eq(active & ~go),
@@ -146,10 +149,15 @@ class Stage(wiring.Component):
         return m
 
     def _window(self, m: Module) -> stream.Interface:
-        """The windows' stream; whole: the pixels'."""
+        """The windows' stream (serial: their parts'); whole: the pixels'."""
         stage, source = self.stage, self.i
         if stage.whole:
             return source
+        if stage.serial:
+            m.submodules.parts = parts = PartSource(stage=stage)
+            m.d.comb += [parts.i.payload.eq(source.payload), parts.i.valid.eq(source.valid),
+                         source.ready.eq(parts.i.ready)]
+            source = parts.o
         if stage.kernel[0] > 1 or stage.stride[0] > 1:
             m.submodules.columns = columns = ColumnSource(stage=stage)
             m.submodules.column_queue = queue = fifo.SyncFIFOBuffered(width=len(columns.o.payload),
@@ -186,7 +194,7 @@ class Stage(wiring.Component):
         with m.Switch(slice_):
             for at_slice in range(stage.slices):
                 with m.Case(at_slice):
-                    if not stage.kind.per_channel:
+                    if stage.serial or not stage.kind.per_channel:
                         m.d.sync += chosen.eq(values(at_slice, 0))
                         continue
                     with m.Switch(block):

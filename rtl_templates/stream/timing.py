@@ -17,18 +17,36 @@ def lines_latency(pipeline: PipelineConfig) -> int:
     return len(pipeline.stages) + 8
 
 
-def row_cycles(stage: StageConfig) -> int:
-    """Cycles of a row of windows: its columns and the padding on both sides."""
+def row_columns(stage: StageConfig) -> int:
+    """Columns of a row of windows, with the padding on both sides."""
     last_end = (stage.out_width - 1) * stage.stride[1] - stage.padding[2] + stage.kernel[1] - 1
     return stage.padding[2] + max(stage.width, last_end + 1)
 
 
+def row_cycles(stage: StageConfig) -> int:
+    """Cycles of a row of windows."""
+    return row_columns(stage) * stage.parts
+
+
+def _shifted(stage: StageConfig, columns: int) -> int:
+    """Cycles from the start of an output to that of the next one, ``columns`` columns behind it, at least: its window is
+    shifted in while the last part of the one before waits."""
+    return (stage.parts - 1) * stage.slices + (columns - 1) * stage.parts + 1
+
+
+def output_gap(stage: StageConfig) -> int:
+    """Cycles from the start of an output to that of the next one of its row, at least."""
+    return 1 if stage.whole else _shifted(stage, stage.stride[1])
+
+
 def row_gap(stage: StageConfig) -> int:
-    """Cycles from the start of a row's last output to that of the next row's first one, at least: its window is shifted
-    in while the last one waits, behind the columns that no window ends at."""
-    if stage.whole or (stage.kernel[1] == 1 and stage.stride[1] == 1):
+    """Cycles from the start of a row's last output to that of the next row's first one, at least: there are columns that
+    no window ends at."""
+    if stage.whole:
         return 1
-    return row_cycles(stage) - (stage.out_width - 1) * stage.stride[1]
+    if stage.kernel[1] == 1 and stage.stride[1] == 1:
+        return output_gap(stage)
+    return _shifted(stage, row_columns(stage) - (stage.out_width - 1) * stage.stride[1])
 
 
 def group_latency(stage: StageConfig) -> int:

@@ -52,9 +52,10 @@ def network():
 
 
 def configuration(graph, tile=(1, 1), **changes):
-    """Foldings of all sorts: one multiplier, odd slices, several lanes."""
+    """Foldings of all sorts: one multiplier, odd slices, several lanes; serial channels wherever that is possible."""
     stages = [folded(s, [2, 4, 1, 2][n % 4] if s.out_channels >= 4 else 1, min([5, 9, 6, 54][n % 4], s.window_values))
               for n, s in enumerate(stages_of(graph, tile))]
+    stages = [s.replace(serial=s.can_be_serial) for s in stages]
     return with_queues(pipeline_config(stages, AcceleratorConfig(aes_cycles=5, **changes), required_acc_bits(graph)))
 
 
@@ -79,6 +80,7 @@ def run(built, image, tmp_path, batches, **options):
 
 def test_frames_alone_and_close_behind_one_another(built, tmp_path):
     graph, config, _, frames, wanted = built
+    assert len({s.kind for s in config.pipeline.stages if s.serial}) == 3
     compiled = compile_pipeline(graph, config)
     image = build_image(compiled, sealer_for(compiled, KEY))
     result = run(built, image, tmp_path, [list(frames), list(frames[::-1])], seed=3)

@@ -86,6 +86,19 @@ def test_options_are_not_dominated_and_enough():
         assert any(cycles <= stage_cycles(stage) and dsp <= cost.dsp for cycles, dsp in best)
 
 
+def test_serial_channels_are_an_option_where_windows_are_wide():
+    """A depthwise layer of many channels: in cycles the same as all channels at once, in logic a fraction."""
+    builder = GraphBuilder(np.random.default_rng(1), (64, 6, 6))
+    builder.conv(builder.conv("input", 64, groups=64), 3, (1, 1), raw=True)
+    problem = Problem.of(builder.graph())
+    options = {serial: [o for o in problem.options[0] if o.stage.serial == serial] for serial in (False, True)}
+    lut = NAMES.index("lut")
+    a_channel_a_cycle = 8 * 6 * 64  # with two rows of padding
+    least = {serial: min(o.cost[lut] for o in some if o.cycles <= a_channel_a_cycle) for serial, some in options.items()}
+    assert least[True] < 0.5 * least[False]
+    assert not any(o.stage.serial for o in problem.options[1])  # dense: every output reads all channels
+
+
 def test_a_wanted_rate_takes_fewer_resources():
     problem = Problem.of(small_resnet(np.random.default_rng(2), widths=(16, 32), size=16))
     fastest = fold(problem.options, problem.have)

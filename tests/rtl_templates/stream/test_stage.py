@@ -12,6 +12,7 @@ import rtl_templates.stream.columns
 import rtl_templates.stream.line_store
 import rtl_templates.stream.results
 import rtl_templates.stream.step_array
+import rtl_templates.stream.windows
 from hwgen.config.accelerator import AcceleratorConfig, DspPacking
 from hwgen.config.pipeline import StageKind
 from hwgen.ir.nodes import Pair
@@ -47,6 +48,23 @@ CASES = {
                            simd=1, lanes=2),
     "add": dict(kind=SUM, size=(4, 3, 3), out=4, residual=True, pe=2, simd=1, lanes=2, **ONE),
     "maximum": dict(kind=MAXIMUM, size=(3, 5, 6), out=3, stride=(2, 2), pe=2, simd=5, lanes=1),
+    "serial": dict(kind=DEPTHWISE, size=(6, 5, 4), out=6, serial=True, pe=2, simd=4, lanes=2),
+    "serial-all-taps": dict(kind=DEPTHWISE, size=(4, 4, 5), out=4, serial=True, pe=1, simd=9, lanes=1, queue=40),
+    "serial-two-parts": dict(kind=DEPTHWISE, size=(4, 3, 3), out=4, serial=True, pe=2, simd=9, lanes=2),
+    "serial-stride": dict(kind=DEPTHWISE, size=(6, 7, 6), out=6, stride=(2, 2), serial=True, pe=2, simd=3, lanes=1),
+    "serial-rows": dict(kind=DEPTHWISE, size=(4, 5, 3), out=4, kernel=(3, 1), padding=(1, 1, 0, 0), serial=True, pe=2,
+                        simd=2, lanes=1),
+    "serial-columns": dict(kind=DEPTHWISE, size=(4, 3, 5), out=4, kernel=(1, 3), padding=(0, 0, 1, 1), serial=True,
+                           pe=2, simd=2, lanes=2),
+    "serial-width-1": dict(kind=DEPTHWISE, size=(4, 5, 1), out=4, kernel=(3, 1), padding=(1, 1, 0, 0), serial=True,
+                           pe=2, simd=3, lanes=2),
+    "serial-wide-stride": dict(kind=DEPTHWISE, size=(4, 6, 6), out=4, stride=(2, 2), serial=True, pe=2, simd=1, lanes=2,
+                               **ONE),
+    "serial-residual": dict(kind=DEPTHWISE, size=(6, 5, 4), out=6, residual=True, serial=True, pe=2, simd=5, lanes=1),
+    "serial-average": dict(kind=SUM, size=(4, 4, 6), out=4, kernel=(2, 3), stride=(2, 3), padding=(0, 0, 0, 0),
+                           serial=True, pe=2, simd=4, lanes=1),
+    "serial-add": dict(kind=SUM, size=(4, 3, 3), out=4, residual=True, serial=True, pe=2, simd=1, lanes=2, **ONE),
+    "serial-maximum": dict(kind=MAXIMUM, size=(3, 5, 6), out=3, stride=(2, 2), serial=True, pe=1, simd=5, lanes=1),
     "tiles": dict(kind=DENSE, size=(2, 6, 8), out=3, tile=(2, 2), pe=4, simd=7, lanes=2),
     "tiles-end-by-a-stride": dict(kind=DENSE, size=(1, 7, 9), out=5, stride=(2, 2), tile=(2, 2), pe=2, simd=5, lanes=1),
     "tiles-get-smaller": dict(kind=DENSE, size=(1, 8, 8), out=2, stride=(2, 2), padding=(1, 1, 1, 1), tile=(2, 4), pe=4,
@@ -69,7 +87,7 @@ def place_here(case: Layer, config: AcceleratorConfig, monkeypatch: pytest.Monke
     stage = Stage(config=config, stage=case.stage, lines=case.lines(config))
     for module in (rtl_templates.stream.step_array, rtl_templates.stream.results):
         monkeypatch.setattr(module, "Instance", lambda name, **ports: PlacedHere(stage.parts()[name](), **ports))
-    for module in (rtl_templates.stream.columns, rtl_templates.stream.line_store):
+    for module in (rtl_templates.stream.columns, rtl_templates.stream.line_store, rtl_templates.stream.windows):
         monkeypatch.setattr(module, "Ram", PlainRam)
     return stage
 
@@ -186,3 +204,13 @@ def test_rows_of_few_steps(kernel, stride, out, monkeypatch):
     row = stage.out_width * stage.steps + max(0, row_gap(stage) - stage.steps)
     assert {b - a for a, b in itertools.pairwise(starts)} == {row}
     assert stage_cycles(stage) == max(source_cycles(stage), stage.out_height * row)
+
+
+@pytest.mark.parametrize("stride, simd", [(1, 9), (1, 4), (2, 9), (2, 5), (2, 2)])
+def test_serial_channels_take_a_cycle_each(stride, simd, monkeypatch):
+    """Parts follow one another through columns and windows as pixels do, so a row takes what the cost model says."""
+    case = layer(np.random.default_rng(5), DEPTHWISE, (6, 7, 9), 6, stride=(stride, stride), padding=(0, 0, 0, 0),
+                 serial=True, pe=2, simd=simd, lanes=2, columns=64, queue=64)
+    stage, busy = case.stage, busy_cycles(case, 3, monkeypatch)
+    starts = busy[::stage.frame_steps]
+    assert [b - a for a, b in itertools.pairwise(starts)] == [stage_cycles(stage)] * 2
