@@ -2,13 +2,14 @@
 
     python benchmarks/armor.py --data FOLDER [--size full|medium|reduced] [--style auto|engine|stream] [--out FOLDER]
                                [--only aconvnet_robust] [--methods guided,taylor] [--epochs N] [--peak RATE]
-                               [--front] [--simulate] [--cpu] [--write]
+                               [--front] [--pipeline] [--simulate] [--cpu] [--write]
 
 Each network is trained by its recipe (unless the recipe ships a checkpoint), then pruned in one folder a run: method
 and seed. The first point and the last one of every run are attacked on test images; with ``--front`` all are, which
-compares the methods. Everything finished is kept: after an interruption the same command continues. ``--simulate``
-exports the last point of every guided run as a model, builds it, and puts the simulated cycles of ``FRAMES`` bit-exact
-frames in place of the predicted ones. ``--cpu`` times the networks on this machine's CPU (it must be idle). ``--write``
+compares the methods. Everything finished is kept: after an interruption the same command continues. ``--pipeline``
+builds what the runs end with as streaming pipelines, whatever they were pruned for. ``--simulate``
+exports the last point of every guided run (with ``--pipeline``: the quickest one of all runs) as a model, builds it, and
+puts the simulated cycles of ``FRAMES`` bit-exact frames in place of the predicted ones. ``--cpu`` times the networks on this machine's CPU (it must be idle). ``--write``
 updates docs/results/armor.json, docs/results/armor_comparison.json (guided against plain runs) and the tables of
 docs/armor.md.
 """
@@ -88,6 +89,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--scheduler", default="")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--front", action="store_true", help="attack all points on test images, compare the methods")
+    parser.add_argument("--pipeline", action="store_true", help="build what the runs end with as streaming pipelines")
     parser.add_argument("--simulate", action="store_true", help="export, build and simulate what guided runs end with")
     parser.add_argument("--cpu", action="store_true", help="time the networks on the CPU, too")
     parser.add_argument("--write", action="store_true")
@@ -153,9 +155,12 @@ def prune(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
 def rows_of(name: str, points: list[dict[str, Any]], options: argparse.Namespace) -> list[dict[str, Any]]:
     """One row a point and attack; energy is estimated, and cycles are predicted unless the row says otherwise."""
     rows = []
-    for number, stored in enumerate(points):
-        predicted = {**stored, **designed(stored, SIZES[options.size]["settings"].objective)}
-        measure = options.simulate and number and predicted["method"] == "guided"
+    styles = [{**p, "style": "stream" if options.pipeline else p["style"]} for p in points]
+    costed = [{**p, **designed(p, SIZES[options.size]["settings"].objective)} for p in styles]
+    quickest = min(costed[1:], key=mean_cycles, default=None)
+    for number, predicted in enumerate(costed):
+        chosen = predicted is quickest if options.pipeline else predicted["method"] == "guided"
+        measure = options.simulate and number and chosen
         point = {**predicted, **simulated(name, predicted, options)} if measure else predicted
         origin, test = "simulated" if measure else f"predicted ({point['cycles_from']})", point["test"]
         settings = RobustnessSettings(**{**test["settings"], "attacks": tuple(test["settings"]["attacks"])})
@@ -199,7 +204,7 @@ def network_file(point: dict[str, Any]) -> Path:
 def simulated(name: str, point: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
     """Cycles and microseconds of a point that was exported, built and proven; SystemExit unless it is bit-exact."""
     run = Path(point["folder"])
-    title = f"{name}_{point['style']}_seed{point['seed']}"
+    title = f"{name}_{point['method']}_{point['style']}_seed{point['seed']}"
     recipe = export(point, load_points([run]), options.out / "models", title)
     out = options.out / "built" / f"{title}-{options.board}"
     report = build(BuildRequest(model=str(recipe), board=options.board, out=out, style=point["style"], frames=FRAMES,

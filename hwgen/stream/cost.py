@@ -15,13 +15,16 @@ from hwgen.config.system import SystemConfig
 from hwgen.cost.arrays import ConfigTable
 from hwgen.cost.memories import block_rams
 from hwgen.cost.resources import NAMES, estimate
-from hwgen.stream.layout import LUT_DEPTH, RECORD_FIELDS, chain_shape, result_planes, stage_packing, weight_cuts
+from hwgen.stream.layout import LUT_DEPTH, RECORD_FIELDS, chain_shape, result_planes, rows, stage_packing, weight_cuts
+from rtl_templates.engine.timing import POST_PROCESS
 from rtl_templates.stream.timing import output_gap, row_cycles, row_gap
 
-#: LUTs and flip-flops of a requantisation lane
-LANE_LUT, LANE_FF = 350, 500
+#: LUTs and flip-flops of a requantisation lane, without and with a residual, beside its multipliers
+LANE_LUT, LANE_FF = (170, 330), (134, 300)
 #: counters, handshakes, addresses of a stage
-STAGE_LUT, STAGE_FF = 250, 250
+STAGE_LUT, STAGE_FF = 150, 150
+#: of a bit of a sum: adder, its first term, the group that waits
+SUM_LUT = 4
 
 
 def source_cycles(stage: StageConfig) -> int:
@@ -61,7 +64,9 @@ def stage_resources(stage: StageConfig, config: AcceleratorConfig) -> Resources:
     packing = stage_packing(stage, config.packing)
     pe, simd, lanes, acc = stage.pe, stage.simd, stage.lanes, config.acc_bits
     pixel, out_pixel = 8 * stage.part_channels, stage.out_channels * (32 if stage.raw else 8)
-    lut, ff, blocks = float(STAGE_LUT), float(STAGE_FF), 0.0
+    line = 8 * config.line_bytes
+    # lines pass every stage; each of its memories looks at them for two cycles
+    lut, ff, blocks = float(STAGE_LUT), float(STAGE_FF + line), 0.0
 
     def add(width: int, depth: int, count: int = 1) -> None:
         nonlocal lut, blocks
@@ -92,14 +97,15 @@ def stage_resources(stage: StageConfig, config: AcceleratorConfig) -> Resources:
         columns = 1 if packing is DspPacking.NONE else 2
         units = math.ceil(pe / columns)
         dsp += units * simd
-        chains, longest = chain_shape(simd, packing)
+        chains, _ = chain_shape(simd, packing)
         width = 16 + (simd - 1).bit_length()
-        lut += values + pe * (chains - 1) * width + (units * chains * 18 if columns == 2 else 0)
+        lut += pe * (chains - 1) * width + units * chains * 8
         ff += pe * (chains - 1) * width + units * chains * 18 * columns
-        ff += 8 * simd * columns * units + 4 * values * longest
+        ff += 8 * (pe if stage.kind.per_channel else 1) * sum(row.position for row in rows(simd, packing))
         for size, count in Counter(cut.end - cut.first for cut in weight_cuts(stage, config)).items():
             add(8 * size, stage.depth, count)
-        ff += 8 * config.line_bytes
+            ff += 8 * size * count * (stage.depth <= LUT_DEPTH)
+        ff += 2 * line
     elif stage.kind is StageKind.SUM:
         lut, ff = lut + values * 1.2, ff + values * 1.2
     else:
@@ -107,19 +113,20 @@ def stage_resources(stage: StageConfig, config: AcceleratorConfig) -> Resources:
 
     # ---- sums, lanes, words
     bits = 8 if stage.kind is StageKind.MAXIMUM else acc
-    lut, ff = lut + 2 * pe * bits, ff + 2 * pe * bits
+    lut, ff = lut + SUM_LUT * pe * bits, ff + 2 * pe * bits
     if stage.whole and stage.blocks > 1:
         add(pe * bits, stage.blocks)
     if stage.kind is not StageKind.MAXIMUM:
         record = sum(width for _, width in RECORD_FIELDS)
         add(lanes * record, stage.blocks * stage.groups)
-        ff += lanes * (record + 2 * acc) + 8 * config.line_bytes
+        ff += lanes * (2 * record + 2 * acc) + 2 * line
         if stage.raw:
             lut, ff = lut + 32 * lanes, ff + 32 * lanes
         else:
-            lut, ff = lut + LANE_LUT * lanes, ff + LANE_FF * lanes
+            lut += LANE_LUT[bool(stage.residual)] * lanes
+            ff += (LANE_FF[bool(stage.residual)] + 16 * (POST_PROCESS - 1)) * lanes
             dsp += lanes * (math.ceil(acc / config.packing.wide_bits) + bool(stage.residual))
-    ff += out_pixel
+    ff += 2 * out_pixel
     add(out_pixel, stage.queue)
     if stage.residual:
         add(8 * stage.out_channels, max(stage.residual_queue, 1))
