@@ -7,11 +7,11 @@
 Each network is trained by its recipe (unless the recipe ships a checkpoint), then pruned in one folder a run: method
 and seed. The first point and the last one of every run are attacked on test images; with ``--front`` all are, which
 compares the methods. Everything finished is kept: after an interruption the same command continues. ``--pipeline``
-builds what the runs end with as streaming pipelines, whatever they were pruned for. ``--simulate``
-exports the last point of every guided run (with ``--pipeline``: the quickest one of all runs) as a model, builds it, and
-puts the simulated cycles of ``FRAMES`` bit-exact frames in place of the predicted ones. ``--cpu`` times the networks on this machine's CPU (it must be idle). ``--write``
-updates docs/results/armor.json, docs/results/armor_comparison.json (guided against plain runs) and the tables of
-docs/armor.md.
+builds what the runs end with (not what they begin with) as streaming pipelines, whatever they were pruned for.
+``--simulate`` exports the last point of every guided run (with ``--pipeline``: the quickest one of all runs) as a
+model, builds it, and puts the simulated cycles of ``FRAMES`` bit-exact frames in place of the predicted ones.
+``--cpu`` times the networks on this machine's CPU (it must be idle). ``--write`` updates docs/results/armor.json,
+docs/results/armor_comparison.json (guided against plain runs) and the tables of docs/armor.md.
 """
 
 from __future__ import annotations
@@ -155,10 +155,11 @@ def prune(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
 def rows_of(name: str, points: list[dict[str, Any]], options: argparse.Namespace) -> list[dict[str, Any]]:
     """One row a point and attack; energy is estimated, and cycles are predicted unless the row says otherwise."""
     rows = []
-    styles = [{**p, "style": "stream" if options.pipeline else p["style"]} for p in points]
-    costed = [{**p, **designed(p, SIZES[options.size]["settings"].objective)} for p in styles]
-    quickest = min(costed[1:], key=mean_cycles, default=None)
-    for number, predicted in enumerate(costed):
+    styles = {number: {**p, "style": "stream" if options.pipeline else p["style"]} for number, p in enumerate(points)
+              if number or not options.pipeline}
+    costed = {number: {**p, **designed(p, SIZES[options.size]["settings"].objective)} for number, p in styles.items()}
+    quickest = min((p for number, p in costed.items() if number), key=mean_cycles, default=None)
+    for number, predicted in costed.items():
         chosen = predicted is quickest if options.pipeline else predicted["method"] == "guided"
         measure = options.simulate and number and chosen
         point = {**predicted, **simulated(name, predicted, options)} if measure else predicted

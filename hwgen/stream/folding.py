@@ -13,6 +13,7 @@ from hwgen.config.board import Board, Resources
 from hwgen.config.pipeline import StageConfig
 from hwgen.errors import HwgenError
 from hwgen.stream.cost import NAMES, shell_resources, stage_cycles, stage_resources
+from hwgen.stream.queues import column_depth, output_depth
 from hwgen.stream.shapes import folded
 
 #: share of a board's LUTs, flip-flops and memories that the pipeline may take, so that it can be placed and routed
@@ -56,7 +57,7 @@ def options_of(stage: StageConfig, config: AcceleratorConfig, most: np.ndarray) 
             if stage.kind.weighted and -(-pe // 2) * simd > multipliers:
                 break
             for trial in _orders(folded(stage, pe, simd)):
-                cost = stage_resources(trial, config)
+                cost = stage_resources(_with_queues(trial, config), config)
                 found.append(Option(trial, stage_cycles(trial), np.array([getattr(cost, name) for name in NAMES])))
     return _undominated(found, np.array([[option.cycles, *option.cost] for option in found]))
 
@@ -64,6 +65,11 @@ def options_of(stage: StageConfig, config: AcceleratorConfig, most: np.ndarray) 
 def _orders(stage: StageConfig) -> tuple[StageConfig, ...]:
     """Windows of all channels, and where that is possible those of a block."""
     return (stage, replace(stage, serial=True)) if stage.can_be_serial else (stage,)
+
+
+def _with_queues(stage: StageConfig, config: AcceleratorConfig) -> StageConfig:
+    """With queues as deep as will be needed, as far as that is the stage's own matter."""
+    return replace(stage, columns=column_depth(stage), queue=output_depth(config, stage, []))
 
 
 class OptionTable:

@@ -19,7 +19,7 @@ from scipy.sparse import csr_array
 
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.config.pipeline import INPUT, StageConfig
-from hwgen.stream.folding import GAP, NODES, Option
+from hwgen.stream.folding import GAP, Option
 from hwgen.stream.layout import lines_of
 from hwgen.stream.queues import rows_needed
 from rtl_templates.stream.timing import output_latency
@@ -28,6 +28,8 @@ from rtl_templates.stream.timing import output_latency
 Relation = tuple[float, float]
 #: how much of a frame's cycles the resources of a whole board are worth: of foldings that are as quick, the smaller one
 THRIFT = 0.01
+#: how long a folding is looked for: a good one is among the first ones, and where none is found there is hardly one
+NODES = 500
 
 
 @dataclass(frozen=True, kw_only=True)

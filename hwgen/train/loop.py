@@ -99,7 +99,7 @@ def train_loop(job: TrainJob, log: JsonLog, *, resume: bool = True, on_step: Ste
     state = job.out_dir / STATE_FILE
     found = resume and state.exists()
     progress = load_state(state, module, optimizer, recipe_hash) if found else Progress()
-    module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    _channels_last(module)
     set_tt_execution(module, job.spec.tt_execution)
     log.write("start", step=progress.step, steps=schedule.steps, recipe=recipe_hash, torch=torch.__version__)
     with interrupt_flag() as interrupted, StridedDepthwise():
@@ -130,6 +130,13 @@ def train_loop(job: TrainJob, log: JsonLog, *, resume: bool = True, on_step: Ste
         load_best(job.out_dir / BEST_FILE, module)
         log.write("best", accuracy=progress.best, epochs=progress.step // schedule.steps_per_epoch)
     set_tt_execution(module, "dense")
+
+
+def _channels_last(module: nn.Module) -> None:
+    """Kernels channels last; ``Module.to`` would refuse cores of five dimensions."""
+    for parameter in module.parameters():
+        if parameter.dim() == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
 
 def _exhausted(job: TrainJob, progress: Progress) -> bool:

@@ -29,8 +29,8 @@ def row_cycles(stage: StageConfig) -> int:
 
 
 def _shifted(stage: StageConfig, columns: int) -> int:
-    """Cycles from the start of an output to that of the next one, ``columns`` columns behind it, at least: its window is
-    shifted in while the last part of the one before waits."""
+    """Cycles from the start of an output to that of the next one, ``columns`` columns behind it, at least: its window
+    is shifted in while the last part of the one before waits."""
     return (stage.parts - 1) * stage.slices + (columns - 1) * stage.parts + 1
 
 
@@ -40,8 +40,8 @@ def output_gap(stage: StageConfig) -> int:
 
 
 def row_gap(stage: StageConfig) -> int:
-    """Cycles from the start of a row's last output to that of the next row's first one, at least: there are columns that
-    no window ends at."""
+    """Cycles from the start of a row's last output to that of the next row's first one, at least: there are columns
+    that no window ends at."""
     if stage.whole:
         return 1
     if stage.kernel[1] == 1 and stage.stride[1] == 1:

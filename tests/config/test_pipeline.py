@@ -22,7 +22,8 @@ def test_serial_channels_come_in_blocks():
 
 
 @pytest.mark.parametrize("changes", [
-    {"kind": StageKind.DENSE, "simd": 2}, {"pe": 8, "lanes": 8}, {"pe": 6}, {"whole": True, "padding": (0, 0, 0, 0), "simd": 1},
+    {"kind": StageKind.DENSE, "simd": 2}, {"pe": 8, "lanes": 8}, {"pe": 6},
+    {"whole": True, "padding": (0, 0, 0, 0), "simd": 1},
     {"tile": (2, 1), "out_tile": (2, 1), "channels": 16, "out_channels": 16}])
 def test_serial_is_refused_where_it_means_nothing(changes):
     other = STAGE.replace(**changes)

@@ -93,8 +93,8 @@ def test_serial_channels_are_an_option_where_windows_are_wide():
     problem = Problem.of(builder.graph())
     options = {serial: [o for o in problem.options[0] if o.stage.serial == serial] for serial in (False, True)}
     lut = NAMES.index("lut")
-    a_channel_a_cycle = 8 * 6 * 64  # with two rows of padding
-    least = {serial: min(o.cost[lut] for o in some if o.cycles <= a_channel_a_cycle) for serial, some in options.items()}
+    cycles = 8 * 6 * 64  # a channel a cycle, with two rows of padding
+    least = {serial: min(o.cost[lut] for o in some if o.cycles <= cycles) for serial, some in options.items()}
     assert least[True] < 0.5 * least[False]
     assert not any(o.stage.serial for o in problem.options[1])  # dense: every output reads all channels
 

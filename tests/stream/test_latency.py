@@ -25,7 +25,7 @@ from rtl_templates.stream.timing import output_latency
 from tests.helpers.random_graphs import GraphBuilder, small_resnet
 
 BOARD = load_board("kv260")
-BASE = AcceleratorConfig(aes_cycles=10, packing=BOARD.packing)
+BASE = AcceleratorConfig(packing=BOARD.packing)
 
 
 def found_for(graph, board=BOARD) -> list[Variant]:

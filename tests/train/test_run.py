@@ -86,6 +86,14 @@ def test_student_trains_its_teacher_first(tmp_path: Path, data: Path) -> None:
     assert again.checkpoint.read_bytes() == result.checkpoint.read_bytes()
 
 
+def test_cores_of_five_dimensions_train(tmp_path: Path, data: Path) -> None:
+    """A last core with kernel and output channels: [r, Kh, Kw, O, 1]."""
+    recipe(tmp_path)
+    whole = TT.replace("[tt]", '[tt]\ngrouping = "I|HWO"').replace("[4, 4]", "[4]").replace("[4, 6]", "[4]")
+    student = recipe(tmp_path, DENSE + whole, "tiny_tt")
+    assert run(student, data, tmp_path / "out", display=False).accuracy > 0.9
+
+
 class Interrupter:
     """Sends Ctrl-C to the own process at one step."""
 
