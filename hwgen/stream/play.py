@@ -35,7 +35,7 @@ def play(config: AcceleratorConfig, pixel_cycles: float = 1.0) -> Times:
     first: dict[str, float] = {}
     for stage in pipeline.stages:
         residual = there[stage.residual] if stage.residual else None
-        begun = _starts(stage, there[stage.source], residual)
+        begun = starts_of(stage, there[stage.source], residual)
         first[stage.name] = begun[0]
         latency = output_latency(config, stage) - (stage.depth - stage.steps)
         there[stage.name] = [time + latency for time in begun]
@@ -43,8 +43,9 @@ def play(config: AcceleratorConfig, pixel_cycles: float = 1.0) -> Times:
     return Times(first, end, end[pipeline.last.name])
 
 
-def _starts(stage: StageConfig, arrived: Sequence[float], residual: Sequence[float] | None) -> list[float]:
-    """First step of every output; whole: of the last pixel that it sums up."""
+def starts_of(stage: StageConfig, arrived: Sequence[float], residual: Sequence[float] | None = None) -> list[float]:
+    """First step of every output, of pixels and residuals that come at these times; whole: of the last pixel that it
+    sums up."""
     if stage.whole:
         now = 0.0
         for time in arrived:

@@ -67,6 +67,21 @@ def test_search_prints_front_and_reasons(tmp_path: Path) -> None:
     assert found["chosen"]["config"] == json.loads((tmp_path / "config.json").read_text())
 
 
+def test_search_compares_styles(tmp_path: Path) -> None:
+    model = str(small_onnx(tmp_path / "small.onnx"))
+    base = ("search", "--model", model, "--board", "kv260")
+    code, out, _ = run(*base, "--style", "auto", "--save", str(tmp_path / "config.json"))
+    assert code == 0
+    for text in ("points of the front", "a pipeline of", "Tensor engine:", "Streaming pipeline:", "was chosen"):
+        assert text in out
+    saved = json.loads((tmp_path / "config.json").read_text())
+    assert json.loads(run(*base, "--style", "auto", "--json")[1])["chosen"]["config"] == saved
+    alone = json.loads(run(*base, "--style", "stream", "--fps", "1000", "--json")[1])["chosen"]
+    assert alone["config"]["pipeline"] is not None and alone["interval_cycles"] <= 300_000
+    code, _, text = run(*base, "--style", "systolic")
+    assert code != 0 and "systolic" in text and "stream" in text
+
+
 def test_compress_writes_a_network_that_builds(tmp_path: Path) -> None:
     small_onnx(tmp_path / "small.onnx")
     target = tmp_path / "pruned.safetensors"

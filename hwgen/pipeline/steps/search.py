@@ -18,6 +18,7 @@ from hwgen.cost.work import network_work, with_encryption
 from hwgen.errors import HwgenError
 from hwgen.ir.nodes import Graph, TTExecution
 from hwgen.passes.plan import TTChoice
+from hwgen.pipeline.designs import default_key_bits, search_designs, stream_values
 from hwgen.pipeline.encryption import choice_inputs, expected_layers, protects_activations
 from hwgen.pipeline.fingerprint import hash_file
 from hwgen.pipeline.graphfile import load_graph
@@ -26,14 +27,12 @@ from hwgen.pipeline.source import model_source
 from hwgen.pipeline.step import Step, StepContext
 from hwgen.pipeline.steps.frontend import GRAPH
 from hwgen.pipeline.store import write_json
-from hwgen.seal import load_key
-from hwgen.search import SearchResult, search
 from hwgen.search.explain import amount
 from hwgen.search.orders import choose_orders
-from hwgen.stream.choose import choose, explain
-from hwgen.stream.search import StreamCandidate, fixed_pipeline, search_pipeline
+from hwgen.stream.search import fixed_pipeline
 
 CONFIG, RESULT, BOARD = "config.json", "search.json", "board.json"
+_GIVEN = "The configuration was given by the user."
 
 
 def run(context: StepContext) -> dict[str, Any]:
@@ -62,45 +61,16 @@ def _searched(
     request: BuildRequest, graph: Graph, board: Board, encrypted: Collection[str] | None
 ) -> tuple[SystemConfig, dict[str, Any], str]:
     """The better of the styles that were asked for: the design, all figures, a line of text."""
-    base = AcceleratorConfig().replace(aes_key_bits=key_bits(request),
-                                       protect_activations=protects_activations(request, model_source(request)))
-    engine: SearchResult | None = None
-    stream: StreamCandidate | None = None
-    refused: dict[str, str] = {}
-    if request.style != "stream":
-        try:
-            engine = search(graph, board, goal=request.objective, encrypted=encrypted, base=base)
-        except HwgenError as error:
-            if request.style == "engine":
-                raise
-            refused["engine"] = str(error)
-    if request.style != "engine":
-        try:
-            # a pipeline keeps all feature maps on the chip
-            stream = search_pipeline(graph, board, base.replace(protect_activations=False), fps=request.fps,
-                                     objective=request.objective)
-        except HwgenError as error:
-            if engine is None:
-                raise
-            refused["stream"] = str(error)
-    figures = (None if engine is None else engine.to_dict()["chosen"], None if stream is None else stream.to_dict())
-    story = "" if request.style == "engine" else explain(*figures, request.objective, board, refused) + "\n"
-    if stream is not None and choose(*figures, request.objective, board) == "stream":
-        values = stream_values(stream) | {"explanation": story.strip()}
-        return SystemConfig(engine=stream.config), values, f"{_array(SystemConfig(engine=stream.config))}, " \
-            f"{stream.config.aes_rounds} AES rounds; in {stream.seconds:.2f} s"
-    assert engine is not None
-    system, config = engine.chosen.system, engine.chosen.system.engine
+    found = search_designs(request, graph, board, encrypted, key_bits=key_bits(request))
+    system, config = found.system, found.system.engine
+    if found.style == "stream":
+        assert found.stream is not None
+        return system, found.values, \
+            f"{_array(system)}, {config.aes_rounds} AES rounds; in {found.stream.seconds:.2f} s"
+    assert found.engine is not None
     text = f"{_array(system)}, {system.ports} ports, {config.aes_rounds} AES rounds each, " \
-           f"{config.weight_lines:,} weight lines; best of {engine.considered:,} in {engine.seconds:.2f} s"
-    return system, engine.to_dict() | {"explanation": story + engine.explanation}, text
-
-
-def stream_values(found: StreamCandidate) -> dict[str, Any]:
-    """A pipeline as the result of a search; its tensor trains run as chains, which is what planning does unasked."""
-    chosen = found.to_dict()
-    return {"chosen": chosen, "front": [chosen], "choices": {}, "considered": 1, "feasible": 1,
-            "seconds": found.seconds, "explanation": "The configuration was given by the user."}
+           f"{config.weight_lines:,} weight lines; best of {found.engine.considered:,} in {found.engine.seconds:.2f} s"
+    return system, found.values, text
 
 
 def _array(system: SystemConfig) -> str:
@@ -128,7 +98,7 @@ def key_bits(request: BuildRequest) -> int:
     """Size of the AES key: a given configuration says it, else the key file's length, else the default."""
     if request.config is not None:
         return read_config(request.config).engine.aes_key_bits
-    return load_key(request.key_file).bits if request.key_file is not None else AcceleratorConfig().aes_key_bits
+    return default_key_bits(request)
 
 
 def fixed(
@@ -138,7 +108,7 @@ def fixed(
     if system.engine.pipeline is not None:
         if system.engines > 1:
             raise HwgenError("several pipelines in one design are not possible", where="config.engines", allowed="1")
-        return stream_values(fixed_pipeline(graph, board, system.engine))
+        return stream_values(fixed_pipeline(graph, board, system.engine), _GIVEN)
     table, config = ConfigTable.of([system]), system.engine
     resources = estimate(table, board, key_bits=config.aes_key_bits)
     short = resources.row(0).shortfall(board.resources)
@@ -164,7 +134,7 @@ def fixed(
     choices = {n: {"execution": c.execution.value, "grouping": list(c.grouping or ())}
                for n, c in orders.choices.items()}
     return {"chosen": chosen, "front": [chosen], "choices": choices, "considered": 1, "feasible": 1, "seconds": 0.0,
-            "explanation": "The configuration was given by the user."}
+            "explanation": _GIVEN}
 
 
 def load_system(folder: Path) -> SystemConfig:
@@ -206,5 +176,5 @@ STEP = Step(
     code=("hwgen.search", "hwgen.stream", "rtl_templates.stream", "hwgen.cost", "hwgen.config", "hwgen.passes",
           "hwgen.quantize", "hwgen.compiler",
           "hwgen.seal.select", "hwgen.seal.selection", "rtl_templates.engine.timing", "rtl_templates.crypto.timing",
-          "hwgen.pipeline.encryption", "hwgen.pipeline.steps.search"),
+          "hwgen.pipeline.designs", "hwgen.pipeline.encryption", "hwgen.pipeline.steps.search"),
 )

@@ -17,6 +17,7 @@ from hwgen.config.accelerator import AcceleratorConfig, DspPacking
 from hwgen.config.pipeline import StageKind
 from hwgen.ir.nodes import Pair
 from hwgen.stream.cost import source_cycles, stage_cycles
+from hwgen.stream.play import starts_of
 from rtl_templates.stream.stage import Stage
 from rtl_templates.stream.timing import row_gap
 from tests.helpers.stages import Layer, expected, layer, to_tiles
@@ -214,3 +215,40 @@ def test_serial_channels_take_a_cycle_each(stride, simd, monkeypatch):
     stage, busy = case.stage, busy_cycles(case, 3, monkeypatch)
     starts = busy[::stage.frame_steps]
     assert [b - a for a, b in itertools.pairwise(starts)] == [stage_cycles(stage)] * 2
+
+
+@pytest.mark.parametrize("serial", [False, True])
+@pytest.mark.parametrize("period, simd, stride", [(3, 9, 1), (14, 9, 1), (14, 3, 1), (3, 4, 2)])
+def test_outputs_start_when_they_are_played(serial, period, simd, stride, monkeypatch):
+    """A pixel every ``period`` cycles, faster and slower than the stage: the first step of every output, but for the
+    cycle in which the input is counted."""
+    case = layer(np.random.default_rng(5), DEPTHWISE, (8, 4, 5), 8, stride=(stride, stride), serial=serial, pe=2,
+                 simd=simd, lanes=2, columns=64, queue=64)
+    stage, busy = case.stage, list[int]()
+    dut = place_here(case, CONFIG, monkeypatch)
+    pixels = stage.height * stage.width
+
+    async def source(ctx):
+        cycle = 0
+        for number in range(pixels):
+            ctx.set(dut.i.valid, 1)
+            taken = False
+            while not taken:
+                taken = bool(ctx.get(dut.i.ready))
+                await ctx.tick()
+                cycle += 1
+            ctx.set(dut.i.valid, 0)
+            while cycle < (number + 1) * period:
+                await ctx.tick()
+                cycle += 1
+
+    async def sink(ctx):
+        ctx.set(dut.o.ready, 1)
+        for cycle in range(pixels * period + 2 * stage_cycles(stage) + 100):
+            if ctx.get(dut.busy):
+                busy.append(cycle)
+            await ctx.tick()
+
+    simulate(dut, source, sink)
+    played = starts_of(stage, [float(number * period) for number in range(pixels)])
+    assert [cycle + 1 for cycle in busy[::stage.steps]] == played
