@@ -22,14 +22,16 @@ pytestmark = pytest.mark.slow
 NOT_RUNNING = ("IDLE", "ABORT", "SCRUB")
 
 
-def stopped(verilog: str, folder: Path, depth: int, mode: str = "prove") -> str:
+def stopped(config: AcceleratorConfig, verilog: str, folder: Path, depth: int, mode: str = "prove") -> str:
     """Frame control, stores and write master, from the cycle in which a channel says that a tag is wrong."""
-    rest = ("registers", "keys", "engine", "program", "load", "fetch_load", "fetch_compute", "lines", "words",
-            "programs", "scrubber", "store.words", "writer.lengths", "writer.marks")
+    rest = ["registers", "keys", "engine", "program", "load", "fetch_load", "fetch_compute", "lines", "words",
+            "programs", "scrubber", "store.words", "writer.lengths", "writer.marks"]
+    if config.protect_activations:
+        rest += ["sealer"]
     dut = flatten(verilog, TOP, [*inside(*rest), CHANNEL], folder / "dut",
                   watch=("frame.abort", "frame.code", "frame.start", "writer.splitter.idle"))
-    state = {name: f"{{a:frame.fsm_state}} == {code}" for name, code in states(FrameControl(config=CONFIG)).items()}
-    store, fetch = states(StoreUnit(config=CONFIG)), states(ProgramFetcher(words=1))
+    state = {name: f"{{a:frame.fsm_state}} == {code}" for name, code in states(FrameControl(config=config)).items()}
+    store, fetch = states(StoreUnit(config=config)), states(ProgramFetcher(words=1))
     outstanding = inspect.signature(AxiWriteMaster).parameters["outstanding"].default
     idle = " || ".join(f"({state[name]})" for name in NOT_RUNNING)
     text = f"""
@@ -61,7 +63,7 @@ def stopped(verilog: str, folder: Path, depth: int, mode: str = "prove") -> str:
     assume (!(wrong || doomed) || !{{a:load.finished}} && !was_finished);
     if (!first) begin
       // what frame control's signals mean
-      assert ({{a:frame.fsm_state}} <= {max(states(FrameControl(config=CONFIG)).values())});
+      assert ({{a:frame.fsm_state}} <= {max(states(FrameControl(config=config)).values())});
       assert ({{a:frame.running}} == !({idle}));
       assert ({{a:frame.busy}} == !({state["IDLE"]}));
       assert (!({state["ABORT"]}) || {{a:frame.timer}} == 0 || was_abort);
@@ -137,15 +139,17 @@ def test_a_channel_that_hands_on_whatever_comes_is_found(tmp_path: Path, config:
     assert unverified(fault, tmp_path, depth=8, mode="bmc") == "FAIL"
 
 
-def test_nothing_is_written(tmp_path: Path) -> None:
-    assert stopped(design(), tmp_path, depth=3) == "PASS"
+@pytest.mark.parametrize("config", [CONFIG, PROTECTED], ids=["plain", "rows"])
+def test_nothing_is_written(tmp_path: Path, config: AcceleratorConfig) -> None:
+    assert stopped(config, design(config), tmp_path, depth=3) == "PASS"
 
 
 def test_a_frame_that_goes_on_is_found(tmp_path: Path) -> None:
     fault = mutated(design(), TOP, (".tag_error(tag_error)", ".tag_error(tag_error & m_axi_0_arready)"))
-    assert stopped(fault, tmp_path, depth=8, mode="bmc") == "FAIL"
+    assert stopped(CONFIG, fault, tmp_path, depth=8, mode="bmc") == "FAIL"
 
 
-def test_a_store_that_goes_on_is_found(tmp_path: Path) -> None:
-    fault = mutated(design(), TOP, (".clear(abort),", ".clear(abort & m_axi_0_arready),"))
-    assert stopped(fault, tmp_path, depth=30, mode="bmc") == "FAIL"
+@pytest.mark.parametrize("config", [CONFIG, PROTECTED], ids=["plain", "rows"])
+def test_a_store_that_goes_on_is_found(tmp_path: Path, config: AcceleratorConfig) -> None:
+    fault = mutated(design(config), TOP, (".clear(abort),", ".clear(abort & m_axi_0_arready),"))
+    assert stopped(config, fault, tmp_path, depth=30, mode="bmc") == "FAIL"
