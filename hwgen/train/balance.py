@@ -13,9 +13,8 @@ from hwgen.tt.balance import balance
 from hwgen.zoo.tt_conv import TTConv2d
 from hwgen.zoo.tt_op import apply_chain
 
-
-#: power of int8's noise as a share of a map's: a range of four standard deviations on each side in steps of 1/127, whose
-#: square error is a twelfth
+#: power of int8's noise as a share of a map's: a range of four standard deviations on each side in steps of 1/127,
+#: whose square error is a twelfth
 _NOISE = (4 / 127) ** 2 / 12
 
 
@@ -23,8 +22,8 @@ class _Moments:
     """Sums of t t^T over images and pixels for the maps t after every core but the last.
 
     What a core reads is int8, so it gets that noise here, too. Where its input has fewer dimensions than channels (it
-    comes from another train, without a nonlinearity between them), the data alone would say that some directions of t are
-    empty, and balancing would magnify them without bound, and the noise in them.
+    comes from another train, without a nonlinearity between them), the data alone would say that some directions of t
+    are empty, and balancing would magnify them without bound, and the noise in them.
     """
 
     def __init__(self, layer: TTConv2d, seed: int) -> None:
@@ -36,8 +35,8 @@ class _Moments:
         cores = layer.cores
         for k in range(len(self.sums)):
             group = layer.form.grouping[k : k + 1]
-            noise = torch.randn(x.shape, generator=self.generator) * (_NOISE * x.square().mean()).sqrt()
-            x = apply_chain(x + noise, cores[k : k + 1], None, stride=layer.stride, padding=layer.padding, grouping=group)
+            x = x + torch.randn(x.shape, generator=self.generator) * (_NOISE * x.square().mean()).sqrt()
+            x = apply_chain(x, cores[k : k + 1], None, stride=layer.stride, padding=layer.padding, grouping=group)
             flat = x.permute(1, 0, 2, 3).reshape(x.shape[1], -1).double()
             self.sums[k] += (flat @ flat.T).numpy() / flat.shape[1]
         self.count += 1
