@@ -30,7 +30,7 @@ def main() -> None:
     recipe = load_recipe(options.model)
     module = new_module(recipe, 0).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     images = torch.rand(options.batch, *recipe.input.shape).contiguous(memory_format=torch.channels_last)
-    labels = torch.arange(options.batch) % recipe.input.class_count
+    labels = torch.arange(options.batch) % recipe.input.outputs
     seconds = {"strided": float("inf"), "stride 1, every s-th pixel kept": float("inf")}
     for _ in range(options.repeats):
         for name, context in zip(seconds, (nullcontext, StridedDepthwise), strict=True):
