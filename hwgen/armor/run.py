@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from hwgen.armor.groups import groups, shrink
 from hwgen.armor.hardware import Hardware
@@ -28,11 +29,13 @@ from hwgen.config.board import Board
 from hwgen.data.dataset import Dataset
 from hwgen.errors import HwgenError
 from hwgen.ir.nodes import Graph
+from hwgen.passes.fold_batchnorm import fold_batchnorm
 from hwgen.pipeline.graphfile import load_graph, save_graph
 from hwgen.train.evaluate import evaluate
 from hwgen.train.graph_module import GraphModule
 from hwgen.train.log import JsonLog
 from hwgen.train.loop import TrainJob, train_loop
+from hwgen.train.renormalise import insert_batchnorm
 from hwgen.train.robust import perturb, robust_accuracy
 from hwgen.train.run import held_out_order
 from hwgen.ttseal.folder import RunFolder
@@ -252,9 +255,12 @@ class _Run:
     def _remove(self, graph: Graph, removed: Mapping[str, Collection[int]]) -> Graph:
         if not self.settings.repair:
             return shrink(graph, removed)
+        return shrink_and_repair(graph, removed, self._batches())
+
+    def _batches(self) -> Iterator[Tensor]:
+        """The images of the saliency, normalised."""
         data, spec = self._images().images, self.job.model.recipe.input
-        batches = (normalise(torch.from_numpy(data[i:i + _BATCH].copy()), spec) for i in range(0, len(data), _BATCH))
-        return shrink_and_repair(graph, removed, batches)
+        return (normalise(torch.from_numpy(data[i:i + _BATCH].copy()), spec) for i in range(0, len(data), _BATCH))
 
     def _fine_tune(self, graph: Graph, number: int) -> Graph:
         folder = self.job.out / "work" / f"{number:03}"
@@ -264,13 +270,15 @@ class _Run:
             graph = load_graph(begun)
         else:
             self._save(graph, begun, "")
+        if self.settings.batchnorm:
+            graph = insert_batchnorm(graph, self._batches())
         module = GraphModule(graph)
         job = TrainJob(module=module, recipe=self._recipe(number), train=self.learned, probe=self.validation,
                        out_dir=folder, save_every=_SAVE_EVERY)
         self.watcher.begin(f"{self.settings.method}: fine-tuning, step {number}")
         train_loop(job, JsonLog(folder / "train.jsonl"),
                    on_step=lambda summary: self.watcher.step(summary["step"], summary["steps"]))
-        return module.to_graph()
+        return fold_batchnorm(module.to_graph())
 
     def _recipe(self, number: int) -> Recipe:
         """The model's recipe with the fine-tuning's schedule; its hash is that of this step."""

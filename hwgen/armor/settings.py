@@ -30,6 +30,7 @@ class PruneSettings:
             parameters and MACs that goes at most; halved when they cost too much.
         tolerance: robust accuracy (0..1) that may be lost against the network before any pruning.
         epochs, peak: of the adversarial fine-tuning behind the steps, and its highest learning rate.
+        batchnorm: whether BatchNorm is put back behind the convolutions while a network is fine-tuned.
         robust: adversarial training; its epsilon is also that of the saliency's and the judge's attacks.
         judge_steps: of the PGD attack by which a pruned network is judged.
         saliency_images: training images, attacked, over which saliency is averaged (and which repair reads).
@@ -52,6 +53,7 @@ class PruneSettings:
     tolerance: float = 0.02
     epochs: int = 2
     peak: float = 0.005
+    batchnorm: bool = True
     robust: RobustSpec = field(default_factory=RobustSpec)
     judge_steps: int = 10
     saliency_images: int = 256

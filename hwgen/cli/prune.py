@@ -47,6 +47,9 @@ def command(
     tolerance: Annotated[float, typer.Option(help="Robust accuracy that may be lost.")] = 0.02,
     epochs: Annotated[int, typer.Option(help="Of each fine-tuning.")] = 2,
     peak: Annotated[float, typer.Option(help="Its highest learning rate.")] = 0.005,
+    batchnorm: Annotated[bool, typer.Option("--batchnorm/--no-batchnorm", help="Put BatchNorm back behind the "
+                                                                               "convolutions for the fine-tuning.")]
+    = True,
     robust: Robust = "",
     epsilon: Epsilon = None,
     attack_steps: AttackSteps = None,
@@ -90,7 +93,7 @@ def command(
         raise HwgenError("pruning fine-tunes and judges adversarially", where="--robust", allowed="pgd, trades")
     settings = PruneSettings(
         objective=objective, style=style, gains=gains_of(gain or ()), granule=granule, stride=stride,
-        tolerance=tolerance, epochs=epochs, peak=peak, robust=spec, judge_steps=judge_steps,
+        tolerance=tolerance, epochs=epochs, peak=peak, batchnorm=batchnorm, robust=spec, judge_steps=judge_steps,
         saliency_images=saliency_images, validation_images=validation_images, repair=repair, rounds=rounds,
         retries=retries, max_points=max_points, precision=precision)
     folder = (out_dir or Path("prune") / f"{network.name}-{target.name}").resolve()

@@ -8,6 +8,8 @@ import numpy as np
 
 #: pieces in which an operation is followed whose weights are more than an eighth of the ring
 STREAM_PIECES = 4
+#: operations whose segments' headers a channel has before their data
+KNOWN_AHEAD = 4
 #: configurations that are followed at once, few enough to stay in a processor's cache
 CHUNK = 2048
 
@@ -45,8 +47,8 @@ class WeightStream:
 
     Args:
         shape: number of each configuration's shape: those of one shape differ in their weight memory alone.
-        ring: lines of the ring; per_line, per_secret_line: cycles that the transfer of a plain and of an encrypted line
-            takes.
+        ring: lines of the ring; per_line: cycles that the transfer of a line takes; per_secret_line: that the cipher
+            takes for one that is encrypted; keystream: for all the key stream that its queue holds.
         begin: cycle in which the first operation may start; load: in which the first line is there.
     """
 
@@ -54,6 +56,7 @@ class WeightStream:
     ring: np.ndarray
     per_line: np.ndarray
     per_secret_line: np.ndarray
+    keystream: np.ndarray
     begin: np.ndarray
     load: np.ndarray
 
@@ -89,7 +92,9 @@ def _play(sequence: Sequence, stream: WeightStream) -> np.ndarray:
     count, rows = len(sequence.cycles), np.arange(len(ring))
     end, loaded = stream.begin, stream.load
     used = np.cumsum(sequence.lines, axis=0)
-    transfer = sequence.lines * np.where(sequence.encrypted[:, None], stream.per_secret_line, stream.per_line)
+    transfer, secret = sequence.lines * stream.per_line, sequence.lines * stream.per_secret_line
+    ends_of_loads: list[np.ndarray] = []  # of the last operations
+    cipher = np.zeros(len(ring))  # is done
     streams = bool((used[-1] > ring).any())
     starts, ends = (np.empty((count, len(ring))) if streams else None for _ in range(2))
     pointer = np.zeros(len(ring), np.int64)  # operation whose end makes room
@@ -107,7 +112,14 @@ def _play(sequence: Sequence, stream: WeightStream) -> np.ndarray:
             share = np.clip(1 - (used[pointer, rows] - need) / own, 0, 1)
             when = starts[pointer, rows] + share * (ends[pointer, rows] - starts[pointer, rows])
             room = np.where(need > 0, when, 0.0)
-        loaded = np.maximum(np.maximum(loaded, before) + transfer[k], room)
+        first = np.maximum(loaded, before)
+        loaded = first + transfer[k]
+        if sequence.encrypted[k]:  # key stream has been made since the header was known, as far as there is room
+            known = np.maximum(cipher, ends_of_loads[0] if len(ends_of_loads) == KNOWN_AHEAD else stream.load)
+            loaded = first + np.maximum(transfer[k], secret[k] - np.clip(first - known, 0, stream.keystream))
+            cipher = np.maximum(known + secret[k], first + secret[k] - stream.keystream)
+        loaded = np.maximum(loaded, room)
+        ends_of_loads = [*ends_of_loads[1 - KNOWN_AHEAD:], loaded]
         arrived = np.where(sequence.lines[k] > 0, loaded + sequence.last[k], 0.0)
         begin_k, end = end, np.maximum(end + sequence.cycles[k], arrived)
         if starts is not None and ends is not None:

@@ -13,7 +13,7 @@ from hwgen.cost.arrays import ConfigTable
 from hwgen.cost.beside import Beside, window_work
 from hwgen.cost.constants import CYCLES, CycleConstants
 from hwgen.cost.cycles import WorkCost, ceil_div, drains, folds_input, pipeline_latencies, work_cost
-from hwgen.cost.decryptor import encrypted_rate
+from hwgen.cost.decryptor import encrypted_rate, keystream_cycles
 from hwgen.cost.flow import Sequence, WeightStream, flow
 from hwgen.cost.memory import MemoryModel
 from hwgen.cost.spill import NOTHING, spill
@@ -27,8 +27,8 @@ SEGMENT_BYTES = 16384
 #: strips in which a map comes that does not fit on the chip
 STRIPS = 16
 #: fields that decide the cycles of an operation whose weights are there
-_SHAPE = ("p_i", "p_o", "acc_depth", "line_columns", "axi_ports", "aes_cycles", "spill_aes_cycles", "act_words",
-          "window", "window_kernel", "window_width")
+_SHAPE = ("p_i", "p_o", "acc_depth", "line_columns", "axi_ports", "aes_cycles", "spill_aes_cycles",
+          "act_words", "window", "window_kernel", "window_width")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +74,7 @@ def _distinct_cost(network: NetworkWork, table: ConfigTable, memory: MemoryModel
     shapes, row = table.unique(_SHAPE)
     rate = np.minimum(shapes.axi_ports * 16.0, memory.bytes_per_cycle)
     secret_rate = encrypted_rate(shapes, memory.bytes_per_cycle)
+    cipher_rate, keystream = encrypted_rate(table, np.inf), keystream_cycles(table)
     costs = _Costs(shapes, constants)
     spills = _Spills(network, shapes)
     chosen = {name: _choose(variants, costs, secret_rate if variants[0].works[0].encrypted else rate)
@@ -92,7 +93,7 @@ def _distinct_cost(network: NetworkWork, table: ConfigTable, memory: MemoryModel
     lead = memory.latency + constants.request + constants.landed
     start = constants.start + constants.fetch + lead
     program_bytes = 16.0 * (8 * len(sequence.cycles) + 40)
-    program_rate = np.minimum(port, secret_rate) if any(w.encrypted for w in network.works) else port
+    program_rate = np.minimum(port, secret_rate) if all(w.encrypted or w.pool for w in network.works) else port
     ready = start + constants.key_setup + program_bytes / program_rate + constants.verify
     landed = input_bytes / np.minimum(rate, table.p_i)  # activation memory takes one word a cycle
     landed = np.maximum(landed / INPUT_PIECES, landed - _input_overlap(network, costs)[row])
@@ -101,7 +102,8 @@ def _distinct_cost(network: NetworkWork, table: ConfigTable, memory: MemoryModel
 
     stored_line = table.line_bytes * (1 + 1 / 1024)
     ring = table.weight_lines - SEGMENT_BYTES / table.line_bytes
-    stream = WeightStream(shape=row, ring=ring, per_line=stored_line / rate, per_secret_line=stored_line / secret_rate,
+    stream = WeightStream(shape=row, ring=ring, per_line=stored_line / rate, per_secret_line=stored_line / cipher_rate,
+                          keystream=keystream,
                           begin=ready + lead + landed,
                           load=np.broadcast_to(ready + lead + constants.verify, ring.shape))
     cold = finish + flow(sequence, stream)

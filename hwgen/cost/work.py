@@ -14,6 +14,7 @@ from hwgen.ir.tt_chain import chain_nodes
 from hwgen.passes.plan import TTChoice, apply_choice, candidates, plan
 from hwgen.quantize.fuse import Fused, fuse
 from hwgen.quantize.lower import lower
+from hwgen.seal import Selection
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,15 +113,30 @@ class NetworkWork:
     macs: int
 
 
-def with_encryption(network: NetworkWork, names: Collection[str] | None) -> NetworkWork:
-    """The network with the weights of the named nodes or float layers stored encrypted, the others plain; None: all."""
+def with_encryption(network: NetworkWork, secret: Collection[str] | Selection | None) -> NetworkWork:
+    """The network with some weights stored encrypted, the others plain.
+
+    Args:
+        secret: names of nodes or float layers, or a selection, of which a layer that is not executed as the selection
+            was made counts as a whole; None: all.
+    """
     def changed(works: tuple[Work, ...]) -> tuple[Work, ...]:
+        names = _secret_nodes(works, secret) if isinstance(secret, Selection) else secret
         return tuple(dataclasses.replace(w, encrypted=names is None or w.name in names or w.origin in names)
                      for w in works)
 
     return dataclasses.replace(network, works=changed(network.works), variants={
         name: tuple(dataclasses.replace(v, works=changed(v.works)) for v in variants)
         for name, variants in network.variants.items()})
+
+
+def _secret_nodes(works: Iterable[Work], selection: Selection) -> frozenset[str]:
+    layers: dict[str, dict[str, tuple[int, ...]]] = {}
+    for w in works:
+        if not w.pool:
+            shape = (w.channels_out, w.channels_in // w.groups, *w.kernel)
+            layers.setdefault(w.origin or w.name, {})[w.name] = shape
+    return frozenset[str]().union(*(selection.picked(layer, nodes) for layer, nodes in layers.items()))
 
 
 def network_work(graph: Graph) -> NetworkWork:

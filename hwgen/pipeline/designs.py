@@ -14,7 +14,7 @@ from hwgen.ir.nodes import Graph
 from hwgen.pipeline.encryption import protects_activations
 from hwgen.pipeline.request import BuildRequest
 from hwgen.pipeline.source import model_source
-from hwgen.seal import load_key
+from hwgen.seal import Selection, load_key
 from hwgen.search import SearchResult, search
 from hwgen.stream.choose import choose, explain
 from hwgen.stream.search import StreamCandidate, search_pipeline
@@ -67,7 +67,7 @@ class Designs:
                 None if self.stream is None else self.stream.to_dict())
 
 
-def search_designs(request: BuildRequest, graph: Graph, board: Board, encrypted: Collection[str] | None, *,
+def search_designs(request: BuildRequest, graph: Graph, board: Board, encrypted: Collection[str] | Selection | None, *,
                    key_bits: int) -> Designs:
     """Search every style that ``request`` asks for.
 

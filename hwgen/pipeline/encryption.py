@@ -28,14 +28,13 @@ def chosen_nodes(request: BuildRequest, source: ModelSource, graph: Graph) -> st
     return [node for name in choice for node in nodes.get(name, [name])]
 
 
-def expected_layers(request: BuildRequest, source: ModelSource, network: NetworkWork) -> frozenset[str] | None:
-    """For the search, which comes before the integer network: names of float layers or nodes; None: everything.
-
-    A layer of which some cores are selected counts as a whole: how it is executed is not known yet.
-    """
+def expected_layers(
+    request: BuildRequest, source: ModelSource, network: NetworkWork
+) -> frozenset[str] | Selection | None:
+    """For the search, which comes before the integer network: names of float layers or nodes; None: everything."""
     choice = _choice(request, source)
     if isinstance(choice, Selection):
-        return frozenset(unit.layer for unit in choice.units)
+        return choice
     if isinstance(choice, list):
         return frozenset(choice)
     sizes: dict[str, int] = {}

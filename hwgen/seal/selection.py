@@ -67,15 +67,25 @@ class Selection:
             if isinstance(node, QConv2d):
                 layers.setdefault(node.origin or node.name, []).append(node)
         chosen: dict[str, None] = {}
-        for unit in self.units:
-            nodes = layers.get(unit.layer)
+        for layer in dict.fromkeys(unit.layer for unit in self.units):
+            nodes = layers.get(layer)
             if nodes is None:
-                raise HwgenError(f"selects layer {unit.layer!r}, which {graph.name} does not have", where=where,
+                raise HwgenError(f"selects layer {layer!r}, which {graph.name} does not have", where=where,
                                  allowed=", ".join(layers), hint="make the selection again with hwgen seal")
-            same = [n for n in nodes if n.name == unit.node and tuple(n.weight.shape) == tuple(unit.shape)]
-            for node in same if same and len(nodes) == unit.units else nodes:
-                chosen[node.name] = None
+            picked = self.picked(layer, {node.name: tuple(node.weight.shape) for node in nodes})
+            chosen.update(dict.fromkeys(node.name for node in nodes if node.name in picked))
         return tuple(chosen)
+
+    def picked(self, layer: str, nodes: Mapping[str, tuple[int, ...]]) -> frozenset[str]:
+        """What is encrypted of a layer that is executed as ``nodes`` (name -> kernel's shape (O, I / groups, Kh, Kw)).
+
+        Nothing if nothing of it was selected; the selected nodes if they and their number are those for which the
+        selection was made; else all.
+        """
+        units = [unit for unit in self.units if unit.layer == layer]
+        same = {unit.node for unit in units
+                if unit.units == len(nodes) and nodes.get(unit.node) == tuple(unit.shape)}
+        return frozenset(same if len(same) == len(units) else nodes)
 
 
 def load_selection(path: Path) -> Selection:

@@ -25,6 +25,7 @@ from hwgen.passes.plan import TTChoice, plan
 from hwgen.quantize import Calibration, quantise
 from hwgen.quantize.fuse import fuse
 from hwgen.quantize.lower import lower
+from hwgen.seal import Selection
 
 #: candidates that are compiled, and how far behind the best by the model they may lie
 CANDIDATES, WITHIN = 6, 0.15
@@ -74,17 +75,19 @@ def skeleton(graph: Graph, choices: Mapping[str, TTChoice]) -> Graph:
 
 
 def program_cycles(
-    graph: Graph, system: SystemConfig, memory: MemoryModel, encrypted: Collection[str] | None
+    graph: Graph, system: SystemConfig, memory: MemoryModel, encrypted: Collection[str] | Selection | None
 ) -> ProgramCycles | None:
     """Cycles of the program of a quantised graph; None if it cannot be compiled for ``system``.
 
     Args:
-        encrypted: names of the float layers or nodes whose weights are stored encrypted; None: all.
+        encrypted: names of the float layers or nodes whose weights are stored encrypted, or a selection; None: all.
     """
     options = CompileOptions()
+    if isinstance(encrypted, Selection):
+        encrypted = encrypted.nodes_in(graph, graph.name)
     if encrypted is not None:
         names = frozenset(n.name for n in graph.nodes if n.name in encrypted or getattr(n, "origin", "") in encrypted)
-        options = CompileOptions(encrypt=names, encrypt_program=bool(names))
+        options = CompileOptions(encrypt=names, encrypt_program=False)
     try:
         network = compile_network(graph, system.engine, options)
         alone = predict(network, memory)

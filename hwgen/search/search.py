@@ -21,6 +21,7 @@ from hwgen.cost.work import NetworkWork, network_work, with_encryption
 from hwgen.errors import HwgenError
 from hwgen.ir.nodes import Graph
 from hwgen.passes.plan import TTChoice
+from hwgen.seal import Selection
 from hwgen.search.explain import amount, explain
 from hwgen.search.objectives import Figures, Objective, objective
 from hwgen.search.orders import Orders, choose_orders
@@ -35,14 +36,14 @@ FRONT = 40
 
 def search(
     graph: Graph, board: Board, *, goal: str = "latency", base: AcceleratorConfig | None = None,
-    encrypted: Collection[str] | None = None, engines: int | None = None, compiled: int = CANDIDATES,
+    encrypted: Collection[str] | Selection | None = None, engines: int | None = None, compiled: int = CANDIDATES,
 ) -> SearchResult:
     """The best configuration of the tensor engine, and the number of engines, for a float graph on a board.
 
     Args:
         goal: name of an objective.
         base: fields that are not searched (crypto, key size, protection of feature maps).
-        encrypted: names of the float layers (or nodes) whose weights are stored encrypted; None: all.
+        encrypted: names of the float layers (or nodes) whose weights are stored encrypted, or a selection; None: all.
         engines: only designs with so many; None: the search chooses. At most as many as the board has ports.
         compiled: how many of the best candidates are compiled for their program's cycles; 0: the model decides alone.
 
@@ -61,7 +62,7 @@ def search(
     if engines is None and not aim.several:
         engines = 1
     table = config_table(board, words, window_units(network), acc_bits=acc_bits, engines=engines,
-                         protected=base.protect_activations)
+                         protected=base.protect_activations, key_bits=base.aes_key_bits)
     cost = network_cost(network, table, MemoryModel.of(board), board.packing)
     shared = Shared.of(network, table, cost, MemoryModel.of(board), board.packing)
     table = replace(table, program_words=_program_words(cost))
@@ -121,7 +122,7 @@ class _Source:
 
     graph: Graph
     network: NetworkWork
-    encrypted: Collection[str] | None
+    encrypted: Collection[str] | Selection | None
 
 
 def _compiled(found: Evaluated, rows: Collection[int], aim: Objective, source: _Source) -> dict[int, _Compiled]:

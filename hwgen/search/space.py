@@ -8,7 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwgen.config.accelerator import MAX_ACC_BITS, WINDOW_MIN_WIDTH, AcceleratorConfig, DspPacking, WindowUnit
+from hwgen.config.accelerator import (
+    MAX_ACC_BITS,
+    WINDOW_MIN_WIDTH,
+    AcceleratorConfig,
+    DspPacking,
+    WindowUnit,
+    aes_cycles,
+)
 from hwgen.config.board import Board, Resources
 from hwgen.cost.arrays import UNITS, ConfigTable
 from hwgen.cost.memories import activation_blocks
@@ -21,7 +28,7 @@ LINE_COLUMNS = (2, 4, 8)
 #: width of the path from weight memory to the array that has been built and proven
 MAX_LINE_BYTES = 128
 DEPTHS = (128, 256, 512, 1024, 2048)
-#: cycles per block of a port's decryptor, possible for both sizes of keys; with fewer rounds it is hardly smaller
+#: cycles per block of a port's decryptor, possible for both sizes of keys; besides, one round is considered
 AES_CYCLES = (1, 2, 3, 5)
 #: kernels of window units that are considered
 WINDOW_KERNELS = (2, 3, 4, 5)
@@ -65,7 +72,7 @@ def accumulator_width(graph: Graph, packing: DspPacking) -> int:
 
 def config_table(
     board: Board, activation_words: Callable[[int, bool, bool], int], units: Sequence[Unit] = (Unit(),), *,
-    acc_bits: int = AcceleratorConfig().acc_bits, engines: int | None = 1, protected: bool = False,
+    acc_bits: int = AcceleratorConfig().acc_bits, engines: int | None = 1, protected: bool = False, key_bits: int = 128,
 ) -> ConfigTable:
     """All valid combinations; whether they fit the board is another question.
 
@@ -79,9 +86,11 @@ def config_table(
         protected: spilled feature maps are encrypted, by units with all rounds of AES or as many as the ports'
             decryptors have.
         engines: only so many, at most as many as the board has ports; None: any number.
+        key_bits: 128 or 256; decides how many cycles AES takes in a single round.
     """
     rows: list[tuple[int, ...]] = []
-    ciphers = [(own, spill) for own in AES_CYCLES for spill in (sorted({1, own}) if protected else (0,))]
+    ciphers = [(own, spill) for own in (*AES_CYCLES, aes_cycles(key_bits)[-1])
+               for spill in (sorted({1, own}) if protected else (0,))]
     all_ports = min(board.max_ports, 8)
     counts = range(1, all_ports + 1) if engines is None else (engines,)
     for count, p_i, columns in itertools.product(counts, WORDS, LINE_COLUMNS):

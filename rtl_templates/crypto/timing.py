@@ -31,7 +31,11 @@ def cipher_slots(key_bits: int, cycles: int) -> int:
     return 1 + 2 * unrolled_rounds(key_bits, cycles)
 
 
+#: blocks of key stream that a queue holds at least: with fewer it would be no smaller
+KEYSTREAM_LEAST = 32
+
+
 def keystream_depth(key_bits: int, cycles: int) -> int:
-    """Blocks that are made ahead of the data: room for everything inside, so that the cipher always takes what it can;
-    with fewer than 32 the queue would be no smaller."""
-    return max(32, 1 << (cipher_slots(key_bits, cycles) + 3).bit_length())
+    """Blocks that are made ahead of the data: room for everything inside, so that the cipher always takes what it
+    can."""
+    return max(KEYSTREAM_LEAST, 1 << (cipher_slots(key_bits, cycles) + 3).bit_length())

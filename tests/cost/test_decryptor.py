@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from hwgen.compiler.compile import compile_network
 from hwgen.compiler.options import CompileOptions
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.cost.arrays import ConfigTable
-from hwgen.cost.decryptor import encrypted_rate, keystream_ahead
+from hwgen.cost.decryptor import SegmentCipher, encrypted_rate
 from hwgen.cost.memory import MemoryModel
 from hwgen.cost.network import network_cost
 from hwgen.cost.timeline import predict
@@ -28,11 +30,26 @@ def network() -> Graph:
 
 def test_keystream() -> None:
     """What waits is used up at the port's rate, while the cipher goes on."""
-    assert keystream_ahead(AcceleratorConfig(aes_cycles=2), idle=0) == 0
-    assert keystream_ahead(AcceleratorConfig(aes_cycles=2), idle=20) == 20
-    assert keystream_ahead(AcceleratorConfig(aes_cycles=2), idle=1e6) == 64
-    assert keystream_ahead(AcceleratorConfig(aes_cycles=5), idle=1e6) == 40
-    assert keystream_ahead(AcceleratorConfig(aes_cycles=1), idle=0) == float("inf")
+    def ahead(idle: float, **config: Any) -> float:
+        return SegmentCipher(AcceleratorConfig(**config)).ahead(100.0, 100.0 + idle, 500)
+
+    assert ahead(0, aes_cycles=2) == 0
+    assert ahead(20, aes_cycles=2) == 20
+    assert ahead(1e6, aes_cycles=2) == 64
+    assert ahead(1e6, aes_cycles=5) == 40
+    assert ahead(0, aes_cycles=1) == float("inf")
+
+
+def test_keystream_of_one_segment_after_the_other() -> None:
+    """A segment's key stream waits for that of the segments before it, and is made while their data come."""
+    cipher = SegmentCipher(AcceleratorConfig(aes_cycles=5))
+    assert cipher.ahead(0.0, 100.0, 30) == 25  # 20 blocks wait, 5 are made meanwhile
+    assert cipher.ahead(0.0, 200.0, 1) == 12.5  # begun at 150, when the thirtieth was made
+    assert cipher.ahead(0.0, 255.0, 20) == 25  # begun at 155
+    assert cipher.ahead(0.0, 250.0, 20) == 0  # the cipher is still at work
+    full = SegmentCipher(AcceleratorConfig(aes_cycles=2))
+    full.ahead(0.0, 1000.0, 132)  # 32 waited, 100 are made from 1000 on
+    assert full.ahead(0.0, 1220.0, 10) == 20
 
 
 def test_rate_of_all_ports() -> None:

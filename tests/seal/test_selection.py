@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hwgen.cost.work import network_work, with_encryption
 from hwgen.errors import HwgenError
 from hwgen.ir.nodes import Graph, QConv2d, TTExecution
 from hwgen.passes.plan import TTChoice, plan
@@ -131,3 +132,25 @@ def test_a_recipe_names_a_selection_beside_it(tmp_path: Path) -> None:
     (tmp_path / "mine.json").unlink()
     with pytest.raises(HwgenError, match=r"mine\.json' does not exist"):
         build_small(tmp_path, model=str(recipe), last="compile")
+
+
+def test_a_layer_that_is_executed_differently_counts_as_a_whole() -> None:
+    """By the cost model too, in every way to execute a train."""
+    network = network_work(residual_network((32, 64), 16, tt=True))
+    layer, variants = next(iter(network.variants.items()))
+    chain = variants[0].works
+    first = chain[0]
+    shape = (first.channels_out, first.channels_in // first.groups, *first.kernel)
+    unit = SelectedUnit(node=first.name, layer=layer, units=len(chain), shape=shape)
+    marked = with_encryption(network, Selection(model="", checkpoint="", units=(unit,), summary={}))
+    assert [w.name for w in marked.works if w.encrypted] == [first.name]
+    assert len(marked.variants[layer]) > 1
+    for variant in marked.variants[layer]:
+        works = [w for w in variant.works if not w.pool]
+        begun = works[0]  # the same first core, of as many: the others do not hold anything of it
+        same = len(works) == len(chain) and begun.name == first.name and begun.channels_out == first.channels_out
+        assert [w.encrypted for w in works] == ([True, *[False] * (len(chain) - 1)] if same else [True] * len(works))
+    assert any(all(w.encrypted for w in v.works) for v in marked.variants[layer])
+    other = dataclasses.replace(unit, shape=(1, 1, 1, 1))
+    marked = with_encryption(network, Selection(model="", checkpoint="", units=(other,), summary={}))
+    assert {w.name for w in marked.works if w.encrypted} == {w.name for w in chain}

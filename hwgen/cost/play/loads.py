@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from hwgen.config.accelerator import Crypto
-from hwgen.cost.decryptor import RowCipher, keystream_ahead
+from hwgen.cost.decryptor import RowCipher, SegmentCipher
 from hwgen.cost.play.events import Count, Process
 from hwgen.cost.play.frame import BEAT, Frame
 from hwgen.cost.play.memory import Target
@@ -159,8 +159,8 @@ class _Channel:
         frame, c = self._frame, self._frame.constants
         crypto = frame.config.crypto is Crypto.GCM
         keys = c.key_setup if crypto and not frame.warm else 0.0
-        checked, ended, number, row = 0.0, 0.0, 0, False
-        cipher = RowCipher(frame.config)
+        checked, number, row = 0.0, 0, False
+        rows, cipher = RowCipher(frame.config), SegmentCipher(frame.config)
         while True:
             number += 1
             yield self._offered.reaches(number)
@@ -174,10 +174,11 @@ class _Channel:
                 yield frame.clock.until(begin)
             beats = segment.beats + (not segment.plain)
             ahead = beats
-            made = cipher.ready(segment.offered, begin, beats) if segment.row else 0.0
-            if segment.encrypted and crypto and not segment.row:
-                idle = frame.clock.now - max(ended, segment.offered, keys)
-                ahead = min(beats, keystream_ahead(frame.config, idle))
+            made = rows.ready(segment.offered, begin, beats) if segment.row else 0.0
+            if crypto and not segment.plain and not segment.row:
+                blocks = beats if segment.encrypted else 1
+                ready = cipher.ahead(max(segment.offered, keys), frame.clock.now, blocks)
+                ahead = min(beats, ready) if segment.encrypted else beats
             if ahead:
                 yield frame.memory.transfer(ahead, segment.target)
             if ahead < beats:  # the rest comes as the cipher makes key stream, which has gone on in the meantime
@@ -185,7 +186,6 @@ class _Channel:
             if made > frame.clock.now:
                 yield frame.clock.until(made)
             now = frame.clock.now
-            ended = ended if segment.row else now
             self.ended.add()
             done = now + (c.verify if crypto and not segment.plain else c.landed)
             if not segment.plain:

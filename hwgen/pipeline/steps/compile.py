@@ -78,15 +78,15 @@ def compiled(results: Mapping[str, Path], request: BuildRequest) -> tuple[Compil
 def compile_for(
     graph: Graph, config: AcceleratorConfig, request: BuildRequest, source: ModelSource
 ) -> tuple[CompiledNetwork, tuple[str, ...]]:
-    """Compile with the request's choice of encrypted layers."""
+    """Compile with the request's choice of encrypted layers. The program is encrypted with all of them only: whoever
+    selects layers treats the architecture as known."""
     make = compile_network if config.pipeline is None else compile_pipeline
     plain = make(graph, config, CompileOptions(debug_dump=request.dump_layers))
     sizes = {layer.node: layer.lines * config.line_bytes for layer in plain.layers}
     encrypted = select_encrypted(chosen_nodes(request, source, graph), sizes)
     if set(encrypted) == set(sizes):
         return plain, encrypted
-    options = CompileOptions(debug_dump=request.dump_layers, encrypt=frozenset(encrypted),
-                             encrypt_program=bool(encrypted))
+    options = CompileOptions(debug_dump=request.dump_layers, encrypt=frozenset(encrypted), encrypt_program=False)
     return make(graph, config, options), encrypted
 
 

@@ -27,6 +27,7 @@ from hwgen.pipeline.source import model_source
 from hwgen.pipeline.step import Step, StepContext
 from hwgen.pipeline.steps.frontend import GRAPH
 from hwgen.pipeline.store import write_json
+from hwgen.seal import Selection
 from hwgen.search.explain import amount
 from hwgen.search.orders import choose_orders
 from hwgen.stream.search import fixed_pipeline
@@ -58,7 +59,7 @@ def run(context: StepContext) -> dict[str, Any]:
 
 
 def _searched(
-    request: BuildRequest, graph: Graph, board: Board, encrypted: Collection[str] | None
+    request: BuildRequest, graph: Graph, board: Board, encrypted: Collection[str] | Selection | None
 ) -> tuple[SystemConfig, dict[str, Any], str]:
     """The better of the styles that were asked for: the design, all figures, a line of text."""
     found = search_designs(request, graph, board, encrypted, key_bits=key_bits(request))
@@ -102,7 +103,7 @@ def key_bits(request: BuildRequest) -> int:
 
 
 def fixed(
-    graph: Graph, board: Board, system: SystemConfig, encrypted: Collection[str] | None = None
+    graph: Graph, board: Board, system: SystemConfig, encrypted: Collection[str] | Selection | None = None
 ) -> dict[str, Any]:
     """The result of a search with one candidate; HwgenError if the board is too small for it."""
     if system.engine.pipeline is not None:
