@@ -2,14 +2,17 @@
 
     python benchmarks/armor.py --data FOLDER [--size full|medium|reduced] [--style auto|engine|stream] [--out FOLDER]
                                [--only aconvnet_robust] [--methods guided,taylor] [--epochs N] [--peak RATE]
-                               [--front] [--pipeline] [--simulate] [--cpu] [--write]
+                               [--no-batchnorm] [--front] [--autoattack IMAGES] [--pipeline] [--simulate] [--cpu]
+                               [--write]
 
 Each network is trained by its recipe (unless the recipe ships a checkpoint), then pruned in one folder a run: method
 and seed. The first point and the last one of every run are attacked on test images; with ``--front`` all are, which
-compares the methods. Everything finished is kept: after an interruption the same command continues. ``--pipeline``
-builds what the runs end with (not what they begin with) as streaming pipelines, whatever they were pruned for.
-``--simulate`` exports the last point of every guided run (with ``--pipeline``: the quickest one of all runs) as a
-model, builds it, and puts the simulated cycles of ``FRAMES`` bit-exact frames in place of the predicted ones.
+compares the methods, and ``--autoattack`` attacks the first and the last with AutoAttack, too, on so many images (of
+size ``full`` it is a part anyway). Everything finished is kept: after an interruption the same command continues.
+``--pipeline`` builds what the runs end with (not what they begin with) as streaming pipelines, whatever they were
+pruned for. ``--simulate`` exports the last point of every guided run (with ``--pipeline``: the quickest one of all
+runs) as a model, builds it, and puts the simulated cycles of ``FRAMES`` bit-exact frames in place of the predicted
+ones.
 ``--cpu`` times the networks on this machine's CPU (it must be idle). ``--write`` updates docs/results/armor.json,
 docs/results/armor_comparison.json (guided against plain runs) and the tables of docs/armor.md.
 """
@@ -32,7 +35,7 @@ from progress import Printer, Steps
 from hwgen.armor.export import export
 from hwgen.armor.front import load_points, reductions
 from hwgen.armor.measure import measure_points
-from hwgen.armor.robustness import RobustnessSettings
+from hwgen.armor.robustness import RobustnessSettings, measure_robustness
 from hwgen.armor.run import EVENTS
 from hwgen.armor.settings import PruneSettings
 from hwgen.armor.stream_hardware import FIXED
@@ -43,6 +46,7 @@ from hwgen.data.registry import load_dataset
 from hwgen.pipeline.build import build
 from hwgen.pipeline.graphfile import load_graph
 from hwgen.pipeline.request import BuildRequest
+from hwgen.pipeline.store import write_json
 from hwgen.stream.choose import STYLES
 from hwgen.train import run as train
 from hwgen.train.graph_module import GraphModule
@@ -55,6 +59,8 @@ RESULTS = ROOT / "docs" / "results" / "armor.json"
 COMPARED = RESULTS.with_name("armor_comparison.json")
 NETWORKS = ("aconvnet_robust", "resnet_sar", "mobilenet_sar")
 METHODS = ("guided", "taylor", "l1", "random")
+#: what AutoAttack found, in the folder of a run
+AUTOATTACK = "autoattack.json"
 #: of the proof of a network that was chosen
 FRAMES = 4
 #: how often a network is timed on the CPU in every way; the best counts
@@ -84,11 +90,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--methods", default="", help="methods separated by commas")
     parser.add_argument("--epochs", type=int, help="of the fine-tuning behind the steps, if not the size's")
     parser.add_argument("--peak", type=float, help="its highest learning rate, if not the size's")
+    parser.add_argument("--no-batchnorm", action="store_true", help="fine-tune without BatchNorm")
     parser.add_argument("--weights", type=Path, help="checkpoint of the network, with one network only")
     parser.add_argument("--workers", type=int, default=0, help="runs at a time on Dask; 0: one after the other")
     parser.add_argument("--scheduler", default="")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--front", action="store_true", help="attack all points on test images, compare the methods")
+    parser.add_argument("--autoattack", type=int, default=0, metavar="IMAGES",
+                        help="attack the ends of the runs with AutoAttack, on so many test images")
     parser.add_argument("--pipeline", action="store_true", help="build what the runs end with as streaming pipelines")
     parser.add_argument("--simulate", action="store_true", help="export, build and simulate what guided runs end with")
     parser.add_argument("--cpu", action="store_true", help="time the networks on the CPU, too")
@@ -126,7 +135,8 @@ def prune(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     assert recipe.train is not None and recipe.train.robust is not None
     settings: PruneSettings = replace(size["settings"], robust=recipe.train.robust, style=options.style,
                                       precision="bfloat16" if options.size == "reduced" else recipe.train.precision)
-    settings = replace(settings, epochs=options.epochs or settings.epochs, peak=options.peak or settings.peak)
+    settings = replace(settings, batchnorm=not options.no_batchnorm, epochs=options.epochs or settings.epochs,
+                       peak=options.peak or settings.peak)
     if options.size == "reduced":
         settings = replace(settings, robust=replace(settings.robust, steps=2, step=0.625 * settings.robust.epsilon))
     weights, watcher = trained(name, options), Printer()
@@ -147,9 +157,42 @@ def prune(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
         [p for p in points if p["folder"] == task.out][-1] for task in work]
     measure_points(points if options.front else ends, options.data, size["attacks"], restarts=size["restarts"],
                    images=size["images"], watcher=watcher)
+    if options.autoattack:
+        autoattack(ends, options, watcher)
     points = load_points([Path(task.out) for task in work])
     wanted = [(p["folder"], p["point"]) for p in ends]
     return [{**p, "fewer": reductions(points, p)} for key in wanted for p in points if (p["folder"], p["point"]) == key]
+
+
+def autoattack(points: list[dict[str, Any]], options: argparse.Namespace, watcher: Printer) -> None:
+    """Measure points with AutoAttack, each kept as soon as it is done."""
+    for point in points:
+        path, number = Path(point["folder"]) / AUTOATTACK, str(point["point"])
+        known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        settings = RobustnessSettings(epsilon=point["epsilon"], attacks=("autoattack",), images=options.autoattack)
+        if known.get(number, {}).get("settings") == json.loads(json.dumps(settings.to_dict())):
+            continue
+        spec = load_recipe(point["model"]).input
+        test = load_dataset(spec.dataset, options.data, "test", spec.shape, spec.classes or spec.class_count)
+        watcher.begin(f"AutoAttack on {point['run']}:{number}")
+        found = measure_robustness(GraphModule(load_graph(network_file(point))), test, spec, settings,
+                                   lambda done, total, name: watcher.step(done, total))
+        write_json(path, {**known, number: found.to_dict()})
+        watcher.note(f"{point['run']}:{number}: AutoAttack {100 * found.accuracy['autoattack']:.1f} % of "
+                     f"{found.images:,} images")
+
+
+def measurements(point: dict[str, Any]) -> list[tuple[float, float, RobustnessSettings, str, int]]:
+    """(clean accuracy, accuracy under attack, settings, attack, images) of a point, AutoAttack last."""
+    path = Path(point["folder"]) / AUTOATTACK
+    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    found = []
+    for test in (point["test"], known.get(str(point["point"]))):
+        if test is not None:
+            settings = RobustnessSettings(**{**test["settings"], "attacks": tuple(test["settings"]["attacks"])})
+            found += [(test["accuracy"]["clean"], accuracy, settings, attack, test["images"])
+                      for attack, accuracy in test["accuracy"].items() if attack != "clean"]
+    return found
 
 
 def rows_of(name: str, points: list[dict[str, Any]], options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -164,24 +207,22 @@ def rows_of(name: str, points: list[dict[str, Any]], options: argparse.Namespace
         measure = options.simulate and number and chosen
         point = {**predicted, **simulated(name, predicted, options)} if measure else predicted
         origin, test = "simulated" if measure else f"predicted ({point['cycles_from']})", point["test"]
-        settings = RobustnessSettings(**{**test["settings"], "attacks": tuple(test["settings"]["attacks"])})
         cpu = cpu_latency(point, options) if options.cpu else None
-        for attack, accuracy in test["accuracy"].items():
-            if attack != "clean":
-                rows.append({
-                    "network": name, "dataset": point["dataset"], "method": point["method"] if number else "none",
-                    "seed": point["seed"], "point": point["point"], "parameters": point["parameters"],
-                    "macs": point["macs"], "clean_accuracy": test["accuracy"]["clean"], "robust_accuracy": accuracy,
-                    "attack": settings.describe(attack), "epsilon": settings.epsilon, "images": test["images"],
-                    "board": point["board"], "style": point["style"], "cycles": point["cycles"],
-                    "steady_cycles": point["steady_cycles"], "interval_cycles": point["interval_cycles"],
-                    "cycles_origin": origin, "latency_us": point["latency_us"],
-                    "steady_latency_us": point["steady_latency_us"],
-                    "cpu_latency_us": cpu and cpu["us"], "cpu": cpu and f"{cpu['cpu']}, {cpu['how']}",
-                    "energy_uj_estimated": point["energy_uj_estimated"], "flips": test["faithfulness"]["flips"],
-                    "calibration_error": test["faithfulness"]["calibration_error_after"], "size": options.size,
-                    "parameters_ratio": round(point["fewer"]["parameters"], 3),
-                    "macs_ratio": round(point["fewer"]["macs"], 3), "config": point["config"]})
+        for clean, robust, settings, attack, images in measurements(point):
+            rows.append({
+                "network": name, "dataset": point["dataset"], "method": point["method"] if number else "none",
+                "seed": point["seed"], "point": point["point"], "parameters": point["parameters"],
+                "macs": point["macs"], "clean_accuracy": clean, "robust_accuracy": robust,
+                "attack": settings.describe(attack), "epsilon": settings.epsilon, "images": images,
+                "board": point["board"], "style": point["style"], "cycles": point["cycles"],
+                "steady_cycles": point["steady_cycles"], "interval_cycles": point["interval_cycles"],
+                "cycles_origin": origin, "latency_us": point["latency_us"],
+                "steady_latency_us": point["steady_latency_us"],
+                "cpu_latency_us": cpu and cpu["us"], "cpu": cpu and f"{cpu['cpu']}, {cpu['how']}",
+                "energy_uj_estimated": point["energy_uj_estimated"], "flips": test["faithfulness"]["flips"],
+                "calibration_error": test["faithfulness"]["calibration_error_after"], "size": options.size,
+                "parameters_ratio": round(point["fewer"]["parameters"], 3),
+                "macs_ratio": round(point["fewer"]["macs"], 3), "config": point["config"]})
     return rows
 
 
