@@ -70,6 +70,8 @@ def facts(result: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         ("network", f"{result['model']} ({result['origin']}): {len(units)} cores and kernels, {parameters:,} "
                     f"parameters, {total:,} stored bytes"),
+        ("compression", f"{result['dense_parameters'] / parameters:.1f} times: the dense layers have "
+                        f"{result['dense_parameters']:,} parameters"),
         ("accuracy", f"float {percent(accuracy['float'], 2)} (recorded), TT {percent(accuracy['tt'], 2)}, int8 "
                      f"{percent(accuracy['int8'], 2)} on {accuracy['images']:,} test images of {result['dataset']}"),
         ("attacker", f"{attack['seed_images']} seed images, {attack['rounds']} rounds, {queries:,} queries a set; "

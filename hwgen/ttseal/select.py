@@ -13,6 +13,7 @@ import numpy as np
 
 from hwgen.errors import HwgenError
 from hwgen.golden.evaluate import Accuracy
+from hwgen.ir.count import count
 from hwgen.ir.execute import run_float
 from hwgen.pipeline.fingerprint import hash_file, hash_json
 from hwgen.pipeline.graphfile import save_graph
@@ -128,6 +129,7 @@ def select(job: SealJob, watcher: Watcher) -> dict[str, Any]:
         result = {
             "model": job.target.name, "origin": job.target.origin, "dataset": job.splits.test.name,
             "test_images": len(job.splits.test), "settings": settings.to_dict(), "accuracy": accuracy,
+            "dense_parameters": count(job.target.planned).dense_parameters,
             "units": [asdict(u) for u in units], "importance": [asdict(i) for i in found],
             "black_box": {"search": blind, "all_seeds": blind_all}, "limit": verified["limit"], "threshold": threshold,
             "choice": choice, "verified": verified, "sets": measured, "transfer": shown,

@@ -79,6 +79,8 @@ def test_a_selection_and_everything_it_writes(tmp_path: Path) -> None:
     assert by_set["chosen"]["substitute_accuracy_std"] == pytest.approx(np.std(accuracies, ddof=1))
     assert "not measured" in markdown(rows)
     assert any("A_BB" in text for _, text in facts(result))
+    assert result["dense_parameters"] > sum(u["parameters"] for u in result["units"])
+    assert dict(facts(result))["compression"].endswith(f"have {result['dense_parameters']:,} parameters")
     assert [p.name for p in write_plots(result, made.out)] == ["importance.svg", "accuracy.svg"]
     selection = load_selection(made.out / SELECTION)
     assert set(selection.nodes_in(made.target.graph, "here")) == chosen
