@@ -81,7 +81,7 @@ def attacks(network: CompiledNetwork, image: bytes, others: dict[str, bytes]) ->
         "nonce": {"image_id": bytes([header.image_id[0] ^ 1]) + header.image_id[1:]},
         "salt": {"salt": header.salt[:15] + bytes([header.salt[15] ^ 0x80])},
         "version": {"version": header.version + 1},
-        "plain program": {"program_flags": header.program_flags ^ 1 << LoadFlag.ENCRYPTED},
+        "encryption of the program": {"program_flags": header.program_flags ^ 1 << LoadFlag.ENCRYPTED},
         "place of the program": {"program_offset": header.program_offset + 1},
     }
     for name, fields in changed.items():

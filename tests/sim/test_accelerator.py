@@ -44,7 +44,7 @@ def make_files(folder: Path, config: AcceleratorConfig, share: str) -> None:
     network = compile_network(graph, config)
     if share != "all":
         secret = select_encrypted(share, network.layer_bytes)
-        network = compile_network(graph, config, CompileOptions(encrypt=frozenset(secret)))
+        network = compile_network(graph, config, CompileOptions(encrypt=frozenset(secret), encrypt_program=False))
         assert 0 < network.bytes_encrypted < sum(len(run.payload) for run in network.runs)
     good = build_image(network, sealer_for(network, Key(KEY), 5))
     (folder / "good.img").write_bytes(good)
