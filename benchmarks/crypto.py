@@ -78,6 +78,11 @@ def measure_segments(unit: Simulator, size: int, encrypted: bool) -> dict[str, A
     }
 
 
+def considered(bits: int) -> tuple[int, ...]:
+    """Cycles per block that the search considers."""
+    return (*AES_CYCLES, aes_cycles(bits)[-1])
+
+
 def measure_module(name: str, component: wiring.Component) -> dict[str, Any]:
     """Size and depth of one module."""
     report = synthesise_design(convert(component, "top"), "top", "xcup", cache=default_cache_dir())
@@ -88,7 +93,7 @@ def measure_module(name: str, component: wiring.Component) -> dict[str, Any]:
 def modules(bits: int) -> dict[str, wiring.Component]:
     """The modules that depend on the key size, whole ones first; by cycles per block those that depend on them."""
     return {
-        **{f"GcmStream {bits}, {n}": GcmStream(key_bits=bits, aes_cycles=n) for n in AES_CYCLES},
+        **{f"GcmStream {bits}, {n}": GcmStream(key_bits=bits, aes_cycles=n) for n in considered(bits)},
         **{f"AesPipeline {bits}, {n}": AesPipeline(key_bits=bits, cycles=n) for n in aes_cycles(bits)},
         f"KeyManager {bits}": KeyManager(key_bits=bits),
         f"AesIterative {bits}": AesIterative(key_bits=bits),
@@ -146,7 +151,7 @@ def fits(rows: list[dict[str, Any]]) -> dict[int, dict[str, tuple[float, float]]
     """Least squares of LUT and FF of ``GcmStream`` over the rounds that are built: constant, per round."""
     out: dict[int, dict[str, tuple[float, float]]] = {}
     for bits in AES_ROUNDS:
-        own = {n: row for n in AES_CYCLES for row in rows if row["module"] == f"GcmStream {bits}, {n}"}
+        own = {n: row for n in considered(bits) for row in rows if row["module"] == f"GcmStream {bits}, {n}"}
         if own:
             rounds = [unrolled_rounds(bits, n) for n in own]
             out[bits] = {}
@@ -168,7 +173,7 @@ def main() -> None:
     if not options.skip_simulation:
         for bits in options.bits:
             units = []
-            for n in AES_CYCLES:
+            for n in considered(bits):
                 unit = build_component(GcmStream(key_bits=bits, aes_cycles=n))
                 rows = [{"cycles": n, **measure_segments(unit, size, encrypted)}
                         for encrypted in ((True, False) if n == 1 else (True,)) for size in SEGMENT_BYTES]

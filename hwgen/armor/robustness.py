@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from hwgen.data.dataset import Dataset
 from hwgen.errors import HwgenError
-from hwgen.train.random_state import seeded
+from hwgen.train.random_state import MAX_SEED, seeded
 from hwgen.ttseal.transfer import require_library
 from hwgen.zoo.recipe import InputSpec
 
@@ -60,7 +60,8 @@ class RobustnessSettings:
             _require(name in ATTACKS, f"attack {name!r}", ", ".join(ATTACKS))
         _require(min(self.restarts, self.apgd_steps, self.square_queries, self.batch) >= 1,
                  "restarts, steps, queries or batch below 1", "1 or more")
-        _require(self.images >= 0 and self.seed >= 0, "images or seed below 0", "0 or more")
+        _require(self.images >= 0, "images below 0", "0 or more")
+        _require(0 <= self.seed <= MAX_SEED, f"seed {self.seed}", f"0 .. {MAX_SEED}")
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""

@@ -10,6 +10,7 @@ from hwgen.armor.saliency import METHODS, Method
 from hwgen.errors import HwgenError
 from hwgen.search.objectives import objective
 from hwgen.stream.choose import STYLES
+from hwgen.train.random_state import MAX_SEED
 from hwgen.zoo.recipe import RobustSpec
 
 
@@ -75,7 +76,9 @@ class PruneSettings:
         _require(self.epochs >= 1 and self.peak > 0, "--epochs, --peak", f"{self.epochs}, {self.peak}", "positive")
         _require(min(self.judge_steps, self.saliency_images, self.validation_images, self.rounds) >= 1,
                  "steps, images or rounds", "below 1", "1 or more")
-        _require(min(self.retries, self.max_points, self.seed) >= 0, "--retries", self.retries, "0 or more")
+        _require(min(self.retries, self.max_points) >= 0, "--retries, --max-points",
+                 f"{self.retries}, {self.max_points}", "0 or more")
+        _require(0 <= self.seed <= MAX_SEED, "--seed", self.seed, f"0 .. {MAX_SEED}")
         _require(self.precision in ("float32", "bfloat16"), "--precision", repr(self.precision), "float32, bfloat16")
 
     def to_dict(self) -> dict[str, Any]:

@@ -59,7 +59,8 @@ def command(
     transfer: Transfer = True,
     attack_images: AttackImages = 500,
     epsilon: Epsilon = None,
-    headline: Annotated[int, typer.Option(help="The epsilon of the table.")] = 8,
+    headline: Annotated[int | None, typer.Option(help="The epsilon of the table \\[8 if it is there, else the last].")]
+    = None,
     threads: Threads = None,
     device: Device = "cpu",
     json: Annotated[bool, typer.Option("--json", help="Print result.json on stdout.")] = False,
@@ -77,13 +78,14 @@ def command(
     from hwgen.ttseal.settings import one_of
     from hwgen.ttseal.transfer import require_library
 
+    epsilons = tuple(epsilon or (2, 4, 8, 16))
+    shown = headline if headline is not None else 8 if 8 in epsilons else epsilons[-1]
     settings = SealSettings(
         attack=AttackSettings(
             seed_images=seed_images, rounds=rounds, epochs=epochs, last_epochs=last_epochs,
             known=one_of("--known", known, ("frozen", "trained")),
             precision=one_of("--precision", precision, ("float32", "bfloat16"))),
-        transfer=TransferSettings(images=attack_images, epsilons=tuple(epsilon or (2, 4, 8, 16)), headline=headline)
-        if transfer else None,
+        transfer=TransferSettings(images=attack_images, epsilons=epsilons, headline=shown) if transfer else None,
         delta=delta, importance_images=importance_images, validation_images=validation_images, test_images=images,
         seed=seed, seeds=seeds, drops=drops)
     if transfer:

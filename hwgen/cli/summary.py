@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hwgen.cli.console import out, table
+from hwgen.report.selection import selection_text
 
 
 def _accuracy(accuracy: dict[str, Any]) -> str:
@@ -46,7 +47,8 @@ def summary_rows(report: dict[str, Any], folder: Path) -> list[tuple[str, str]]:
         ("resources", ", ".join(f"{report['resources']['estimated'][k]:,.0f}/{v:,.0f} {k}"
                                 for k, v in report["resources"]["available"].items() if v) + " (estimated)"),
         ("encryption", f"{encryption['bytes_encrypted']:,} of {encryption['bytes_total']:,} bytes" + (
-            "" if encryption["cycles_added"] is None else f", {encryption['cycles_added']:+,} cycles")),
+            "" if encryption["cycles_added"] is None else f", {encryption['cycles_added']:+,} cycles") + (
+            "" if encryption["selection"] is None else f"; {selection_text(encryption['selection'])}")),
         ("feature maps", _maps(report["memory"])),
         ("proof", _proof(verification)),
         ("results", f"{folder}/report.html, {folder}/handoff.zip"),

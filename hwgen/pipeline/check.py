@@ -8,6 +8,7 @@ from pathlib import Path
 from hwgen.config.board import load_board
 from hwgen.data.registry import require_dataset
 from hwgen.errors import HwgenError
+from hwgen.pipeline.encryption import selection_path
 from hwgen.pipeline.request import BuildRequest
 from hwgen.pipeline.source import ModelSource, model_source
 from hwgen.pipeline.steps.search import key_bits
@@ -25,8 +26,9 @@ def check_request(request: BuildRequest) -> None:
     load_board(request.board)
     objective(request.objective)
     text = request.encrypt.strip()
-    if text.startswith("@"):
-        load_selection(Path(text[1:]))
+    selection = selection_path(request, source)
+    if selection is not None:
+        load_selection(selection)
     elif text:
         check_choice(text)
     bits = key_bits(request)

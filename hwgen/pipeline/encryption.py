@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from hwgen.cost.work import NetworkWork
-from hwgen.errors import HwgenError
 from hwgen.ir.nodes import Graph, QConv2d
 from hwgen.pipeline.fingerprint import hash_file
 from hwgen.pipeline.request import BuildRequest
@@ -60,10 +59,7 @@ def _choice(request: BuildRequest, source: ModelSource) -> str | float | list[st
     file = selection_path(request, source)
     if file is not None:
         selection = load_selection(file)
-        weights = weights_hash(request, source)
-        if selection.checkpoint and weights and selection.checkpoint != weights:
-            raise HwgenError("was made for other weights", where=str(file),
-                             hint="make the selection again with hwgen seal: importance depends on the weights")
+        selection.check_weights(weights_hash(request, source), str(file))
         return selection
     text, spec = request.encrypt.strip(), source.encrypt
     if not text:
@@ -83,6 +79,12 @@ def selection_path(request: BuildRequest, source: ModelSource) -> Path | None:
     if not text and spec.select == "file" and source.recipe is not None:
         return source.recipe.path.parent / spec.file
     return None
+
+
+def selection_summary(request: BuildRequest, source: ModelSource) -> dict[str, Any] | None:
+    """What ``hwgen seal`` found about the selection of a build; None where there is none."""
+    choice = _choice(request, source)
+    return dict(choice.summary) if isinstance(choice, Selection) else None
 
 
 def choice_inputs(request: BuildRequest) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from hwgen.report.breakdown import loss_title
 from hwgen.report.explain import explain, lost_cycles, worst
 from hwgen.report.plots import PLOTS
+from hwgen.report.selection import selection_text
 
 
 def render(report: dict[str, Any]) -> str:
@@ -16,7 +17,8 @@ def render(report: dict[str, Any]) -> str:
     # always: names of models and layers come from files of others (select_autoescape goes by the name, .html, not .j2)
     environment = Environment(loader=PackageLoader("hwgen.report", "templates"), autoescape=True,
                               undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"thousands": _thousands, "percent": _percent, "loss": loss_title, "stalls": _stalls}
+    environment.filters |= {"thousands": _thousands, "percent": _percent, "loss": loss_title, "stalls": _stalls,
+                            "selected": selection_text}
     plots = {name: draw(report) for name, draw in PLOTS.items()}
     explained = {state: [(layer["name"], lost_cycles(layer, state), explain(layer, state, report))
                          for layer in worst(report["layers"], state)] for state in report["breakdown"] or ()}

@@ -52,6 +52,12 @@ class Selection:
         return {"format": _FORMAT, "model": self.model, "checkpoint": self.checkpoint,
                 "units": [asdict(u) | {"shape": list(u.shape)} for u in self.units], "summary": dict(self.summary)}
 
+    def check_weights(self, checkpoint: str, where: str) -> None:
+        """HwgenError if it was made for other weights than those of the file with this SHA-256; "": unknown."""
+        if self.checkpoint and checkpoint and self.checkpoint != checkpoint:
+            raise HwgenError("was made for other weights", where=where,
+                             hint="make the selection again with hwgen seal: importance depends on the weights")
+
     def nodes_in(self, graph: Graph, where: str) -> tuple[str, ...]:
         """The nodes of a build's integer network that hold what was selected.
 
@@ -100,6 +106,6 @@ def load_selection(path: Path) -> Selection:
                                    shape=tuple(int(n) for n in u["shape"])) for u in values["units"])
         return Selection(model=str(values["model"]), checkpoint=str(values["checkpoint"]), units=units,
                          summary=dict(values["summary"]))
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, OSError, OverflowError) as error:
         raise HwgenError(f"is no selection of this version: {error}", where=str(path),
                          hint="hwgen seal writes one") from error

@@ -8,6 +8,9 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+#: largest seed that numpy's global generator takes
+MAX_SEED = 2**32 - 1
+
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:

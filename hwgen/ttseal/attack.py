@@ -25,7 +25,7 @@ def attack(job: SealJob, choice: str, watcher: Watcher) -> dict[str, Any]:
         require_library()
     bench = make_bench(job, watcher)
     with bench.folder.lock():
-        nodes = chosen_nodes(choice, job.target.graph, bench.units)
+        nodes = chosen_nodes(choice, job.target.graph, bench.units, job.target.checkpoint)
         measured = bench.measure(nodes, job.settings.seed, "attack")
         test = job.splits.test
         result = {

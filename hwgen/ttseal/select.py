@@ -273,8 +273,8 @@ def _tried(bench: Bench, steps: _Steps, order: Sequence[str], seeds: Sequence[in
                       "accuracy_validation": bench.mean(nodes, used, kind),
                       "accuracy_test": float(np.mean([m.accuracy_test for m in measured]))})
 
-    for count, _ in steps.threshold["probes"]:
-        add("ranked", order[:count], seeds[:1])
+    for hidden, _ in steps.threshold["probes"]:
+        add("ranked", order[:hidden], seeds[:1])
     nodes = frozenset(steps.choice["nodes"])
     for kind, name, value in steps.verified["log"]:
         if kind == "verify":

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from hwgen.errors import HwgenError
+from hwgen.train.random_state import MAX_SEED
 
 
 def _require(condition: bool, what: str, allowed: str) -> None:
@@ -137,7 +138,8 @@ class SealSettings:
         _require(self.test_images >= 0, f"{self.test_images} test images", "0 (all) or more")
         _require(min(self.importance_images, self.validation_images) >= 0, "importance or validation images below 0",
                  "1 or more; 0 where nothing is selected")
-        _require(min(self.reach, self.drops, self.seed) >= 0, "reach, drops or seed below 0", "0 or more")
+        _require(min(self.reach, self.drops) >= 0, "reach or drops below 0", "0 or more")
+        _require(0 <= self.seed <= MAX_SEED - self.seeds, f"seed {self.seed}", f"0 .. {MAX_SEED - self.seeds}")
 
     def of_substitutes(self) -> dict[str, Any]:
         """What decides a single substitute and its accuracies; the rest may change without training them again."""

@@ -129,15 +129,20 @@ def load_splits(recipe: Recipe, data: Path, settings: SealSettings) -> Splits:
         test=test.sample(settings.test_images, settings.seed) if settings.test_images else test)
 
 
-def chosen_nodes(choice: str, graph: Graph, units: Sequence[Unit]) -> frozenset[str]:
+def chosen_nodes(choice: str, graph: Graph, units: Sequence[Unit], checkpoint: str = "") -> frozenset[str]:
     """Nodes that a choice means: "all", "none", a share of the bytes, names of nodes or layers, or "@FILE".
 
+    Args:
+        checkpoint: SHA-256 of the file with the network's weights, "" if unknown.
+
     Raises:
-        HwgenError: unknown names, a share outside 0 .. 1, no such file.
+        HwgenError: unknown names, a share outside 0 .. 1, no such file, a file for other weights.
     """
     text = choice.strip()
     if text.startswith("@"):
-        return frozenset(load_selection(Path(text[1:])).nodes_in(graph, text[1:])) & {u.node for u in units}
+        selection = load_selection(Path(text[1:]))
+        selection.check_weights(checkpoint, text[1:])
+        return frozenset(selection.nodes_in(graph, text[1:])) & {u.node for u in units}
     sizes = {u.node: u.bytes for u in units}
     if text in ("all", "none") or text.rstrip("%").replace(".", "", 1).isdigit():
         return frozenset(select_encrypted(text, sizes))

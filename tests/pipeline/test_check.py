@@ -10,6 +10,7 @@ import pytest
 from hwgen.errors import HwgenError
 from hwgen.pipeline.check import check_file_target, check_request, make_folder
 from hwgen.pipeline.request import BuildRequest
+from hwgen.resources import models_dir
 from tests.helpers.small_build import small_onnx
 
 
@@ -65,6 +66,16 @@ def test_selection_of_another_kind(tmp_path: Path) -> None:
     (tmp_path / "s.json").write_text("{}")
     with pytest.raises(HwgenError, match="is no selection of this version"):
         check_request(request(tmp_path, encrypt=f"@{tmp_path / 's.json'}"))
+
+
+def test_selection_of_a_recipe_is_looked_at_first(tmp_path: Path) -> None:
+    text = (models_dir() / "resnet20.toml").read_text()
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text(text.replace('name = "resnet20"', 'name = "mine"').replace(
+        "resnet20.", str(models_dir() / "resnet20.")) + '\n[encrypt]\nselect = "file"\nfile = "s.json"\n')
+    with pytest.raises(HwgenError, match="does not exist"):
+        check_request(request(tmp_path, model=str(recipe)))
+    check_request(request(tmp_path, model=str(recipe), encrypt="none"))
 
 
 def test_key_of_another_size_than_the_configuration(tmp_path: Path) -> None:

@@ -154,3 +154,12 @@ def test_a_layer_that_is_executed_differently_counts_as_a_whole() -> None:
     other = dataclasses.replace(unit, shape=(1, 1, 1, 1))
     marked = with_encryption(network, Selection(model="", checkpoint="", units=(other,), summary={}))
     assert {w.name for w in marked.works if w.encrypted} == {w.name for w in chain}
+
+
+@pytest.mark.parametrize("entry", ["Infinity", "1e999", "[]", "null", '"x"'])
+def test_a_damaged_number_of_units(tmp_path: Path, entry: str) -> None:
+    unit = SelectedUnit(node="fc", layer="fc", units=1, shape=(4, 8, 1, 1))
+    path = write(tmp_path / "s.json", Selection(model="m", checkpoint="", units=(unit,), summary={}))
+    path.write_text(path.read_text().replace('"units": 1', f'"units": {entry}'))
+    with pytest.raises(HwgenError, match="no selection of this version"):
+        load_selection(path)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from hwgen.errors import HwgenError
-from hwgen.seal import load_selection
+from hwgen.seal import SelectedUnit, Selection, load_selection
 from hwgen.ttseal import SealJob, SealSettings, TransferSettings, chosen_nodes, load_splits, load_target, select
 from hwgen.ttseal.measure import Silent
 from hwgen.ttseal.plots import write_plots
@@ -167,6 +167,23 @@ def test_choices(tmp_path: Path) -> None:
     assert chosen_nodes("50%", target.graph, units)
     with pytest.raises(HwgenError, match="no layer is called 'layer9'"):
         chosen_nodes("layer9", target.graph, units)
+
+
+def test_a_selection_for_other_weights_is_not_attacked(tmp_path: Path) -> None:
+    target = job(tmp_path).target
+    units = units_of(target.graph)
+    unit = SelectedUnit(node=units[0].node, layer=units[0].layer, units=1, shape=tuple(units[0].shape))
+    path = tmp_path / "s.json"
+    path.write_text(json.dumps(Selection(model="toy", checkpoint="0" * 64, units=(unit,), summary={}).to_dict()))
+    assert chosen_nodes(f"@{path}", target.graph, units) == {unit.node}
+    with pytest.raises(HwgenError, match="was made for other weights"):
+        chosen_nodes(f"@{path}", target.graph, units, "1" * 64)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_seeds_that_no_generator_takes(seed: int) -> None:
+    with pytest.raises(HwgenError, match=f"seed {seed}"):
+        dataclasses.replace(SETTINGS, seed=seed)
 
 
 def test_transfer_is_measured_for_every_set_and_stored_per_epsilon(tmp_path: Path) -> None:

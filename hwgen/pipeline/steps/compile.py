@@ -17,7 +17,7 @@ from hwgen.cost.memory import MemoryModel
 from hwgen.cost.timeline import Timeline, predict
 from hwgen.cost.usage import layer_usages
 from hwgen.ir.nodes import Graph
-from hwgen.pipeline.encryption import choice_inputs, chosen_nodes
+from hwgen.pipeline.encryption import choice_inputs, chosen_nodes, selection_summary
 from hwgen.pipeline.graphfile import load_graph
 from hwgen.pipeline.request import BuildRequest
 from hwgen.pipeline.source import ModelSource, model_source
@@ -55,6 +55,7 @@ def run(context: StepContext) -> dict[str, Any]:
         "transferred": {"input_bytes": network.input.bytes, "output_bytes": network.output_bytes},
         "scratch_bytes": network.scratch_bytes, "spilled_bytes": network.spilled_bytes,
         "encrypted": list(encrypted), "layers": layers,
+        "selection": selection_summary(context.request, model_source(context.request)),
         "predicted": {"cold": _timeline(prediction.cold), "steady": _timeline(prediction.steady),
                       "interval": interval},
     })
