@@ -387,10 +387,13 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def kept(path: Path, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The file's rows of other networks, boards and styles, then ``rows``; written."""
+    """The file's rows of other networks, boards, styles, methods and sizes, then ``rows``; written."""
+    def key(row: dict[str, Any]) -> tuple[Any, ...]:
+        return tuple(row[name] for name in ("network", "board", "style", "method", "size"))
+
     old = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
-    new = {(r["network"], r["board"], r["style"]) for r in rows}
-    both = [*(r for r in old if (r["network"], r["board"], r["style"]) not in new), *rows]
+    new = {key(r) for r in rows}
+    both = [*(r for r in old if key(r) not in new), *rows]
     path.write_text(json.dumps(both, indent=1) + "\n", encoding="utf-8")
     return both
 

@@ -7,12 +7,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from hwgen.armor.front import reductions
+from hwgen.armor.front import read_json, reductions
 from hwgen.armor.model import recipe_reference
+from hwgen.armor.settings import PruneSettings
 from hwgen.errors import HwgenError
 from hwgen.pipeline.fingerprint import hash_file
 from hwgen.pipeline.graphfile import graph_recipe, graph_weights, load_graph, save_graph
 from hwgen.pipeline.store import write_text
+from hwgen.ttseal.folder import SETTINGS
 from hwgen.zoo.recipe import Recipe, load_recipe
 
 
@@ -49,9 +51,9 @@ def recipe_text(recipe: Recipe, point: dict[str, Any], points: list[dict[str, An
     fewer = reductions(points, point)
     description = (f"{recipe.description}; pruned for {point['board']} ({point['method']}, seed {point['seed']}): "
                    f"{fewer['parameters']:.1f} times fewer parameters, {fewer['macs']:.1f} times fewer MACs")
-    origin = (f"hwgen prune --model {point['model']} --board {point['board']} --method {point['method']} --seed "
-              f"{point['seed']}, point {point['point']}: robust accuracy {100 * point['robust_accuracy']:.1f} % on "
-              f"{point['images']} validation images (PGD, epsilon {point['epsilon']:g}/255)")
+    origin = (f"{prune_command(point)}, point {point['point']}: robust accuracy "
+              f"{100 * point['robust_accuracy']:.1f} % on {point['images']} validation images (PGD, epsilon "
+              f"{point['epsilon']:g}/255)")
     tables: dict[str, Any] = {
         "input": asdict(recipe.input), "network": {"builder": "graph", "params": {}},
         "weights": {"file": checkpoint.name, "origin": origin, "licence": recipe.weights.licence,
@@ -70,6 +72,23 @@ def recipe_text(recipe: Recipe, point: dict[str, Any], points: list[dict[str, An
                                       and not (title == "input" and key == "class_count" and not value)
                                       and not (title == "input" and key == "classes" and not value))]
     return "\n".join(lines) + "\n"
+
+
+def prune_command(point: dict[str, Any]) -> str:
+    """The command that makes the point's run, with every setting that is not the default or the recipe's."""
+    stored = (read_json(Path(point["folder"]) / SETTINGS) or {})["settings"]
+    default = PruneSettings().to_dict()
+    options = [f"--model {point['model']}", f"--board {point['board']}", f"--method {point['method']}",
+               f"--seed {point['seed']}"]
+    for name, value in stored.items():
+        if name in ("method", "seed", "gains", "robust") or value == default.get(name):
+            continue
+        flag = f"--{name.replace('_', '-')}"
+        options.append((flag if value else f"--no-{name}") if isinstance(value, bool) else f"{flag} {value:g}" if
+                       isinstance(value, float) else f"{flag} {value}")
+    if "gains" in stored and stored["gains"] != default["gains"]:
+        options += [f"--gain {name}={weight:g}" for name, weight in stored["gains"].items()]
+    return " ".join(["hwgen prune", *options])
 
 
 def _value(value: Any) -> str:

@@ -36,7 +36,8 @@ def run_folders(places: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def _read(path: Path) -> Any:
+def read_json(path: Path) -> Any:
+    """A file of a run, None if it is not there; HwgenError if it is damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
     except ValueError as error:
@@ -45,18 +46,30 @@ def _read(path: Path) -> Any:
 
 def load_points(folders: Sequence[Path]) -> list[dict[str, Any]]:
     """All points with the run that they are of, their number in it, and what was measured on test images, where that
-    was done (``test``)."""
+    was done (``test``). A run is called by its folder, with the one above where several folders have the same name."""
     points = []
+    names = [folder.name for folder in folders]
     for folder in folders:
-        settings = _read(folder / SETTINGS)
-        measured = _read(folder / MEASURED) or {}
+        settings = read_json(folder / SETTINGS)
+        measured = read_json(folder / MEASURED) or {}
         for number, point in enumerate(points_of(folder)):
             points.append({
-                "run": folder.name, "folder": str(folder), "point": number, "model": settings["model"],
+                "run": folder.name if names.count(folder.name) == 1 else f"{folder.parent.name}/{folder.name}",
+                "folder": str(folder), "point": number, "model": settings["model"],
                 "board": settings["board"], "dataset": settings["dataset"], "method": settings["settings"]["method"],
                 "seed": settings["settings"]["seed"], "epsilon": settings["settings"]["robust"]["epsilon"],
                 **{k: v for k, v in point.items() if k != "event"}, "test": measured.get(str(number))})
     return points
+
+
+def comparable(points: Sequence[dict[str, Any]]) -> None:
+    """HwgenError unless all points are of one network and were judged by the same images and attack."""
+    for name, what in (("model", "models"), ("dataset", "data sets"), ("epsilon", "epsilons"),
+                       ("images", "numbers of validation images")):
+        found = sorted({str(p[name]) for p in points})
+        if len(found) > 1:
+            raise HwgenError(f"runs of different {what} make no front: {', '.join(found)}", where="pareto",
+                             hint="give the folders of one network's runs")
 
 
 def objectives(point: dict[str, Any]) -> list[float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -55,8 +56,9 @@ class Gains:
     energy: float = 0.1
 
     def __post_init__(self) -> None:
-        if min(asdict(self).values()) < 0 or sum(asdict(self).values()) <= 0:
-            raise HwgenError(f"weights {asdict(self)}", where="--gain", allowed="not negative, one above 0")
+        weights = asdict(self).values()
+        if not all(math.isfinite(w) and w >= 0 for w in weights) or sum(weights) <= 0:
+            raise HwgenError(f"weights {asdict(self)}", where="--gain", allowed="finite, not negative, one above 0")
 
     def of(self, before: Cost, after: Cost, scale: Cost) -> float:
         """Weighted relative savings of ``after`` over ``before``, in shares of ``scale``."""

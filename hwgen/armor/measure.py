@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hwgen.armor.faithfulness import faithfulness
-from hwgen.armor.front import MEASURED
+from hwgen.armor.front import MEASURED, read_json
 from hwgen.armor.robustness import RobustnessSettings, measure_robustness
 from hwgen.data.dataset import Dataset
 from hwgen.data.registry import load_dataset
@@ -33,7 +33,7 @@ def measure_points(
         folder, number = Path(point["folder"]), point["point"]
         settings = RobustnessSettings(epsilon=point["epsilon"], attacks=attacks, restarts=restarts, images=images)
         path = folder / MEASURED
-        known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        known = read_json(path) or {}
         if known.get(str(number), {}).get("settings") == json.loads(json.dumps(settings.to_dict())):
             continue
         source = folder / "points" / f"{number:03}.safetensors"

@@ -101,7 +101,10 @@ def points_of(folder: Path) -> list[dict[str, Any]]:
     path = folder / EVENTS
     if not path.is_file():
         raise HwgenError("holds no pruning run", where=str(folder), hint="hwgen prune makes one")
-    return [event for event in json.loads(path.read_text(encoding="utf-8")) if event["event"] == "point"]
+    try:
+        return [event for event in json.loads(path.read_text(encoding="utf-8")) if event["event"] == "point"]
+    except (ValueError, LookupError, TypeError) as error:
+        raise HwgenError(f"is damaged: {error}", where=str(path), hint="prune into another folder") from error
 
 
 class _Run:

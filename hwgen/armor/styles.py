@@ -25,15 +25,20 @@ def find_hardware(graph: Graph, board: Board, style: str, objective: str) -> Har
     if style == "stream":
         stream.cost(graph)
         return stream
-    found = search(graph, board, goal=objective, engines=1).chosen
-    if style == "auto":
-        try:
-            pipeline = stream.candidate(graph).to_dict()
-        except HwgenError:
-            pipeline = None
-        if choose(found.to_dict(), pipeline, objective, board) == "stream":
-            return stream
-    return EngineHardware(board, found.system)
+    if style == "engine":
+        return EngineHardware(board, search(graph, board, goal=objective, engines=1).chosen.system)
+    try:
+        engine = search(graph, board, goal=objective, engines=1).chosen
+    except HwgenError:
+        stream.cost(graph)  # which says what is missing if a pipeline is not possible either
+        return stream
+    try:
+        pipeline = stream.candidate(graph).to_dict()
+    except HwgenError:
+        return EngineHardware(board, engine.system)
+    if choose(engine.to_dict(), pipeline, objective, board) == "stream":
+        return stream
+    return EngineHardware(board, engine.system)
 
 
 def known_hardware(board: Board, fixed: dict[str, Any], objective: str) -> Hardware:

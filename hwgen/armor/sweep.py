@@ -86,11 +86,15 @@ def run_sweep(work: Sequence[SweepTask], watcher: Watcher, *, workers: int = 1, 
     failed: list[str] = []
     with _client(workers, scheduler) as client:
         distributed = _library()
-        futures = [client.submit(run_task, task, key=task.out, pure=False) for task in work]
+        futures = {client.submit(run_task, task, key=task.out, pure=False): task for task in work}
         watcher.begin(f"{len(work)} runs")
-        for done, future in enumerate(distributed.as_completed(futures), start=1):
-            found = future.result()
+        for done, future in enumerate(distributed.as_completed(list(futures)), start=1):
             watcher.step(done, len(work))
+            error = future.exception()  # of the worker or its machine: the other runs go on
+            if error is not None:
+                failed.append(f"{futures[future].name}: {type(error).__name__}: {error}")
+                continue
+            found = future.result()
             if "error" in found:
                 failed.append(f"{found['name']}: {found['error']}")
             else:

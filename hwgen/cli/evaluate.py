@@ -9,6 +9,7 @@ import typer
 
 from hwgen.cli.console import out, print_json, table
 from hwgen.cli.guard import guarded
+from hwgen.errors import HwgenError
 
 NAME = "evaluate"
 EXAMPLES = (
@@ -54,6 +55,11 @@ def command(
     network = load_model(model, weights)
     other = load_model(against) if against else None
     spec = network.recipe.input
+    if other is not None:
+        theirs, ours = ((m.recipe.input.shape, m.graph[m.graph.output].shape) for m in (other, network))
+        if theirs != ours:
+            raise HwgenError(f"has input {theirs[0]} and output {theirs[1]}, {network.name} {ours[0]} and {ours[1]}",
+                             where="--against", allowed="a network for the same images and classes")
     test = load_dataset(spec.dataset, data, "test", spec.shape, spec.classes or spec.class_count)
     module = GraphModule(network.graph)
     with watching(quiet=json) as watcher:

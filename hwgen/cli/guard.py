@@ -19,7 +19,7 @@ OK, INTERNAL, BAD_INPUT, NOT_PROVEN, TOOL_MISSING, REFUSED, INTERRUPTED = 0, 1, 
 
 #: what is wrong with the place that the user named, or with its disk, not with hwgen
 _PLACES = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENAMETOOLONG, errno.ENOTDIR,
-           errno.EISDIR)
+           errno.EISDIR, errno.EEXIST)
 
 P = ParamSpec("P")
 R = TypeVar("R")

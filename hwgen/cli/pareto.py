@@ -41,14 +41,18 @@ def command(
     NAME.toml'.
     """
     from hwgen.armor.export import export as write_model
-    from hwgen.armor.front import front, load_points, plot, reductions, run_folders
+    from hwgen.armor.front import comparable, front, load_points, plot, reductions, run_folders
     from hwgen.armor.measure import measure_points
     from hwgen.cli.watch import watching
+    from hwgen.pipeline.check import check_file_target
     from hwgen.pipeline.store import write_json, write_text
     from hwgen.ttseal.device import use_torch
 
     folders = run_folders(runs)
     points = load_points(folders)
+    comparable(points)
+    if plot_file is not None:
+        check_file_target(plot_file, "--plot")
     best = front(points)
     if measure is not None:
         use_torch("cpu", threads)
@@ -71,18 +75,22 @@ def command(
         print_json({"front": best, "exported": None if written is None else str(written)})
         return
     shown = points if every else best
-    columns = ("robust", "clean", "cycles", "us", "parameters", "fewer", "MACs fewer", "DSP", "energy uJ",
-               "test robust")
+    targets = sorted({f"{p['board']}, {p['style']}" for p in points})
+    several = len(targets) > 1
+    columns = (*["board, style"] * several, "robust", "clean", "cycles", "us", "parameters", "fewer", "MACs fewer",
+               "DSP", "energy uJ", "test robust")
     rows = []
     for p in shown:
         fewer, test = reductions(points, p), p["test"]
         worst = "" if test is None else f"{100 * min(test['accuracy'].values()):.1f} %"
-        rows.append((f"{p['run']}:{p['point']}", "*" if p in best else "", f"{100 * p['robust_accuracy']:.1f} %",
+        rows.append((f"{p['run']}:{p['point']}", "*" if p in best else "",
+                     *[f"{p['board']}, {p['style']}"] * several, f"{100 * p['robust_accuracy']:.1f} %",
                      f"{100 * p['clean_accuracy']:.1f} %", f"{p['cycles']:,}", f"{p['latency_us']:,.1f}",
                      f"{p['parameters']:,}", f"{fewer['parameters']:.1f}x", f"{fewer['macs']:.1f}x",
                      f"{p['resources']['dsp']:,.0f}", f"{p['energy_uj_estimated']:,.1f}", worst))
     first = points[0]
-    out.print(table(f"{first['model']} on {first['board']}, {first['dataset']}: accuracies on validation images "
+    where = "several boards or styles" if several else targets[0]
+    out.print(table(f"{first['model']} on {where}, {first['dataset']}: accuracies on validation images "
                     f"(PGD, epsilon {first['epsilon']:g}/255), cycles predicted, energy estimated",
                     ("point", "front", *columns), rows, right=columns))
     out.print(f"{runs[0] / 'pareto.json'}, {plot_file or runs[0] / 'pareto.svg'}"

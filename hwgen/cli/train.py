@@ -45,8 +45,10 @@ def command(
     """Train a model, or fine-tune a compressed one. Ctrl-C saves the state; the same command resumes."""
     from hwgen.train import fine_tune, run
     from hwgen.train.fine_tune import recipe_of
+    from hwgen.ttseal.device import use_torch
     from hwgen.zoo.recipe import GRAPH_BUILDER, load_recipe
 
+    use_torch("cpu", threads)
     network = Path(model) if model.endswith(".safetensors") else None
     recipe = load_recipe(recipe_of(network) if network is not None else model)
     if network is None and recipe.network.builder == GRAPH_BUILDER:

@@ -73,7 +73,7 @@ def _fusar(folder: Path, split: Split) -> Iterator[tuple[str, Path]]:
 def _mstar(folder: Path, split: Split) -> Iterator[tuple[str, Path]]:
     """The targets CD: 17 degrees for training, 15 for test; the class is the first folder below."""
     for part in sorted(folder.rglob("17_DEG" if split == "train" else "15_DEG")):
-        for path in sorted(p for p in part.rglob("HB*.*") if p.is_file()):
+        for path in sorted(p for p in part.rglob("HB*.[0-9][0-9][0-9]") if p.is_file()):
             inside = [p for p in path.relative_to(part).parts[:-1] if not re.fullmatch(r"(COL|SCENE)\d+", p)]
             if inside:
                 yield inside[0], path
@@ -138,6 +138,8 @@ def load_layout(
         HwgenError: not there, another number of classes, a class without chips, an unreadable or too small chip.
     """
     folder, layout = find_layout(name, root), LAYOUTS[name]
+    if shape[0] != 1:
+        raise HwgenError(f"chips have one channel, the network's input has {shape[0]}", where=name)
     found = list(layout.files(folder, split))
     names = tuple(sorted({class_name for class_name, _ in found}))
     if isinstance(classes, int):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from hwgen.data.dataset import Dataset, Split
+from hwgen.errors import HwgenError
 
 NAME = "sar_simulated"
 #: chips per class of a split
@@ -29,10 +30,10 @@ def simulated_sar(
     targets. ``per_class`` 0: 48 for training, 24 for test.
 
     Raises:
-        ValueError: more than one channel, or fewer than 8 pixels.
+        HwgenError: more than one channel, or fewer than 8 pixels.
     """
     if shape[0] != 1 or min(shape[1:]) < 8:
-        raise ValueError(f"shape must be (1, H, W) with H and W of at least 8, not {shape}")
+        raise HwgenError(f"has no images of shape {shape}", where=NAME, allowed="(1, H, W), H and W of at least 8")
     count = per_class or _COUNTS[split]
     images = [_chip(shape[1:], np.random.default_rng([seed, 1, label]),
                     np.random.default_rng([seed, 2, split == "test", label, index]))

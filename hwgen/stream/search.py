@@ -16,6 +16,7 @@ from hwgen.cost.energy import energy_uj
 from hwgen.cost.memory import MemoryModel
 from hwgen.cost.resources import NAMES
 from hwgen.errors import HwgenError
+from hwgen.ir.count import count
 from hwgen.ir.nodes import Graph
 from hwgen.passes.plan import plan
 from hwgen.quantize import Calibration, quantise
@@ -131,7 +132,7 @@ def search_pipeline(graph: Graph, board: Board, base: AcceleratorConfig, *, fps:
             break
     memory = MemoryModel.of(board)
     prediction = predict_pipeline(compile_pipeline(task.form, config.replace(acc_bits=MAX_ACC_BITS)), memory)
-    return _candidate(config, board, prediction, resources, began)
+    return _candidate(config, board, prediction, resources, macs=count(graph).macs, began=began)
 
 
 def bound_pipeline(graph: Graph, board: Board, base: AcceleratorConfig, options: OptionTable | None = None) -> Quickest:
@@ -144,11 +145,12 @@ def bound_pipeline(graph: Graph, board: Board, base: AcceleratorConfig, options:
 
 
 def _candidate(
-    config: AcceleratorConfig, board: Board, prediction: PipelinePrediction, resources: Resources, began: float
+    config: AcceleratorConfig, board: Board, prediction: PipelinePrediction, resources: Resources, *, macs: int,
+    began: float,
 ) -> StreamCandidate:
+    """``macs``: of the network, as the engine's energy counts them."""
     assert config.pipeline is not None
     source, frames = config.pipeline.first, prediction.frames
-    macs = sum(stage.frame_steps * stage.macs_per_cycle for stage in config.pipeline.stages)
     energy = energy_uj(macs=macs, dram_bytes=np.array([source.height * source.width * config.p_i]),
                        cycles=np.array([prediction.interval]), clock_mhz=board.clock_mhz,
                        lut=np.array([resources.lut]))
@@ -174,4 +176,4 @@ def fixed_pipeline(graph: Graph, board: Board, config: AcceleratorConfig) -> Str
         raise HwgenError(f"needs {needed:,.0f} {name.upper()}, {board.name} has {there:,.0f}",
                          where=f"board {board.name}", hint="a smaller pipeline, or let the search choose (leave "
                          "--config out)")
-    return _candidate(config, board, prediction, resources, began)
+    return _candidate(config, board, prediction, resources, macs=count(graph).macs, began=began)

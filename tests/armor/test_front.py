@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -11,10 +12,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from hwgen.armor.export import export
-from hwgen.armor.front import front, load_points, plot, reductions, run_folders
+from hwgen.armor.export import export, prune_command
+from hwgen.armor.front import comparable, front, load_points, plot, reductions, run_folders
 from hwgen.armor.measure import measure_points
 from hwgen.armor.model import Model, load_model
+from hwgen.armor.settings import PruneSettings
 from hwgen.cli.app import app
 from hwgen.errors import HwgenError
 from hwgen.ir.execute import run_float
@@ -28,7 +30,8 @@ from hwgen.zoo import load_recipe
 def point(robust: float, latency: float, parameters: int, dsp: float = 100.0) -> dict[str, Any]:
     return {"event": "point", "robust_accuracy": robust, "clean_accuracy": robust + 0.1, "images": 10,
             "parameters": parameters, "macs": 10 * parameters, "cycles": round(300 * latency), "steady_cycles": 1,
-            "latency_us": latency, "energy_uj_estimated": latency, "memory_bytes": 1, "config": {}, "sizes": {},
+            "latency_us": latency, "style": "engine", "energy_uj_estimated": latency, "memory_bytes": 1,
+            "config": {}, "sizes": {},
             "resources": {"dsp": dsp, "lut": 1.0, "ff": 1.0, "bram36": 1.0, "uram": 0.0}, "steps": []}
 
 
@@ -40,13 +43,46 @@ def runs(tmp_path: Path, model: Model) -> Path:
         folder = tmp_path / "runs" / name
         (folder / "points").mkdir(parents=True)
         write_json(folder / "events.json", [{"event": "search", "config": {}}, *points])
-        settings = {"method": name.partition("-")[0], "seed": 0, "robust": {"epsilon": 4}}
+        settings = {**PruneSettings().to_dict(), "method": name.partition("-")[0], "robust": {"epsilon": 4},
+                    "style": "stream", "epochs": 7, "batchnorm": False}
         write_json(folder / "settings.json", {"model": "tiny", "board": "zcu104", "dataset": "sar_simulated",
                                               "settings": settings})
         for number in range(len(points)):
             save_graph(model.graph, folder / f"points/{number:03}.safetensors", recipe=str(model.recipe.path),
                        weights={"kind": "trained", "text": "here"})
     return tmp_path / "runs"
+
+
+def test_command_of_a_point_names_what_is_not_the_default(runs: Path) -> None:
+    point = load_points([runs / "l1-0"])[1]
+    assert prune_command(point) == ("hwgen prune --model tiny --board zcu104 --method l1 --seed 0 --style stream "
+                                    "--epochs 7 --no-batchnorm")
+
+
+@pytest.mark.parametrize(("name", "value"), [("model", "other"), ("dataset", "mstar"), ("board", "kv260")])
+def test_only_runs_of_one_network_make_a_front(runs: Path, name: str, value: str) -> None:
+    """On several boards they may be."""
+    path = runs / "l1-0" / "settings.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), name: value}))
+    points = load_points(run_folders([runs]))
+    if name == "board":
+        comparable(points)
+        return
+    with pytest.raises(HwgenError, match=f"make no front: .*{value}"):
+        comparable(points)
+
+
+def test_runs_of_the_same_name_are_told_apart(runs: Path) -> None:
+    shutil.copytree(runs, runs.parent / "others")
+    points = load_points(run_folders([runs, runs.parent / "others"]))
+    names = {f"{place}/{run}" for place in ("runs", "others") for run in ("guided-0", "l1-0")}
+    assert {p["run"] for p in points} == names
+
+
+def test_damaged_events(runs: Path) -> None:
+    (runs / "l1-0" / "events.json").write_text('[{"event": "poi')
+    with pytest.raises(HwgenError, match="is damaged"):
+        load_points(run_folders([runs]))
 
 
 def test_front_has_what_nothing_beats(runs: Path) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from hwgen.armor import sweep
 from hwgen.armor.run import points_of, run
 from hwgen.armor.settings import PruneSettings
 from hwgen.armor.sweep import SweepTask, make_job, run_sweep, tasks
@@ -41,6 +45,37 @@ def test_sweep_equals_single_runs(recipe_file: Path, tmp_path: Path) -> None:
     assert sorted(line.split(":")[0] for line in notes.lines) == ["l1-0", "random-0"]
     alone = dataclasses.replace(work[0], out=str(tmp_path / "alone"))
     assert run(make_job(alone)) == points_of(Path(work[0].out))
+
+
+class Future:
+    """What a worker made, or what killed it."""
+
+    def __init__(self, result: dict[str, Any] | Exception) -> None:
+        self._result = result
+
+    def exception(self) -> Exception | None:
+        return self._result if isinstance(self._result, Exception) else None
+
+    def result(self) -> dict[str, Any]:
+        assert not isinstance(self._result, Exception)
+        return self._result
+
+
+def test_a_worker_that_dies_does_not_end_the_sweep(recipe_file: Path, tmp_path: Path,
+                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+    work, notes = tasks(first(recipe_file, tmp_path), ["l1", "random", "taylor"], [0]), Notes()
+
+    class Client:
+        def submit(self, function: object, task: SweepTask, **more: object) -> Future:
+            last = {"parameters": 1, "cycles": 2, "robust_accuracy": 0.5}
+            return Future(OSError("no room on the disk") if task.name.startswith("random") else {
+                "name": task.name, "points": 2, "last": last})
+
+    monkeypatch.setattr(sweep, "_client", lambda *_: nullcontext(Client()))
+    monkeypatch.setattr(sweep, "_library", lambda: SimpleNamespace(as_completed=iter))
+    with pytest.raises(HwgenError, match="random-0: OSError: no room on the disk"):
+        run_sweep(work, notes)
+    assert [line.split(":")[0] for line in notes.lines] == ["l1-0", "taylor-0"]
 
 
 def test_scheduler_that_does_not_answer(recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

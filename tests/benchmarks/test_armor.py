@@ -44,12 +44,13 @@ def test_at_equal_robust_accuracy_and_after_as_many_points(armor: ModuleType, tm
 
 
 def test_rows_of_others_are_kept(armor: ModuleType, tmp_path: Path) -> None:
-    def row(name: str, value: int) -> dict[str, object]:
-        return {"network": name, "board": "b", "style": "engine", "value": value}
+    def row(name: str, method: str, value: int) -> dict[str, object]:
+        return {"network": name, "board": "b", "style": "engine", "size": "medium", "method": method, "value": value}
 
     path = tmp_path / "rows.json"
-    armor.kept(path, [row("a", 1), row("b", 2)])
-    assert armor.kept(path, [row("a", 3)]) == json.loads(path.read_text()) == [row("b", 2), row("a", 3)]
+    others = [row("a", "l1", 4), row("b", "guided", 2)]
+    armor.kept(path, [row("a", "guided", 1), *others])
+    assert armor.kept(path, [row("a", "guided", 3)]) == json.loads(path.read_text()) == [*others, row("a", "guided", 3)]
 
 
 def test_autoattack_is_kept_beside_the_other_attacks(armor: ModuleType, tmp_path: Path,

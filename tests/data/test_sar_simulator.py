@@ -9,6 +9,7 @@ import pytest
 
 from hwgen.data import load_dataset
 from hwgen.data.sar_simulator import _field, _impulse, simulated_sar
+from hwgen.errors import HwgenError
 
 CLASSES = ("a", "b", "c")
 
@@ -40,5 +41,5 @@ def test_targets_stand_out_and_differ() -> None:
     chips = simulated_sar("train", (1, 48, 48), CLASSES, per_class=8)
     middle, border = chips.images[:, 0, 16:32, 16:32], chips.images[:, 0, :4]
     assert middle.max(axis=(1, 2)).mean() > 2 * border.max(axis=(1, 2)).mean()
-    with pytest.raises(ValueError, match="shape must be"):
+    with pytest.raises(HwgenError, match="has no images of shape"):
         simulated_sar("train", (3, 48, 48), CLASSES)
