@@ -367,12 +367,12 @@ def comparison_table(rows: list[dict[str, Any]]) -> str:
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Markdown: accuracy and size, then what it takes on the board, one row a point."""
-    lines = ["| network | method, budget | parameters (fewer) | MACs (fewer) | clean | robust | attack | images "
+    lines = ["| network | method, style, budget | parameters (fewer) | MACs (fewer) | clean | robust | attack | images "
              "| flips |", "|" + "---|" * 9]
     for r in rows:
         lines.append(
-            f"| {r['network']} | {r['method']}, {r['size']} | {r['parameters']:,} ({r['parameters_ratio']:.1f}) | "
-            f"{r['macs']:,} ({r['macs_ratio']:.1f}) | {100 * r['clean_accuracy']:.1f} % | "
+            f"| {r['network']} | {r['method']}, {r['style']}, {r['size']} | {r['parameters']:,} "
+            f"({r['parameters_ratio']:.1f}) | {r['macs']:,} ({r['macs_ratio']:.1f}) | {100 * r['clean_accuracy']:.1f} % | "
             f"{100 * r['robust_accuracy']:.1f} % | {r['attack']} | {r['images']:,} | {100 * r['flips']:.1f} % |")
     lines += ["", "| network | method | board, style | cold cycles | following frame | interval | µs, following frame "
               "| torch on the CPU, µs | ratio | µJ (estimated) |", "|" + "---|" * 10]
