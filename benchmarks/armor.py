@@ -373,7 +373,8 @@ def table(rows: list[dict[str, Any]]) -> str:
         lines.append(
             f"| {r['network']} | {r['method']}, {r['style']}, {r['size']} | {r['parameters']:,} "
             f"({r['parameters_ratio']:.1f}) | {r['macs']:,} ({r['macs_ratio']:.1f}) | "
-            f"{100 * r['clean_accuracy']:.1f} % | {100 * r['robust_accuracy']:.1f} % | {r['attack']} | {r['images']:,} | {100 * r['flips']:.1f} % |")
+            f"{100 * r['clean_accuracy']:.1f} % | {100 * r['robust_accuracy']:.1f} % | {r['attack']} | "
+            f"{r['images']:,} | {100 * r['flips']:.1f} % |")
     lines += ["", "| network | method | board, style | cold cycles | following frame | interval | µs, following frame "
               "| torch on the CPU, µs | ratio | µJ (estimated) |", "|" + "---|" * 10]
     for r in {(r["network"], r["style"], r["method"], r["seed"], r["point"]): r for r in rows}.values():
