@@ -216,7 +216,8 @@ def rows_of(name: str, points: list[dict[str, Any]], options: argparse.Namespace
                 "attack": settings.describe(attack), "epsilon": settings.epsilon, "images": images,
                 "board": point["board"], "style": point["style"], "cycles": point["cycles"],
                 "steady_cycles": point["steady_cycles"], "interval_cycles": point["interval_cycles"],
-                "cycles_origin": origin, "latency_us": point["latency_us"],
+                "cycles_origin": origin, "frames_simulated": point.get("frames"), "bit_exact": point.get("bit_exact"),
+                "latency_us": point["latency_us"],
                 "steady_latency_us": point["steady_latency_us"],
                 "cpu_latency_us": cpu and cpu["us"], "cpu": cpu and f"{cpu['cpu']}, {cpu['how']}",
                 "energy_uj_estimated": point["energy_uj_estimated"], "flips": test["faithfulness"]["flips"],
@@ -258,7 +259,8 @@ def simulated(name: str, point: dict[str, Any], options: argparse.Namespace) -> 
     steady = cycles["measured_steady"]
     return {"cycles": cycles["measured"], "steady_cycles": steady, "latency_us": round(cycles["measured"] / clock, 2),
             "interval_cycles": cycles["batch"]["interval"] if point["style"] == "stream" else steady,
-            "steady_latency_us": round(steady / clock, 2)}
+            "steady_latency_us": round(steady / clock, 2), "frames": report["verification"]["frames"],
+            "bit_exact": report["verification"]["bit_exact"]}
 
 
 def cpu_name() -> str:
