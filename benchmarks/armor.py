@@ -13,7 +13,8 @@ size ``full`` it is a part anyway). Everything finished is kept: after an interr
 pruned for. ``--simulate`` exports the last point of every guided run (with ``--pipeline``: the quickest one of all
 runs) as a model, builds it, and puts the simulated cycles of ``FRAMES`` bit-exact frames in place of the predicted
 ones.
-``--cpu`` times the networks on this machine's CPU (it must be idle). ``--write`` updates docs/results/armor.json,
+``--cpu`` times the networks on this machine's CPU (it must be idle); without it, times that docs/results/armor.json has
+for the same networks stay. ``--write`` updates docs/results/armor.json,
 docs/results/armor_comparison.json (guided against plain runs) and the tables of docs/armor.md.
 """
 
@@ -389,6 +390,16 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def with_known_times(rows: list[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
+    """``rows``; those that were not timed on the CPU with the times that the file has for the same point."""
+    def key(row: dict[str, Any]) -> tuple[Any, ...]:
+        return tuple(row[name] for name in ("network", "method", "seed", "point", "size", "parameters", "macs"))
+
+    old = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    times = {key(r): {"cpu_latency_us": r["cpu_latency_us"], "cpu": r["cpu"]} for r in old if r["cpu_latency_us"]}
+    return [r if r["cpu_latency_us"] else {**r, **times.get(key(r), {})} for r in rows]
+
+
 def kept(path: Path, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The file's rows of other networks, boards, styles, methods and sizes, then ``rows``; written."""
     def key(row: dict[str, Any]) -> tuple[Any, ...]:
@@ -411,7 +422,7 @@ def main() -> None:
     compared = [row for name in names for row in comparisons(options, name, options.style)]
     print(table(rows), comparison_table(compared), sep="\n\n", flush=True)
     if options.write:
-        write_section("results", table(kept(RESULTS, rows)), "armor.md")
+        write_section("results", table(kept(RESULTS, with_known_times(rows, RESULTS))), "armor.md")
         if compared:
             write_section("comparison", comparison_table(kept(COMPARED, compared)), "armor.md")
 

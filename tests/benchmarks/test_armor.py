@@ -76,3 +76,15 @@ def test_autoattack_is_kept_beside_the_other_attacks(armor: ModuleType, tmp_path
     assert [(clean, robust, attack, images) for clean, robust, _, attack, images in found] == [
         (0.95, 0.8, "pgd20", 1000), (0.9, 0.5, "autoattack", 9)]
     assert "AutoAttack" in found[1][2].describe(found[1][3])
+
+
+def test_times_of_the_same_network_stay(armor: ModuleType, tmp_path: Path) -> None:
+    def row(point: int, macs: int, us: float | None) -> dict[str, object]:
+        return {"network": "a", "method": "guided", "seed": 0, "point": point, "size": "medium", "parameters": 9,
+                "macs": macs, "cpu_latency_us": us, "cpu": us and "here"}
+
+    path = tmp_path / "rows.json"
+    path.write_text(json.dumps([row(1, 5, 100.0), row(2, 6, 200.0)]))
+    found = armor.with_known_times([row(1, 5, None), row(2, 7, None), row(2, 6, 150.0)], path)
+    assert [r["cpu_latency_us"] for r in found] == [100.0, None, 150.0]
+    assert found[0]["cpu"] == "here"
