@@ -13,8 +13,8 @@ size ``full`` it is a part anyway). Everything finished is kept: after an interr
 pruned for. ``--simulate`` exports the last point of every guided run (with ``--pipeline``: the quickest one of all
 runs) as a model, builds it, and puts the simulated cycles of ``FRAMES`` bit-exact frames in place of the predicted
 ones.
-``--cpu`` times the networks on this machine's CPU (it must be idle); without it, times that docs/results/armor.json has
-for the same networks stay. ``--write`` updates docs/results/armor.json,
+``--cpu`` times the networks on this machine's CPU (it must be idle). Without them, times, and simulated cycles on the
+same hardware, that docs/results/armor.json has from an earlier call stay. ``--write`` updates docs/results/armor.json,
 docs/results/armor_comparison.json (guided against plain runs) and the tables of docs/armor.md.
 """
 
@@ -64,6 +64,9 @@ METHODS = ("guided", "taylor", "l1", "random")
 AUTOATTACK = "autoattack.json"
 #: of the proof of a network that was chosen
 FRAMES = 4
+#: fields of a row that a simulation decides
+SIMULATED = ("cycles", "steady_cycles", "interval_cycles", "cycles_origin", "frames_simulated", "bit_exact",
+             "latency_us", "steady_latency_us")
 #: how often a network is timed on the CPU in every way; the best counts
 CPU_ROUNDS = 3
 #: ``medium`` is half an hour of one core a run; ``reduced`` is for a machine that is busy with other things, and its
@@ -390,14 +393,20 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def with_known_times(rows: list[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
-    """``rows``; those that were not timed on the CPU with the times that the file has for the same point."""
-    def key(row: dict[str, Any]) -> tuple[Any, ...]:
+def with_known(rows: list[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
+    """``rows``; what was not measured now as the file has it: CPU times of the same point, and simulated cycles of the
+    same point on the same hardware."""
+    def point(row: dict[str, Any]) -> tuple[Any, ...]:
         return tuple(row[name] for name in ("network", "method", "seed", "point", "size", "parameters", "macs"))
 
+    def hardware(row: dict[str, Any]) -> tuple[Any, ...]:
+        return (*point(row), row["board"], row["style"], json.dumps(row["config"], sort_keys=True))
+
     old = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
-    times = {key(r): {"cpu_latency_us": r["cpu_latency_us"], "cpu": r["cpu"]} for r in old if r["cpu_latency_us"]}
-    return [r if r["cpu_latency_us"] else {**r, **times.get(key(r), {})} for r in rows]
+    times = {point(r): {"cpu_latency_us": r["cpu_latency_us"], "cpu": r["cpu"]} for r in old if r["cpu_latency_us"]}
+    cycles = {hardware(r): {name: r.get(name) for name in SIMULATED} for r in old if r["cycles_origin"] == "simulated"}
+    found = [r if r["cpu_latency_us"] else {**r, **times.get(point(r), {})} for r in rows]
+    return [r if r["cycles_origin"] == "simulated" else {**r, **cycles.get(hardware(r), {})} for r in found]
 
 
 def kept(path: Path, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -422,7 +431,7 @@ def main() -> None:
     compared = [row for name in names for row in comparisons(options, name, options.style)]
     print(table(rows), comparison_table(compared), sep="\n\n", flush=True)
     if options.write:
-        write_section("results", table(kept(RESULTS, with_known_times(rows, RESULTS))), "armor.md")
+        write_section("results", table(kept(RESULTS, with_known(rows, RESULTS))), "armor.md")
         if compared:
             write_section("comparison", comparison_table(kept(COMPARED, compared)), "armor.md")
 

@@ -78,13 +78,21 @@ def test_autoattack_is_kept_beside_the_other_attacks(armor: ModuleType, tmp_path
     assert "AutoAttack" in found[1][2].describe(found[1][3])
 
 
-def test_times_of_the_same_network_stay(armor: ModuleType, tmp_path: Path) -> None:
-    def row(point: int, macs: int, us: float | None) -> dict[str, object]:
+def test_times_and_cycles_of_the_same_network_stay(armor: ModuleType, tmp_path: Path) -> None:
+    def row(point: int, macs: int, us: float | None, *, cycles: int = 0, p_i: int = 8) -> dict[str, object]:
         return {"network": "a", "method": "guided", "seed": 0, "point": point, "size": "medium", "parameters": 9,
-                "macs": macs, "cpu_latency_us": us, "cpu": us and "here"}
+                "macs": macs, "cpu_latency_us": us, "cpu": us and "here", "board": "b", "style": "engine",
+                "config": {"p_i": p_i}, "cycles": cycles or 99, "steady_cycles": 1, "interval_cycles": 1,
+                "latency_us": 1.0, "steady_latency_us": 1.0, "energy_uj_estimated": us,
+                "cycles_origin": "simulated" if cycles else "predicted (program)"}
 
     path = tmp_path / "rows.json"
     path.write_text(json.dumps([row(1, 5, 100.0), row(2, 6, 200.0)]))
-    found = armor.with_known_times([row(1, 5, None), row(2, 7, None), row(2, 6, 150.0)], path)
+    found = armor.with_known([row(1, 5, None), row(2, 7, None), row(2, 6, 150.0)], path)
     assert [r["cpu_latency_us"] for r in found] == [100.0, None, 150.0]
     assert found[0]["cpu"] == "here"
+    path.write_text(json.dumps([row(1, 5, 100.0, cycles=70)]))
+    found = armor.with_known([row(1, 5, None), row(1, 5, None, p_i=16), row(1, 5, None, cycles=71)], path)
+    assert [(r["cycles"], r["cycles_origin"].split()[0]) for r in found] == [
+        (70, "simulated"), (99, "predicted"), (71, "simulated")]
+    assert found[0]["energy_uj_estimated"] is None  # of the present estimate
