@@ -1,7 +1,7 @@
 """Chooses what to encrypt in the networks of the zoo, attacks every baseline, and fills docs/ttseal.md.
 
     python benchmarks/ttseal.py --data FOLDER [--size full|patient|medium|reduced] [--out FOLDER] [--only NAMES]
-                                [--write]
+                                [--workers N] [--write]
 
 Each network is one run of ``hwgen seal`` in OUT/NETWORK-SIZE. Everything finished is kept there: after an interruption
 the same command continues. By default, all models of the zoo that ship a checkpoint and have tensor trains; with
@@ -25,11 +25,11 @@ from progress import Printer
 from ttseal_hardware import Hardware, measure, table
 
 from hwgen.train import run
-from hwgen.ttseal import AttackSettings, SealJob, SealSettings, TransferSettings, load_splits, load_target, select
-from hwgen.ttseal.device import use_torch
+from hwgen.ttseal import AttackSettings, SealSettings, TransferSettings, select
 from hwgen.ttseal.plots import write_plots
 from hwgen.ttseal.report import SETS, facts, make_rows, markdown
 from hwgen.ttseal.select import RESULT, SELECTION
+from hwgen.ttseal.team import SealTask, make_job, team_of
 from hwgen.zoo import list_recipes, load_recipe
 from hwgen.zoo.recipe import Recipe
 
@@ -65,7 +65,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--report", action="append", default=[], metavar="SET=FILE",
                         help="report.json of a build with this set encrypted; repeatable, with one network only")
     parser.add_argument("--train", action="store_true", help="train the networks that ship without a checkpoint")
-    parser.add_argument("--threads", type=int)
+    parser.add_argument("--workers", type=int, default=1, help="substitutes trained at a time")
+    parser.add_argument("--threads", type=int, help="of each")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--no-transfer", action="store_true", help="measure substitutes only, no adversarial examples")
     parser.add_argument("--no-run", action="store_true", help="use finished runs only")
@@ -120,7 +121,6 @@ def cycles_added(reports: list[str]) -> dict[str, float]:
 def main() -> None:
     """Run or continue, print, and with ``--write`` update docs/."""
     options = arguments()
-    use_torch(options.device, options.threads)
     settings, added = SIZES[options.size], cycles_added(options.report)
     if options.no_transfer:
         settings = replace(settings, transfer=None)
@@ -134,10 +134,11 @@ def main() -> None:
         if options.no_run:
             result = json.loads((out / RESULT).read_text(encoding="utf-8"))
         else:
-            target = load_target(name, options.data, weights=weights)
-            splits = load_splits(target.recipe, options.data, settings)
-            job = SealJob(target=target, splits=splits, settings=settings, out=out, device=options.device)
-            result = select(job, Printer())
+            task = SealTask(model=name, data=options.data, settings=settings, out=out, weights=weights,
+                            device=options.device, threads=options.threads)
+            job = make_job(task)
+            with team_of(task, job, options.workers) as team:
+                result = select(job, Printer(), team)
         write_plots(result, out)
         results.append(result)
         if building:

@@ -6,9 +6,7 @@ Every run has a folder of its own and continues by itself, so a sweep that was i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +15,10 @@ import torch
 from hwgen.armor.model import load_model
 from hwgen.armor.run import PruneJob, run
 from hwgen.armor.settings import PruneSettings
+from hwgen.cluster import completed, connect
 from hwgen.config.board import load_board
 from hwgen.data.registry import load_dataset
-from hwgen.errors import HwgenError, ToolMissingError
+from hwgen.errors import HwgenError
 from hwgen.ttseal.measure import Watcher
 
 
@@ -84,11 +83,10 @@ def run_sweep(work: Sequence[SweepTask], watcher: Watcher, *, workers: int = 1, 
         HwgenError: the scheduler cannot be reached; a run failed (all others are finished first).
     """
     failed: list[str] = []
-    with _client(workers, scheduler) as client:
-        distributed = _library()
+    with connect(workers, scheduler) as client:
         futures = {client.submit(run_task, task, key=task.out, pure=False): task for task in work}
         watcher.begin(f"{len(work)} runs")
-        for done, future in enumerate(distributed.as_completed(list(futures)), start=1):
+        for done, future in enumerate(completed(futures), start=1):
             watcher.step(done, len(work))
             error = future.exception()  # of the worker or its machine: the other runs go on
             if error is not None:
@@ -103,28 +101,3 @@ def run_sweep(work: Sequence[SweepTask], watcher: Watcher, *, workers: int = 1, 
                              f"{last['cycles']:,} cycles, robust {100 * last['robust_accuracy']:.1f} % (validation)")
     if failed:
         raise HwgenError("; ".join(failed), where="sweep", hint="the same command runs the failed ones again")
-
-
-def _library() -> Any:
-    try:
-        return import_module("distributed")
-    except ImportError:
-        raise ToolMissingError("Dask is not installed (distributed)", where="sweep",
-                               hint='pip install -c constraints.txt "hwgen[sweep]", or one run at a time') from None
-
-
-@contextmanager
-def _client(workers: int, scheduler: str):
-    distributed = _library()
-    if scheduler:
-        try:
-            client = distributed.Client(scheduler, timeout=10)
-        except (OSError, TimeoutError, ValueError) as error:
-            raise HwgenError(f"no Dask scheduler answers: {error}", where="--scheduler",
-                             allowed="an address such as tcp://host:8786") from error
-        with client:
-            yield client
-        return
-    with distributed.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None,
-                                  silence_logs=40) as cluster, distributed.Client(cluster) as client:
-        yield client

@@ -61,6 +61,9 @@ def command(
     epsilon: Epsilon = None,
     headline: Annotated[int | None, typer.Option(help="The epsilon of the table \\[8 if it is there, else the last].")]
     = None,
+    workers: Annotated[int, typer.Option(help="Substitutes trained at a time.")] = 1,
+    scheduler: Annotated[str, typer.Option(help="Address of a Dask scheduler whose workers see the same folders.")]
+    = "",
     threads: Threads = None,
     device: Device = "cpu",
     json: Annotated[bool, typer.Option("--json", help="Print result.json on stdout.")] = False,
@@ -71,11 +74,11 @@ def command(
     selection is for 'hwgen build --encrypt @FOLDER/selection.json'.
     """
     from hwgen.cli.watch import watching
-    from hwgen.ttseal import AttackSettings, SealJob, SealSettings, TransferSettings, load_splits, load_target, select
-    from hwgen.ttseal.device import use_torch
+    from hwgen.ttseal import AttackSettings, SealSettings, TransferSettings, select
     from hwgen.ttseal.plots import write_plots
     from hwgen.ttseal.report import COLUMNS, facts, make_rows, table_rows
     from hwgen.ttseal.settings import one_of
+    from hwgen.ttseal.team import SealTask, make_job, team_of
     from hwgen.ttseal.transfer import require_library
 
     epsilons = tuple(epsilon or (2, 4, 8, 16))
@@ -90,13 +93,12 @@ def command(
         seed=seed, seeds=seeds, drops=drops)
     if transfer:
         require_library()
-    use_torch(device, threads)
-    target = load_target(model, data, weights=weights, build=build)
-    job = SealJob(target=target, splits=load_splits(target.recipe, data, settings), settings=settings,
-                  out=out_dir or Path("seal") / target.name, device=device)
+    task = SealTask(model=model, data=data, settings=settings, out=out_dir, weights=weights, build=build, device=device,
+                    threads=threads)
+    job = make_job(task)
     try:
-        with watching(quiet=json) as watcher:
-            result = select(job, watcher)
+        with watching(quiet=json) as watcher, team_of(task, job, workers, scheduler) as team:
+            result = select(job, watcher, team)
     except KeyboardInterrupt:
         err.print(f"interrupted; everything finished is kept in {job.out}, the same command continues")
         raise

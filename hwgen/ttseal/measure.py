@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -74,6 +74,38 @@ class Measured:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """A substitute: hidden nodes, seed, and what it is for, in words."""
+
+    encrypted: Collection[str]
+    seed: int
+    title: str
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """The hidden nodes, sorted."""
+        return tuple(sorted(self.encrypted))
+
+    @property
+    def name(self) -> str:
+        """Of its files in the run's folder."""
+        return f"substitutes/{hash_json(list(self.nodes))[:16]}-{self.seed}"
+
+
+class Team(Protocol):
+    """Measures substitutes of a run elsewhere, several at a time."""
+
+    @property
+    def least(self) -> int:
+        """So many at once are worth the way."""
+        ...
+
+    def measure(self, wanted: Sequence[Wanted]) -> Iterator[Wanted]:
+        """Each as soon as its results are in the run's folder; HwgenError behind the last one if some failed."""
+        ...
+
+
 class Bench:
     """Trains and measures substitutes of one attack.
 
@@ -82,11 +114,13 @@ class Bench:
         units: that can be hidden.
         folder: of the run.
         watcher: is told about every training.
+        team: measures what is wanted together; None: one after the other, here.
     """
 
     def __init__(self, attack: Attack, splits: Splits, units: Sequence[Unit], folder: RunFolder, watcher: Watcher,
-                 ) -> None:
+                 *, team: Team | None = None) -> None:
         self.attack, self.splits, self.units, self.folder, self.watcher = attack, splits, units, folder, watcher
+        self.team = team
         self._answers: np.ndarray | None = None
 
     def answers(self) -> np.ndarray:
@@ -95,10 +129,20 @@ class Bench:
             self._answers = self.attack.victim.classes(self.splits.test.images)
         return self._answers
 
+    def prepare(self, wanted: Iterable[Wanted]) -> None:
+        """Have the team, if there is one, measure those that have not been yet."""
+        missing = {w.name: w for w in wanted if self.folder.read(f"{w.name}.json") is None}
+        if self.team is None or len(missing) < self.team.least:
+            return
+        self.watcher.begin(f"{len(missing)} substitutes at a time")
+        for done, each in enumerate(self.team.measure(list(missing.values())), start=1):
+            self.watcher.step(done, len(missing))
+            self._note(self.measure(each.encrypted, each.seed, each.title), each.title)
+
     def measure(self, encrypted: Collection[str], seed: int, title: str) -> Measured:
         """The substitute for a set; trained unless it has been."""
-        nodes = tuple(sorted(encrypted))
-        name = _name(nodes, seed)
+        wanted = Wanted(encrypted, seed, title)
+        nodes, name = wanted.nodes, wanted.name
         found = self.folder.read(f"{name}.json")
         if found is not None:
             return Measured(**{**found, "encrypted": tuple(found["encrypted"])})
@@ -120,24 +164,29 @@ class Bench:
         tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
         write_bytes(self.folder.root / f"{name}.safetensors", save(tensors))
         self.folder.write(f"{name}.json", asdict(measured))
-        judged = measured.accuracy_validation
+        self._note(measured, title)
+        return measured
+
+    def _note(self, measured: Measured, title: str) -> None:
+        nodes, judged = measured.encrypted, measured.accuracy_validation
         self.watcher.note(
             f"{title}: {len(nodes)} of {len(self.units)} hidden, {bytes_of(self.units, nodes):,} bytes "
-            f"({100 * share:.1f} %), seed {seed}: substitute {100 * measured.accuracy_test:.1f} % (test)"
-            + ("" if judged is None else f", {100 * judged:.1f} % (validation)") + f", {seconds:.0f} s")
-        return measured
+            f"({100 * share_of(self.units, nodes):.1f} %), seed {measured.seed}: substitute "
+            f"{100 * measured.accuracy_test:.1f} % (test)"
+            + ("" if judged is None else f", {100 * judged:.1f} % (validation)") + f", {measured.seconds:.0f} s")
 
     def mean(self, encrypted: Collection[str], seeds: Sequence[int], title: str) -> float:
         """Mean validation accuracy over ``seeds``."""
+        self.prepare(Wanted(encrypted, seed, title) for seed in seeds)
         found = [self.measure(encrypted, seed, title).accuracy_validation for seed in seeds]
         return float(np.mean([value for value in found if value is not None]))
 
     def network(self, encrypted: Collection[str], seed: int, title: str) -> RealNetwork:
         """The trained substitute of a set, in evaluation mode, its weights fixed (gradients reach its input only)."""
         self.measure(encrypted, seed, title)
-        nodes = tuple(sorted(encrypted))
-        path = self.folder.root / f"{_name(nodes, seed)}.safetensors"
-        network = RealNetwork(self.attack.graph, self.attack.spec, nodes, seed)
+        wanted = Wanted(encrypted, seed, title)
+        path = self.folder.root / f"{wanted.name}.safetensors"
+        network = RealNetwork(self.attack.graph, self.attack.spec, wanted.nodes, seed)
         try:
             tensors: dict[str, torch.Tensor] = load_file(path)
             network.load_state_dict(tensors)
@@ -145,10 +194,6 @@ class Bench:
             path.with_suffix(".json").unlink()  # lost or damaged: train it again
             return self.network(encrypted, seed, title)
         return network.to(self.attack.device).eval().requires_grad_(False)
-
-
-def _name(nodes: tuple[str, ...], seed: int) -> str:
-    return f"substitutes/{hash_json(list(nodes))[:16]}-{seed}"
 
 
 def spread(values: Sequence[float]) -> dict[str, Any]:

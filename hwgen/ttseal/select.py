@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -23,7 +24,7 @@ from hwgen.ttseal.baselines import first_last, largest_norm, random_set
 from hwgen.ttseal.folder import RunFolder
 from hwgen.ttseal.importance import Importance, importances, ranking
 from hwgen.ttseal.knapsack import LEVELS, fewest_bytes, quantise_values
-from hwgen.ttseal.measure import Bench, Watcher
+from hwgen.ttseal.measure import Bench, Team, Wanted, Watcher
 from hwgen.ttseal.network import RealNetwork
 from hwgen.ttseal.repair import repair
 from hwgen.ttseal.report import SETS, at, make_rows
@@ -64,35 +65,38 @@ class _Steps:
     verified: dict[str, Any]
 
 
-def make_bench(job: SealJob, watcher: Watcher) -> Bench:
+def make_bench(job: SealJob, watcher: Watcher, team: Team | None = None) -> Bench:
     """The run's folder, the victim (compared with the golden model first), and what the attacker has.
+
+    Args:
+        team: measures substitutes that are wanted together.
 
     Raises:
         HwgenError: the folder belongs to another run.
     """
     target, splits, settings = job.target, job.splits, job.settings
-    graph = job.out / "network.safetensors"
     job.out.mkdir(parents=True, exist_ok=True)
-    scratch = job.out / ".network.part"
-    save_graph(target.graph, scratch)
-    owner = {"model": target.name, "checkpoint": target.checkpoint, "network": hash_file(scratch),
-             **settings.of_substitutes(), "dataset": target.recipe.input.dataset}
-    try:
+    with tempfile.TemporaryDirectory(prefix=".network.", dir=job.out) as scratch:  # a team's members open it, too
+        graph = Path(scratch) / "network.safetensors"
+        save_graph(target.graph, graph)
+        owner = {"model": target.name, "checkpoint": target.checkpoint, "network": hash_file(graph),
+                 **settings.of_substitutes(), "dataset": target.recipe.input.dataset}
         folder = RunFolder(job.out, owner)
-        scratch.replace(graph)
-    finally:
-        scratch.unlink(missing_ok=True)
+        graph.replace(job.out / graph.name)
     victim = Victim(target.graph, target.recipe.input, job.device)
     victim.check(splits.pool.images[:CHECKED])
     attack = Attack(graph=target.graph, spec=target.recipe.input, victim=victim, pool=splits.pool.images,
                     settings=settings.attack, device=job.device)
-    return Bench(attack, splits, units_of(target.graph), folder, watcher)
+    return Bench(attack, splits, units_of(target.graph), folder, watcher, team=team)
 
 
-def select(job: SealJob, watcher: Watcher) -> dict[str, Any]:
+def select(job: SealJob, watcher: Watcher, team: Team | None = None) -> dict[str, Any]:
     """Choose what to encrypt and prove it: importance, threshold, knapsack, attack and repair, baselines, transfer.
 
     Every result is a JSON file in ``job.out``; what is there is not made again, so an interrupted run continues.
+
+    Args:
+        team: measures the substitutes of several seeds or sets at a time; results do not depend on it.
 
     Returns:
         What ``result.json`` holds.
@@ -107,13 +111,15 @@ def select(job: SealJob, watcher: Watcher) -> dict[str, Any]:
                          allowed="1 or more of each")
     if settings.transfer is not None:
         require_library()
-    bench = make_bench(job, watcher)
+    bench = make_bench(job, watcher, team)
     with bench.folder.lock():
         seeds = [settings.seed + n for n in range(settings.seeds)]
         units, folder = bench.units, bench.folder
         accuracy = folder.stored("accuracy.json", "", lambda: _accuracies(job, bench, watcher))
         found = _importance(job, units, folder, watcher)
         everything = frozenset(u.node for u in units)
+        if team is not None:  # all seeds' at once, though the threshold needs the first one's only
+            bench.prepare(Wanted(everything, seed, "black box") for seed in seeds)
         blind = bench.mean(everything, seeds[:1], "black box")
         threshold = _threshold(job, bench, ranking(found), blind)
         choice = folder.stored("choice.json", [ranking(found), threshold["count"], LEVELS],
@@ -122,6 +128,7 @@ def select(job: SealJob, watcher: Watcher) -> dict[str, Any]:
         verified = _verified(job, bench, found, choice["nodes"], blind_all + settings.delta)
         chosen = frozenset(verified["nodes"])
         sets = _sets(units, found, chosen, seeds)
+        bench.prepare(Wanted(s, seed, name) for name in SETS for seed, s in zip(seeds, sets[name], strict=True))
         measured = {name: [asdict(bench.measure(s, seed, name)) for seed, s in zip(seeds, sets[name], strict=True)]
                     for name in SETS}
         folder.write("sets.json", measured)

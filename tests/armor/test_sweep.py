@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from contextlib import nullcontext
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -71,19 +70,8 @@ def test_a_worker_that_dies_does_not_end_the_sweep(recipe_file: Path, tmp_path: 
             return Future(OSError("no room on the disk") if task.name.startswith("random") else {
                 "name": task.name, "points": 2, "last": last})
 
-    monkeypatch.setattr(sweep, "_client", lambda *_: nullcontext(Client()))
-    monkeypatch.setattr(sweep, "_library", lambda: SimpleNamespace(as_completed=iter))
+    monkeypatch.setattr(sweep, "connect", lambda *_: nullcontext(Client()))
+    monkeypatch.setattr(sweep, "completed", iter)
     with pytest.raises(HwgenError, match="random-0: OSError: no room on the disk"):
         run_sweep(work, notes)
     assert [line.split(":")[0] for line in notes.lines] == ["l1-0", "taylor-0"]
-
-
-def test_scheduler_that_does_not_answer(recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import distributed  # noqa: PLC0415
-
-    def refuse(address: str, timeout: float) -> None:
-        raise OSError(f"no answer from {address} in {timeout} s")
-
-    monkeypatch.setattr(distributed, "Client", refuse)
-    with pytest.raises(HwgenError, match=r"--scheduler: no Dask scheduler answers: no answer from tcp://127\.0\.0\.1:1"):
-        run_sweep([first(recipe_file, tmp_path)], Silent(), scheduler="tcp://127.0.0.1:1")
