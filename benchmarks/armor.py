@@ -2,8 +2,8 @@
 
     python benchmarks/armor.py --data FOLDER [--size full|medium|reduced] [--style auto|engine|stream] [--out FOLDER]
                                [--only aconvnet_robust] [--methods guided,taylor] [--epochs N] [--peak RATE]
-                               [--no-batchnorm] [--front] [--autoattack IMAGES] [--pipeline] [--simulate] [--cpu]
-                               [--write]
+                               [--points N] [--no-batchnorm] [--front] [--autoattack IMAGES] [--pipeline]
+                               [--simulate] [--cpu] [--write]
 
 Each network is trained by its recipe (unless the recipe ships a checkpoint), then pruned in one folder a run: method
 and seed. The first point and the last one of every run are attacked on test images; with ``--front`` all are, which
@@ -94,6 +94,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--methods", default="", help="methods separated by commas")
     parser.add_argument("--epochs", type=int, help="of the fine-tuning behind the steps, if not the size's")
     parser.add_argument("--peak", type=float, help="its highest learning rate, if not the size's")
+    parser.add_argument("--points", type=int, help="of a run at most, if not the size's; with more, it continues")
     parser.add_argument("--no-batchnorm", action="store_true", help="fine-tune without BatchNorm")
     parser.add_argument("--weights", type=Path, help="checkpoint of the network, with one network only")
     parser.add_argument("--workers", type=int, default=0, help="runs at a time on Dask; 0: one after the other")
@@ -140,7 +141,7 @@ def prune(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     settings: PruneSettings = replace(size["settings"], robust=recipe.train.robust, style=options.style,
                                       precision="bfloat16" if options.size == "reduced" else recipe.train.precision)
     settings = replace(settings, batchnorm=not options.no_batchnorm, epochs=options.epochs or settings.epochs,
-                       peak=options.peak or settings.peak)
+                       peak=options.peak or settings.peak, max_points=options.points or settings.max_points)
     if options.size == "reduced":
         settings = replace(settings, robust=replace(settings.robust, steps=2, step=0.625 * settings.robust.epsilon))
     weights, watcher = trained(name, options), Printer()

@@ -15,7 +15,11 @@ from hwgen.pipeline.fingerprint import hash_file
 from hwgen.pipeline.graphfile import graph_recipe, graph_weights, load_graph, save_graph
 from hwgen.pipeline.store import write_text
 from hwgen.ttseal.folder import SETTINGS
-from hwgen.zoo.recipe import Recipe, load_recipe
+from hwgen.zoo.recipe import Recipe, RobustSpec, load_recipe
+
+#: of adversarial training: setting -> option
+_ROBUST_OPTIONS = {"method": "robust", "epsilon": "epsilon", "steps": "attack-steps", "step": "attack-step",
+                   "beta": "beta"}
 
 
 def export(point: dict[str, Any], points: list[dict[str, Any]], folder: Path, name: str) -> Path:
@@ -51,7 +55,7 @@ def recipe_text(recipe: Recipe, point: dict[str, Any], points: list[dict[str, An
     fewer = reductions(points, point)
     description = (f"{recipe.description}; pruned for {point['board']} ({point['method']}, seed {point['seed']}): "
                    f"{fewer['parameters']:.1f} times fewer parameters, {fewer['macs']:.1f} times fewer MACs")
-    origin = (f"{prune_command(point)}, point {point['point']}: robust accuracy "
+    origin = (f"{prune_command(point, recipe)}, point {point['point']}: robust accuracy "
               f"{100 * point['robust_accuracy']:.1f} % on {point['images']} validation images (PGD, epsilon "
               f"{point['epsilon']:g}/255)")
     tables: dict[str, Any] = {
@@ -74,7 +78,7 @@ def recipe_text(recipe: Recipe, point: dict[str, Any], points: list[dict[str, An
     return "\n".join(lines) + "\n"
 
 
-def prune_command(point: dict[str, Any]) -> str:
+def prune_command(point: dict[str, Any], recipe: Recipe) -> str:
     """The command that makes the point's run, with every setting that is not the default or the recipe's."""
     stored = (read_json(Path(point["folder"]) / SETTINGS) or {})["settings"]
     default = PruneSettings().to_dict()
@@ -88,6 +92,11 @@ def prune_command(point: dict[str, Any]) -> str:
                        isinstance(value, float) else f"{flag} {value}")
     if "gains" in stored and stored["gains"] != default["gains"]:
         options += [f"--gain {name}={weight:g}" for name, weight in stored["gains"].items()]
+    usual = asdict((recipe.train and recipe.train.robust) or RobustSpec())
+    changed = {name for name, value in stored["robust"].items() if value != usual[name]}
+    if changed & {"epsilon", "steps"}:
+        changed.add("step")  # which would follow them
+    options += [f"--{option} {stored['robust'][name]}" for name, option in _ROBUST_OPTIONS.items() if name in changed]
     return " ".join(["hwgen prune", *options])
 
 

@@ -48,6 +48,8 @@ EVENTS = "events.json"
 _BATCH = 64
 #: steps of a fine-tuning between two saved states: what a killed worker loses at most
 _SAVE_EVERY = 20
+#: why a run ended that can go on
+_ENOUGH = "as many points as were asked for"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +125,7 @@ class _Run:
                              f"{self.settings.saliency_images} (saliency)", where=job.train.name,
                              hint="smaller --validation-images or --saliency-images")
         self.validation, self.learned = job.train.take(order[:held]), job.train.take(order[held:])
-        self.folder = RunFolder(job.out, {"settings": self.settings.to_dict(), "model": model.name,
+        self.folder = RunFolder(job.out, {"settings": self.settings.of_points(), "model": model.name,
                                           "checkpoint": model.checkpoint, "board": job.board.name,
                                           "dataset": job.train.name})
         self.events: list[dict[str, Any]] = self.folder.read(EVENTS) or []
@@ -133,6 +135,8 @@ class _Run:
         with self.folder.lock():
             if not self.events:
                 self._first()
+            if self.events[-1].get("reason") == _ENOUGH and self._state().point < self.settings.max_points:
+                self.events.pop()  # it would have gone on
             while not (state := self._state()).finished:
                 self._advance(state)
         return [event for event in self.events if event["event"] == "point"]
@@ -195,7 +199,7 @@ class _Run:
         settings = self.settings
         graph, hardware = load_graph(self._graph_file(state.point)), self._hardware(state.config)
         if state.point >= settings.max_points:
-            self._add("finished", reason="as many points as were asked for")
+            self._add("finished", reason=_ENOUGH)
             return
         if state.failures > settings.retries:
             self._search_again(graph, state, "robust accuracy does not allow more")

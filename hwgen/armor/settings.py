@@ -40,7 +40,7 @@ class PruneSettings:
         repair: GRAIL's reconstruction behind every step.
         rounds: of pruning; the configuration is searched again before each (prune, search, prune).
         retries: how often the stride is halved within a round.
-        max_points: of the front that are looked for at most.
+        max_points: of the front that are looked for at most; a run that ended there continues with more.
         precision: of fine-tuning and judging: float32 or bfloat16.
         seed: of everything that is drawn.
     """
@@ -84,3 +84,7 @@ class PruneSettings:
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
         return asdict(self)
+
+    def of_points(self) -> dict[str, Any]:
+        """What decides how a point follows the one before, JSON-ready: everything but how many there are."""
+        return {name: value for name, value in asdict(self).items() if name != "max_points"}

@@ -13,13 +13,18 @@ from hwgen.errors import HwgenError
 SUFFIXES = (".jpeg", ".jpg", ".png")
 
 
+def image_folders(root: Path, name: str, split: Split) -> tuple[Path, Path]:
+    """Where a split may be, the first choice first."""
+    return root / name / split, root / split
+
+
 def find_image_folder(root: Path, name: str, split: Split) -> Path:
     """``root/<name>/<split>`` or ``root/<split>``.
 
     Raises:
         HwgenError: neither exists.
     """
-    for folder in (root / name / split, root / split):
+    for folder in image_folders(root, name, split):
         if folder.is_dir():
             return folder
     raise HwgenError(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,12 +33,20 @@ class Layout:
         where: how to get it.
         files: (folder, split) -> (class name, file) of every chip.
         read: a chip as uint8 [H, W] or [1, H, W], cropped to (1, H, W).
+        ignored: characters in which the names of a class may differ (MSTAR's folder BTR_60 is everybody's BTR60).
     """
 
     folder: str
     where: str
     files: Callable[[Path, Split], Iterator[tuple[str, Path]]]
     read: Callable[[Path, tuple[int, int, int]], np.ndarray] = read_image
+    ignored: str = ""
+
+    def named(self, found: Sequence[tuple[str, Path]], classes: tuple[str, ...]) -> list[tuple[str, Path]]:
+        """The files with their classes spelled as in ``classes``, where they are among them."""
+        drop = str.maketrans("", "", self.ignored)
+        spelled = {name.translate(drop): name for name in classes}
+        return [(spelled.get(name.translate(drop), name), path) for name, path in found]
 
 
 def _sample(kind: str, folder: Path, split: Split) -> Iterator[tuple[str, Path]]:
@@ -110,7 +118,7 @@ LAYOUTS: dict[str, Layout] = {
         "FUSAR_Ship1.0", "unpack FUSAR_Ship1.0.zip of Fudan University (emwlab.fudan.edu.cn, FUSAR-Ship)", _fusar),
     "mstar_chips": Layout(
         "MSTAR_PUBLIC_TARGETS", "unpack the MSTAR public targets of AFRL (www.sdms.afrl.af.mil, collection MSTAR)",
-        _mstar, read_mstar_chip),
+        _mstar, read_mstar_chip, ignored="_"),
 }
 
 
@@ -146,6 +154,8 @@ def load_layout(
         if len(names) != classes:
             raise HwgenError(f"holds {len(names)} classes in split {split!r}", where=str(folder), allowed=f"{classes}")
         classes = names
+    found = layout.named(found, classes)
+    names = tuple(sorted({class_name for class_name, _ in found}))
     if missing := sorted(set(classes) - set(names)):
         raise HwgenError(f"no {split} chip of class {missing[0]!r}", where=str(folder),
                          allowed=", ".join(names) or "none found: is the archive unpacked whole?")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -25,6 +26,7 @@ from hwgen.pipeline.store import write_json
 from hwgen.train.fine_tune import fine_tune
 from hwgen.ttseal.measure import Silent
 from hwgen.zoo import load_recipe
+from hwgen.zoo.recipe import RobustSpec
 
 
 def point(robust: float, latency: float, parameters: int, dsp: float = 100.0) -> dict[str, Any]:
@@ -43,7 +45,7 @@ def runs(tmp_path: Path, model: Model) -> Path:
         folder = tmp_path / "runs" / name
         (folder / "points").mkdir(parents=True)
         write_json(folder / "events.json", [{"event": "search", "config": {}}, *points])
-        settings = {**PruneSettings().to_dict(), "method": name.partition("-")[0], "robust": {"epsilon": 4},
+        settings = {**PruneSettings(robust=RobustSpec(epsilon=4)).to_dict(), "method": name.partition("-")[0],
                     "style": "stream", "epochs": 7, "batchnorm": False}
         write_json(folder / "settings.json", {"model": "tiny", "board": "zcu104", "dataset": "sar_simulated",
                                               "settings": settings})
@@ -53,10 +55,15 @@ def runs(tmp_path: Path, model: Model) -> Path:
     return tmp_path / "runs"
 
 
-def test_command_of_a_point_names_what_is_not_the_default(runs: Path) -> None:
-    point = load_points([runs / "l1-0"])[1]
-    assert prune_command(point) == ("hwgen prune --model tiny --board zcu104 --method l1 --seed 0 --style stream "
-                                    "--epochs 7 --no-batchnorm")
+def test_command_of_a_point_names_what_is_not_the_default(runs: Path, model: Model) -> None:
+    point, recipe = load_points([runs / "l1-0"])[1], model.recipe
+    assert recipe.train is not None
+    usual = "hwgen prune --model tiny --board zcu104 --method l1 --seed 0 --style stream --epochs 7 --no-batchnorm"
+    assert prune_command(point, recipe) == f"{usual} --attack-steps 7 --attack-step 2.0"
+    same = replace(recipe, train=replace(recipe.train, robust=RobustSpec(epsilon=4)))
+    assert prune_command(point, same) == usual
+    trades = replace(recipe, train=replace(recipe.train, robust=RobustSpec(method="trades", epsilon=4, beta=3)))
+    assert prune_command(point, trades) == f"{usual} --robust pgd --beta 6.0"
 
 
 @pytest.mark.parametrize(("name", "value"), [("model", "other"), ("dataset", "mstar"), ("board", "kv260")])

@@ -76,7 +76,8 @@ def job(model: Model, board: Board, out: Path, **changes: Any) -> PruneJob:
 
 
 def test_run_prunes_within_the_tolerance(model: Model, board: Board, tmp_path: Path) -> None:
-    points = run(job(model, board, tmp_path / "run"))
+    assert len(run(job(model, board, tmp_path / "run", max_points=1))) == 2
+    points = run(job(model, board, tmp_path / "run"))  # goes on
     assert len(points) == 3 and points == points_of(tmp_path / "run")
     first, last = points[0], points[-1]
     assert last["parameters"] < first["parameters"] and last["macs"] < first["macs"]
@@ -106,6 +107,7 @@ def test_interrupted_run_ends_as_an_uninterrupted_one(model: Model, board: Board
     with pytest.raises(KeyboardInterrupt):
         run(job(model, board, tmp_path / "broken", repair=True), Stopper(2))
     assert len(points_of(tmp_path / "broken")) == 1
+    run(job(model, board, tmp_path / "broken", repair=True, max_points=1))
     assert run(job(model, board, tmp_path / "broken", repair=True)) == whole
     for path in sorted((tmp_path / "whole/points").iterdir()):
         assert path.read_bytes() == (tmp_path / "broken/points" / path.name).read_bytes()

@@ -85,6 +85,18 @@ def test_mstar_chips_in_their_own_format(root: Path) -> None:
     assert (np.diff(rows, axis=1) >= 0).all() and rows[0, 0] < rows[-1, -1]
 
 
+def test_mstar_is_read_in_its_own_format_where_there_are_no_image_folders(root: Path) -> None:
+    targets = root / "MSTAR_PUBLIC_TARGETS/TARGETS"
+    chip(targets / "TEST/15_DEG/BTR_60/HB05021.003", np.full((12, 12), 3.0))
+    require_dataset("mstar", root, "test")
+    test = load_dataset("mstar", root, "test", SHAPE, ("T72", "BTR60"))  # the folder's name is BTR_60
+    assert (test.name, test.classes, test.labels.tolist()) == ("mstar_chips", ("T72", "BTR60"), [0, 1])
+    picture(root / "mstar/test/T72/a.png", 7)
+    picture(root / "mstar/test/BTR60/b.png", 9)
+    folders = load_dataset("mstar", root, "test", SHAPE, ("T72", "BTR60"))
+    assert folders.name == "mstar" and folders.images[:, 0, 4, 4].tolist() == [7, 9]
+
+
 def test_damaged_chip_is_named(root: Path) -> None:
     path = root / "MSTAR_PUBLIC_TARGETS/TARGETS/TRAIN/17_DEG/T72/SN_132/HB03814.015"
     path.write_bytes(path.read_bytes()[:700])
