@@ -50,6 +50,7 @@ _DECRYPTOR = (f"{TOP}.keys", "hwgen_load_channel.unit")
 #: for a few modules only: number of the configuration, what of it is changed, modules
 VARIANTS: tuple[tuple[int, dict[str, Any], tuple[str, ...]], ...] = (
     (0, {"aes_key_bits": 256}, _DECRYPTOR), (0, {"aes_cycles": 2}, _DECRYPTOR), (0, {"aes_cycles": 5}, _DECRYPTOR),
+    (0, {"aes_cycles": 10}, _DECRYPTOR),
     # memory blocks below one another; two words of results without a window unit
     (0, {"p_i": 16, "p_o": 32, "act_words": 6144}, (f"{TOP}.engine.activations",)),
     (1, {"line_columns": 8}, (f"{TOP}.engine.window",)),

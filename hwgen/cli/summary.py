@@ -48,7 +48,7 @@ def summary_rows(report: dict[str, Any], folder: Path) -> list[tuple[str, str]]:
                                 for k, v in report["resources"]["available"].items() if v) + " (estimated)"),
         ("encryption", f"{encryption['bytes_encrypted']:,} of {encryption['bytes_total']:,} bytes" + (
             "" if encryption["cycles_added"] is None else f", {encryption['cycles_added']:+,} cycles") + (
-            "" if encryption["selection"] is None else f"; {selection_text(encryption['selection'])}")),
+            "" if encryption.get("selection") is None else f"; {selection_text(encryption['selection'])}")),
         ("feature maps", _maps(report["memory"])),
         ("proof", _proof(verification)),
         ("results", f"{folder}/report.html, {folder}/handoff.zip"),

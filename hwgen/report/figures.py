@@ -105,7 +105,7 @@ def make_report(s: Sources) -> dict[str, Any]:
             "bytes_encrypted": s.sealing["bytes_encrypted"], "bytes_total": s.sealing["bytes_total"],
             "cycles_added": s.proof["cycles_added"] if s.proof else None,
             "segments": s.sealing["segments"], "layers": program["encrypted"],
-            "selection": program["selection"],
+            "selection": program.get("selection"),
         },
         "verification": _verification(s),
         "memory": {

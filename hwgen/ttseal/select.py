@@ -28,7 +28,7 @@ from hwgen.ttseal.measure import Bench, Team, Wanted, Watcher
 from hwgen.ttseal.network import RealNetwork
 from hwgen.ttseal.repair import repair
 from hwgen.ttseal.report import SETS, at, make_rows
-from hwgen.ttseal.settings import SealSettings
+from hwgen.ttseal.settings import AttackSettings, SealSettings
 from hwgen.ttseal.substitute import Attack
 from hwgen.ttseal.target import Splits, Target
 from hwgen.ttseal.threshold import smallest_prefix
@@ -185,7 +185,8 @@ def make_selection(target: Target, units: Sequence[Unit], chosen: frozenset[str]
     return Selection(model=target.name, checkpoint=target.checkpoint, units=picked, summary={
         "bytes": bytes_of(units, chosen), "share_of_bytes": share_of(units, chosen),
         "share_of_parameters": share_of(units, chosen, "parameters"), "holds": result["verified"]["holds"],
-        "limit": result["limit"], "dataset": result["dataset"], "queries": row["queries"], "seeds": row["seeds"]})
+        "limit": result["limit"], "dataset": result["dataset"], "queries": row["queries"],
+        "steps": AttackSettings(**result["settings"]["attack"]).total_steps, "seeds": row["seeds"]})
 
 
 def _accuracies(job: SealJob, bench: Bench, watcher: Watcher) -> dict[str, Any]:

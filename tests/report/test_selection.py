@@ -15,6 +15,7 @@ from tests.helpers.small_build import build_small, small_onnx
 
 @pytest.mark.parametrize(("summary", "words"), [
     ({"queries": 1600, "seeds": 3, "holds": True}, ("held", "1,600", "3 seeds")),
+    ({"queries": 1600, "seeds": 3, "steps": 2460, "holds": True}, ("1,600 queries and 2,460 steps each",)),
     ({"queries": 1600, "seeds": 3, "holds": False}, ("DID NOT HOLD",)),
     ({}, ("does not say",)),
     ({"queries": "many", "seeds": None, "holds": 1}, ("does not say",)),
