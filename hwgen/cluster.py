@@ -9,6 +9,11 @@ from typing import Any
 
 from hwgen.errors import HwgenError, ToolMissingError
 
+_NANNY = "distributed.nanny.pre-spawn-environ"
+#: of glibc's allocator in the workers, bytes. By Dask's setting they return every freed buffer to the system at once;
+#: for tensors, which come and go with every layer, that takes as long as computing them
+_KEEP_BUFFERS = {f"{_NANNY}.MALLOC_TRIM_THRESHOLD_": 1 << 30, f"{_NANNY}.MALLOC_MMAP_THRESHOLD_": 1 << 25}
+
 
 @contextmanager
 def connect(workers: int = 1, scheduler: str = "") -> Iterator[Any]:
@@ -35,8 +40,9 @@ def connect(workers: int = 1, scheduler: str = "") -> Iterator[Any]:
         with client:
             yield client
         return
-    with distributed.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None,
-                                  silence_logs=40) as cluster, distributed.Client(cluster) as client:
+    with import_module("dask").config.set(_KEEP_BUFFERS), distributed.LocalCluster(
+            n_workers=workers, threads_per_worker=1, dashboard_address=":0", silence_logs=40) as cluster, \
+            distributed.Client(cluster) as client:
         yield client
 
 

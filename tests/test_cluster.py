@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from hwgen.cluster import connect
@@ -18,6 +20,16 @@ def test_scheduler_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None
     expected = r"--scheduler: no Dask scheduler answers: no answer from tcp://127\.0\.0\.1:1"
     with pytest.raises(HwgenError, match=expected), connect(scheduler="tcp://127.0.0.1:1"):
         pass
+
+
+def test_local_workers_keep_their_buffers() -> None:
+    with connect() as client:
+        found = client.submit(_environment).result()
+    assert found["MALLOC_TRIM_THRESHOLD_"] == str(1 << 30) and found["MALLOC_MMAP_THRESHOLD_"] == str(1 << 25)
+
+
+def _environment() -> dict[str, str]:
+    return dict(os.environ)
 
 
 def test_no_worker() -> None:
