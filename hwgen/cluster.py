@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import signal
+import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -40,10 +43,25 @@ def connect(workers: int = 1, scheduler: str = "") -> Iterator[Any]:
         with client:
             yield client
         return
-    with import_module("dask").config.set(_KEEP_BUFFERS), distributed.LocalCluster(
-            n_workers=workers, threads_per_worker=1, dashboard_address=":0", silence_logs=40) as cluster, \
-            distributed.Client(cluster) as client:
-        yield client
+    with import_module("dask").config.set(_KEEP_BUFFERS), ExitStack() as stack:
+        with _deaf_children():
+            cluster = stack.enter_context(distributed.LocalCluster(
+                n_workers=workers, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL))
+        yield stack.enter_context(distributed.Client(cluster))
+
+
+@contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Processes started in the block never see Ctrl-C: who started them hears it and ends them, without their
+    tracebacks."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    old = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, old)
 
 
 def completed(futures: Iterable[Any]) -> Iterator[Any]:
