@@ -59,7 +59,8 @@ def explain(found: Evaluated, winner: int, aim: Objective, seconds: float, compi
             f"{len(compiled)} of the best by the analytic model were compiled and compared by their programs' cycles:")
         lines += [
             f"- {table.engines[row]} x {table.p_i[row]} x {table.p_o[row]}, {table.act_words[row]:,} words of "
-            f"activation memory per bank, window unit {UNITS[table.window[row]].value}: objective "
+            f"activation memory per bank, window unit {UNITS[table.window[row]].value}, a block of AES in "
+            f"{table.aes_cycles[row]}: objective "
             f"{'chosen' if row == winner else f'{value / compiled[winner] - 1:+.2%}'}, {value / values[row] - 1:+.1%} "
             "against the model."
             for row, value in sorted(compiled.items(), key=lambda item: item[1])]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache
 
 import numpy as np
@@ -76,6 +76,7 @@ def search(
     known = _compiled(found, _contenders(found, feasible, aim, compiled), aim, _Source(graph, network, encrypted))
     if known:
         winner = _smallest(found, np.array(list(known)), np.array([one.value for one in known.values()]), aim)
+        winner = _unhindered(found, winner, known, aim, _Source(graph, network, encrypted))
     else:
         winner = _winner(found, feasible, aim)
     values = np.stack([cost.cold, cost.steady, shared.interval, resources.dsp, resources.bram36, resources.lut,
@@ -147,6 +148,34 @@ def _compiled(found: Evaluated, rows: Collection[int], aim: Objective, source: _
             energy_uj=round(float(one.energy[0]), 2), compiled=True)
         out[row] = _Compiled(candidate, orders.choices, float(aim.value(one)[0]))
     return out
+
+
+def _unhindered(found: Evaluated, winner: int, known: dict[int, _Compiled], aim: Objective, source: _Source) -> int:
+    """The winner, unless its decryptors hold the weights up by more than the objective's tolerance: then the smallest
+    of its twins with faster ciphers whose do not.
+
+    The model averages over the weights of an operation; where only some are encrypted, their programs decide.
+    What is compiled here is added to ``known``.
+    """
+    table = found.table
+    twins = found.fits & (table.aes_cycles < table.aes_cycles[winner])
+    for field in fields(table):
+        if field.name != "aes_cycles":
+            column = getattr(table, field.name)
+            twins &= column == column[winner]
+    rows = sorted(map(int, np.flatnonzero(twins)), key=lambda row: table.aes_cycles[row])
+    if not rows:
+        return winner
+    known.update(_compiled(found, rows[:1], aim, source))
+    if rows[0] not in known:
+        return winner
+    limit = known[rows[0]].value * (1 + aim.tolerance)
+    for row in (winner, *reversed(rows)):
+        if row not in known:
+            known.update(_compiled(found, [row], aim, source))
+        if row in known and known[row].value <= limit:
+            return row
+    return rows[0]
 
 
 def _ordered(found: Evaluated, row: int, orders: Orders, macs: int) -> Candidate:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import import_module
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,8 +24,12 @@ from hwgen.ir import nodes as ir
 from hwgen.ir.nodes import Graph
 from hwgen.search import search
 from hwgen.search.explain import amount
+from hwgen.search.objectives import OBJECTIVES
 from hwgen.search.pareto import pareto
 from tests.helpers.networks import quantised, residual_network
+
+#: the package's name for it is the function
+search_module = import_module("hwgen.search.search")
 
 
 def test_pareto_keeps_what_nothing_beats() -> None:
@@ -36,6 +43,34 @@ def test_pareto_against_the_definition() -> None:
     for row in map(tuple, values):
         beaten = any(all(a <= b for a, b in zip(o, row, strict=True)) and o != row for o in map(tuple, values))
         assert (row in front) == (not beaten)
+
+
+@pytest.mark.parametrize(("cycles", "chosen"), [
+    ({1: 1000, 2: 1000.5, 3: 1000.9, 5: 1090, 10: 1500}, 3),  # the smallest that holds nothing up
+    ({1: 1000, 2: 1000.5, 3: 1000.9, 5: 1000.95, 10: 1000.99}, 10),
+    ({1: 1000, 2: 1002, 3: 1003, 5: 1004, 10: 1005}, 1),
+    ({2: 1000, 3: 1000.5, 5: 1090, 10: 1500}, 10),  # the fastest one's program cannot be made: nothing to compare with
+])
+def test_decryptors_that_hold_the_weights_up_by_their_program_are_replaced(
+    monkeypatch: pytest.MonkeyPatch, cycles: dict[int, float], chosen: int,
+) -> None:
+    base = AcceleratorConfig()
+    table = ConfigTable.of([base.replace(aes_cycles=c) for c in (5, 1, 10, 2, 3)] + [
+        base.replace(aes_cycles=1, weight_lines=base.weight_lines // 2)])
+    asked: list[int] = []
+
+    def compiled(_found: object, rows: list[int], *_: object) -> dict[int, Any]:
+        asked.extend(rows)
+        return {row: SimpleNamespace(value=cycles[int(table.aes_cycles[row])]) for row in rows
+                if int(table.aes_cycles[row]) in cycles}
+
+    monkeypatch.setattr(search_module, "_compiled", compiled)
+    known: dict[int, Any] = compiled(None, [2])
+    found: Any = SimpleNamespace(table=table, fits=np.ones(6, bool))
+    source: Any = None
+    row = search_module._unhindered(found, 2, known, OBJECTIVES["latency"], source)
+    assert table.aes_cycles[row] == chosen
+    assert 5 not in asked and len(set(asked)) == len(asked), "another memory is no twin; nothing is compiled twice"
 
 
 @pytest.mark.parametrize("name", board_names())
