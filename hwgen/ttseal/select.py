@@ -96,7 +96,7 @@ def select(job: SealJob, watcher: Watcher, team: Team | None = None) -> dict[str
     Every result is a JSON file in ``job.out``; what is there is not made again, so an interrupted run continues.
 
     Args:
-        team: measures the substitutes of several seeds or sets at a time; with as many threads each, results are the same.
+        team: measures the substitutes of several seeds or sets at a time; with equal threads, results are the same.
 
     Returns:
         What ``result.json`` holds.
