@@ -27,7 +27,7 @@ from ttseal_hardware import Hardware, measure, table
 from hwgen.train import run
 from hwgen.ttseal import AttackSettings, SealSettings, TransferSettings, select
 from hwgen.ttseal.plots import write_plots
-from hwgen.ttseal.report import SETS, facts, make_rows, markdown
+from hwgen.ttseal.report import SETS, facts, make_rows, markdown, transfer_markdown
 from hwgen.ttseal.select import RESULT, SELECTION
 from hwgen.ttseal.team import SealTask, make_job, team_of
 from hwgen.zoo import list_recipes, load_recipe
@@ -160,7 +160,10 @@ def section(result: dict[str, Any], added: dict[str, float], found: dict[str, Ha
     hardware = ["", table(found)] if found else []
     lines = [f"### {result['model']}, {size} size", ""]
     lines += [f"- **{name}**: {text}" for name, text in facts(result)]
-    return "\n".join([*lines, "", markdown(make_rows(result, added)), *hardware])
+    rows = make_rows(result, added)
+    transferred = transfer_markdown(rows)
+    above = ["", "Success of the adversarial examples on the victim:", "", transferred] if transferred else []
+    return "\n".join([*lines, "", markdown(rows), *above, *hardware])
 
 
 def write(results: list[dict[str, Any]], added: dict[str, float], found: dict[str, dict[str, Hardware]],

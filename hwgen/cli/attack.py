@@ -65,27 +65,25 @@ def command(
     Ctrl-C saves; the same command continues.
     """
     from hwgen.cli.watch import watching
-    from hwgen.ttseal import AttackSettings, SealJob, SealSettings, TransferSettings, load_splits, load_target
     from hwgen.ttseal.attack import attack
-    from hwgen.ttseal.device import use_torch
     from hwgen.ttseal.report import attack_rows, percent
-    from hwgen.ttseal.settings import one_of
+    from hwgen.ttseal.settings import one_of, settings_of
+    from hwgen.ttseal.team import SealTask, make_job
     from hwgen.ttseal.transfer import require_library
+    from hwgen.zoo.recipe import SealSpec
 
     epsilons = tuple(epsilon or (2, 4, 8, 16))
-    settings = SealSettings(
-        attack=AttackSettings(
-            seed_images=seed_images, rounds=rounds, epochs=epochs, last_epochs=last_epochs,
-            known=one_of("--known", known, ("frozen", "trained")),
-            precision=one_of("--precision", precision, ("float32", "bfloat16"))),
-        transfer=TransferSettings(images=attack_images, epsilons=epsilons, headline=epsilons[-1]) if transfer else None,
-        test_images=images, seed=seed, seeds=1, importance_images=0, validation_images=0)
+    settings = settings_of(SealSpec(
+        seed_images=seed_images, rounds=rounds, epochs=epochs, last_epochs=last_epochs,
+        known=one_of("--known", known, ("frozen", "trained")),
+        precision=one_of("--precision", precision, ("float32", "bfloat16")), seeds=1, seed=seed, importance_images=0,
+        validation_images=0, images=images, transfer=transfer, attack_images=attack_images, epsilons=epsilons,
+        headline=epsilons[-1]))
     if transfer:
         require_library()
-    use_torch(device, threads)
-    target = load_target(model, data, weights=weights, build=build)
-    job = SealJob(target=target, splits=load_splits(target.recipe, data, settings), settings=settings,
-                  out=out_dir or Path("attack") / target.name, device=device)
+    job = make_job(SealTask(model=model, data=data, settings=settings, out=out_dir, weights=weights, build=build,
+                            device=device, threads=threads), runs="attack")
+    target = job.target
     try:
         with watching(quiet=json) as watcher:
             result = attack(job, encrypt, watcher)

@@ -37,7 +37,8 @@ def command(
     fps: Annotated[float, typer.Option(help="Frames a second that a streaming pipeline must reach, with the fewest "
                                             "resources; 0: as many as the board allows.")] = 0.0,
     encrypt: Annotated[str, typer.Option(help="all (the program, too), none, a fraction such as 0.5, layer names a,b, "
-                                              "or @FILE (made by hwgen seal); default: as the recipe says.")] = "",
+                                              "@FILE (made by hwgen seal), or attack: chosen and verified by attacks "
+                                              "first (hours; needs --data); default: as the recipe says.")] = "",
     protect_activations: Annotated[bool, typer.Option("--protect-maps", help="Encrypt and authenticate feature "
                                                       "maps that do not fit on the chip; default: as the recipe says.")]
     = False,

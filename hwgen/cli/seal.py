@@ -59,8 +59,8 @@ def command(
     transfer: Transfer = True,
     attack_images: AttackImages = 500,
     epsilon: Epsilon = None,
-    headline: Annotated[int | None, typer.Option(help="The epsilon of the table \\[8 if it is there, else the last].")]
-    = None,
+    headline: Annotated[int | None, typer.Option(min=1, help="The epsilon of the table \\[8 if it is there, else the "
+                                                             "last].")] = None,
     workers: Annotated[int, typer.Option(help="Substitutes trained at a time.")] = 1,
     scheduler: Annotated[str, typer.Option(help="Address of a Dask scheduler whose workers see the same folders.")]
     = "",
@@ -74,23 +74,21 @@ def command(
     selection is for 'hwgen build --encrypt @FOLDER/selection.json'.
     """
     from hwgen.cli.watch import watching
-    from hwgen.ttseal import AttackSettings, SealSettings, TransferSettings, select
+    from hwgen.ttseal import select
     from hwgen.ttseal.plots import write_plots
     from hwgen.ttseal.report import COLUMNS, facts, make_rows, table_rows
-    from hwgen.ttseal.settings import one_of
+    from hwgen.ttseal.settings import one_of, settings_of
     from hwgen.ttseal.team import SealTask, make_job, team_of
     from hwgen.ttseal.transfer import require_library
+    from hwgen.zoo.recipe import SealSpec
 
-    epsilons = tuple(epsilon or (2, 4, 8, 16))
-    shown = headline if headline is not None else 8 if 8 in epsilons else epsilons[-1]
-    settings = SealSettings(
-        attack=AttackSettings(
-            seed_images=seed_images, rounds=rounds, epochs=epochs, last_epochs=last_epochs,
-            known=one_of("--known", known, ("frozen", "trained")),
-            precision=one_of("--precision", precision, ("float32", "bfloat16"))),
-        transfer=TransferSettings(images=attack_images, epsilons=epsilons, headline=shown) if transfer else None,
-        delta=delta, importance_images=importance_images, validation_images=validation_images, test_images=images,
-        seed=seed, seeds=seeds, drops=drops)
+    settings = settings_of(SealSpec(
+        delta=delta, seed_images=seed_images, rounds=rounds, epochs=epochs, last_epochs=last_epochs,
+        known=one_of("--known", known, ("frozen", "trained")),
+        precision=one_of("--precision", precision, ("float32", "bfloat16")), seeds=seeds, seed=seed,
+        importance_images=importance_images, validation_images=validation_images, images=images, drops=drops,
+        transfer=transfer, attack_images=attack_images, epsilons=tuple(epsilon or (2, 4, 8, 16)),
+        headline=headline or 0))
     if transfer:
         require_library()
     task = SealTask(model=model, data=data, settings=settings, out=out_dir, weights=weights, build=build, device=device,

@@ -24,6 +24,7 @@ from hwgen.pipeline.steps import (
     rtl,
     seal,
     search,
+    select,
     synth,
     vectors,
     verify,
@@ -33,8 +34,8 @@ from hwgen.report.figures import read_json
 
 #: what ``hwgen build`` does, in this order
 STEPS: tuple[Step, ...] = (
-    frontend.STEP, compress.STEP, search.STEP, plan.STEP, quantise.STEP, evaluate.STEP, compile_step.STEP, seal.STEP,
-    rtl.STEP, vectors.STEP, verify.STEP, synth.STEP, report.STEP, handoff.STEP,
+    frontend.STEP, compress.STEP, select.STEP, search.STEP, plan.STEP, quantise.STEP, evaluate.STEP, compile_step.STEP,
+    seal.STEP, rtl.STEP, vectors.STEP, verify.STEP, synth.STEP, report.STEP, handoff.STEP,
 )
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 from hwgen.config.board import load_board
 from hwgen.data.registry import require_dataset
 from hwgen.errors import HwgenError
-from hwgen.pipeline.encryption import selection_path
+from hwgen.pipeline.encryption import BY_ATTACK, attacker, selection_path
 from hwgen.pipeline.request import BuildRequest
 from hwgen.pipeline.source import ModelSource, model_source
 from hwgen.pipeline.steps.search import key_bits
 from hwgen.seal import check_choice, load_key, load_selection
 from hwgen.search.objectives import objective
+from hwgen.zoo.recipe import SealSpec
 
 
 def check_request(request: BuildRequest) -> None:
@@ -26,8 +27,10 @@ def check_request(request: BuildRequest) -> None:
     load_board(request.board)
     objective(request.objective)
     text = request.encrypt.strip()
-    selection = selection_path(request, source)
-    if selection is not None:
+    selection, against = selection_path(request, source), attacker(request, source)
+    if against is not None:
+        _check_attacker(request, source, against)
+    elif selection is not None:
         load_selection(selection)
     elif text:
         check_choice(text)
@@ -36,6 +39,28 @@ def check_request(request: BuildRequest) -> None:
         load_key(request.key_file, bits=bits)
     if request.data is not None:
         _check_data(source, request.data)
+
+
+def _check_attacker(request: BuildRequest, source: ModelSource, against: SealSpec) -> None:
+    """A selection takes hours: what it needs is there before it begins."""
+    from hwgen.ttseal.settings import settings_of
+    from hwgen.ttseal.transfer import require_library
+
+    if source.recipe is None:
+        raise HwgenError("an ONNX file does not say how its images are prepared, so it cannot be attacked",
+                         where=f"--encrypt {BY_ATTACK}", hint="write a recipe with [input] for it")
+    if request.data is None:
+        raise HwgenError("choosing what is encrypted by attacks needs images", where=f"encrypt: {BY_ATTACK}",
+                         hint="--data FOLDER, or another --encrypt: all, none, @FILE made by hwgen seal")
+    try:
+        settings = settings_of(against)
+    except HwgenError as error:
+        raise HwgenError(error.what, where=f"{source.recipe.path}: encrypt.attack", allowed=error.allowed) from error
+    if not (settings.importance_images and settings.validation_images):
+        raise HwgenError("a selection needs images for the importances and for validation",
+                         where=f"{source.recipe.path}: encrypt.attack", allowed="1 or more of each")
+    if settings.transfer is not None:
+        require_library()
 
 
 def _check_data(source: ModelSource, data: Path) -> None:

@@ -6,11 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from hwgen.cost.work import NetworkWork
+from hwgen.errors import HwgenError
 from hwgen.ir.nodes import Graph, QConv2d
 from hwgen.pipeline.fingerprint import hash_file
 from hwgen.pipeline.request import BuildRequest
 from hwgen.pipeline.source import ModelSource, model_source, weights_hash
 from hwgen.seal import Selection, load_selection, select_encrypted
+from hwgen.zoo.recipe import SealSpec
+
+#: what a request or a recipe says that has its build make the selection; the step that does, and what it writes
+BY_ATTACK = "attack"
+SELECT_STEP, SELECTION = "select", "selection.json"
 
 
 def chosen_nodes(request: BuildRequest, source: ModelSource, graph: Graph) -> str | float | list[str]:
@@ -54,10 +60,13 @@ def _choice(request: BuildRequest, source: ModelSource) -> str | float | list[st
     """As it is written: "all", "none", a share, names, or the contents of a selection file.
 
     Raises:
-        HwgenError: the selection was made for other weights.
+        HwgenError: the selection was made for other weights, or is to be made by a build that has not made it.
     """
     file = selection_path(request, source)
     if file is not None:
+        if attacker(request, source) is not None and not file.is_file():
+            raise HwgenError("what is encrypted is chosen by attack, in a build", where="encrypt", allowed="all, none, "
+                             "a share, names, @FILE", hint="hwgen build --to select makes the selection")
         selection = load_selection(file)
         selection.check_weights(weights_hash(request, source), str(file))
         return selection
@@ -72,13 +81,22 @@ def _choice(request: BuildRequest, source: ModelSource) -> str | float | list[st
 
 
 def selection_path(request: BuildRequest, source: ModelSource) -> Path | None:
-    """The selection file that the request (``@FILE``) or else the recipe names; None where neither does."""
+    """The selection file that the request (``@FILE``) or else the recipe names, or that the build makes; None where
+    none of them is asked for."""
     text, spec = request.encrypt.strip(), source.encrypt
+    if attacker(request, source) is not None:
+        return request.out / SELECT_STEP / SELECTION
     if text.startswith("@"):
         return Path(text[1:])
     if not text and spec.select == "file" and source.recipe is not None:
         return source.recipe.path.parent / spec.file
     return None
+
+
+def attacker(request: BuildRequest, source: ModelSource) -> SealSpec | None:
+    """The attacker against whom the build selects what it encrypts; None where it does not."""
+    asked = request.encrypt.strip() or source.encrypt.select
+    return (source.encrypt.attack or SealSpec()) if asked == BY_ATTACK else None
 
 
 def selection_summary(request: BuildRequest, source: ModelSource) -> dict[str, Any] | None:

@@ -28,8 +28,8 @@ class BuildRequest:
             whichever the objective favours.
         fps: frames a second that a streaming pipeline must reach, with the fewest resources; 0: as many as the board
             allows.
-        encrypt: "all", "none", a fraction such as "0.5", layer names separated by commas, or "@FILE": a selection made
-            by ``hwgen seal``; "": as the recipe says.
+        encrypt: "all", "none", a fraction such as "0.5", layer names separated by commas, "@FILE": a selection made
+            by ``hwgen seal``, or "attack": the build makes one; "": as the recipe says.
         protect_activations: feature maps that do not fit on the chip are encrypted and authenticated in memory;
             otherwise as the recipe says.
         key_file: root key, 16 or 32 bytes in hexadecimal; without it, a development key is generated beside ``out``.

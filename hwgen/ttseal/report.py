@@ -16,15 +16,19 @@ SETS = ("none", "random", "firstlast", "norm", "chosen", "all")
 #: keys of a row of docs/results/ttseal.json
 KEYS = ("network", "dataset", "images", "set", "encrypted_share", "accuracy_float", "accuracy_tt", "accuracy_int8",
         "substitute_accuracy_mean", "substitute_accuracy_std", "seeds", "queries", "transfer_success",
-        "cycles_added_share")
+        "cycles_added_share", "encrypted_share_parameters", "transfer")
+
+#: what the attacks of a transfer are called in tables
+TITLES = {"noise": "noise", "fgsm": "FGSM", "pgd": "PGD", "auto": "worst case"}
 
 
 def make_rows(result: dict[str, Any], cycles_added: dict[str, float] | None = None) -> list[dict[str, Any]]:
     """One row a set, with the keys ``KEYS``.
 
-    ``encrypted_share`` is the share of the stored bytes (weights, biases and requantisation of all cores and kernels);
-    ``substitute_accuracy_*`` are on the test images, over the seeds; ``transfer_success`` is that of ``auto`` at the
-    headline epsilon, None if it was not measured.
+    ``encrypted_share`` is the share of the stored bytes (weights, biases and requantisation of all cores and kernels),
+    ``encrypted_share_parameters`` that of the parameters; ``substitute_accuracy_*`` are on the test images, over the
+    seeds; ``transfer`` is the first seed's success on the victim, attack -> epsilon (in 1/255) -> share (0..1), and
+    ``transfer_success`` that of ``auto`` at the headline epsilon; both None if they were not measured.
 
     Args:
         result: of ``hwgen.ttseal.select``.
@@ -44,7 +48,10 @@ def make_rows(result: dict[str, Any], cycles_added: dict[str, float] | None = No
             result["model"], result["dataset"], result["test_images"], name,
             float(np.mean([share_of(units, m["encrypted"]) for m in measured])),
             accuracy["float"], accuracy["tt"], accuracy["int8"], found["mean"], found["std"], len(measured),
-            max(m["queries"] for m in measured), success, (cycles_added or {}).get(name))
+            max(m["queries"] for m in measured), success, (cycles_added or {}).get(name),
+            float(np.mean([share_of(units, m["encrypted"], "parameters") for m in measured])),
+            transfer and {attack: {str(e): at(found, e) for e in settings["transfer"]["epsilons"]}
+                          for attack, found in transfer["success"].items()})
         rows.append(dict(zip(KEYS, values, strict=True)))
     return rows
 
@@ -110,8 +117,8 @@ def _log(log: Sequence[Sequence[Any]]) -> str:
 
 
 def table_rows(rows: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
-    """Cells for people: set, encrypted, substitute, transfer, queries, cycles added."""
-    return [(r["set"], percent(r["encrypted_share"], 2),
+    """Cells for people: what ``COLUMNS`` says."""
+    return [(r["set"], percent(r["encrypted_share"], 2), percent(r["encrypted_share_parameters"], 2),
              f"{percent(r['substitute_accuracy_mean'])} ± {100 * r['substitute_accuracy_std']:.1f}" if r["seeds"] > 1
              else percent(r["substitute_accuracy_mean"]),
              percent(r["transfer_success"]), f"{r['queries']:,}", f"{r['seeds']}", percent(r["cycles_added_share"], 2))
@@ -123,10 +130,26 @@ def attack_rows(transfer: dict[str, Any], epsilons: Sequence[int]) -> list[tuple
     return [(name, *(percent(at(by_epsilon, e)) for e in epsilons)) for name, by_epsilon in transfer["success"].items()]
 
 
-COLUMNS = ("set", "encrypted bytes", "substitute accuracy", "transfer success", "queries", "seeds", "cycles added")
+COLUMNS = ("set", "encrypted bytes", "parameters", "substitute accuracy", "transfer success", "queries", "seeds",
+           "cycles added")
 
 
 def markdown(rows: Sequence[dict[str, Any]]) -> str:
     """The same as a Markdown table."""
-    lines = ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
-    return "\n".join(lines + ["| " + " | ".join(cells) + " |" for cells in table_rows(rows)])
+    return _markdown(COLUMNS, table_rows(rows))
+
+
+def transfer_markdown(rows: Sequence[dict[str, Any]]) -> str:
+    """Success on the victim as a Markdown table: a row a set, a column an attack and epsilon; "" if not measured."""
+    shown = [r for r in rows if r["transfer"] is not None]
+    if not shown:
+        return ""
+    kinds = [(attack, epsilon) for attack, found in shown[0]["transfer"].items() for epsilon in found]
+    return _markdown(("set", *(f"{TITLES.get(attack, attack)}, {epsilon}/255" for attack, epsilon in kinds)),
+                     [(r["set"], *(percent(r["transfer"][attack][epsilon], 0) for attack, epsilon in kinds))
+                      for r in shown])
+
+
+def _markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    return "\n".join(lines + ["| " + " | ".join(cells) + " |" for cells in rows])

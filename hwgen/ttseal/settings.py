@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from hwgen.errors import HwgenError
 from hwgen.train.random_state import MAX_SEED
+from hwgen.zoo.recipe import SealSpec
 
 
 def _require(condition: bool, what: str, allowed: str) -> None:
@@ -152,6 +153,18 @@ class SealSettings:
         if self.transfer is not None:
             values["transfer"]["epsilons"] = list(self.transfer.epsilons)
         return values
+
+
+def settings_of(spec: SealSpec) -> SealSettings:
+    """The settings that the command line or a recipe asks for; HwgenError for values that are not possible."""
+    shown = spec.headline or (8 if 8 in spec.epsilons or not spec.epsilons else spec.epsilons[-1])
+    transfer = TransferSettings(images=spec.attack_images, epsilons=spec.epsilons, headline=shown)
+    return SealSettings(
+        attack=AttackSettings(seed_images=spec.seed_images, rounds=spec.rounds, epochs=spec.epochs,
+                              last_epochs=spec.last_epochs, known=spec.known, precision=spec.precision),
+        transfer=transfer if spec.transfer else None, delta=spec.delta, importance_images=spec.importance_images,
+        validation_images=spec.validation_images, test_images=spec.images, seed=spec.seed, seeds=spec.seeds,
+        drops=spec.drops)
 
 
 def one_of(option: str, value: str, allowed: tuple[Any, ...]) -> Any:

@@ -15,7 +15,7 @@ from hwgen.passes.plan import plan
 from hwgen.pipeline.graphfile import load_graph
 from hwgen.pipeline.images import data_images
 from hwgen.pipeline.request import BuildRequest
-from hwgen.pipeline.source import model_source, weights_hash
+from hwgen.pipeline.source import ModelSource, model_source, weights_hash
 from hwgen.pipeline.steps import plan as plan_step
 from hwgen.pipeline.steps import quantise as quantise_step
 from hwgen.pipeline.steps.frontend import read_model
@@ -68,7 +68,6 @@ def load_target(
     if source.recipe is None:
         raise HwgenError("an ONNX file does not say how its images are prepared", where=model,
                          hint="write a recipe with [input] for it")
-    checkpoint = weights_hash(request, source)
     if build is not None:
         planned, graph = build / "plan" / plan_step.PLANNED, build / "quantise" / quantise_step.QUANTISED
         if not (planned.is_file() and graph.is_file()):
@@ -77,18 +76,33 @@ def load_target(
         if found.name != source.name:
             raise HwgenError(f"is a build of {found.name!r}, not of {source.name!r}", where=str(build))
         return Target(name=source.name, recipe=source.recipe, planned=load_graph(planned), graph=found,
-                      checkpoint=checkpoint, origin=f"build {build.name}")
-    planned = plan(read_model(source, weights)[0])
+                      checkpoint=weights_hash(request, source), origin=f"build {build.name}")
+    return planned_target(read_model(source, weights)[0], request, source, source.recipe)
+
+
+def planned_target(network: Graph, request: BuildRequest, source: ModelSource, recipe: Recipe) -> Target:
+    """The integer network that a build of a float network with trains as chains has.
+
+    Args:
+        network: of the request's model, float.
+        request: says where the weights and the images come from; has ``data``.
+        source, recipe: of its model.
+
+    Raises:
+        HwgenError: there is no data set, and no recorded calibration.
+    """
+    planned = plan(network)
     recorded = quantise_step.recorded_calibration(planned, request, source)
     if recorded is not None:
         calibration, origin = recorded[0], f"trains as chains, recorded calibration ({recorded[1]})"
     else:
+        assert request.data is not None
         spec = source.quantize
-        images = data_images(source, data, "train", count=spec.images, seed=spec.seed)
+        images = data_images(source, request.data, "train", count=spec.images, seed=spec.seed)
         calibration = calibrate(planned, images.pixels, spec.calibration, spec.percentile)
         origin = f"trains as chains, calibrated on {images.origin}"
-    return Target(name=source.name, recipe=source.recipe, planned=planned, graph=quantise(calibration),
-                  checkpoint=checkpoint, origin=origin)
+    return Target(name=source.name, recipe=recipe, planned=planned, graph=quantise(calibration),
+                  checkpoint=weights_hash(request, source), origin=origin)
 
 
 @dataclass(frozen=True, kw_only=True)

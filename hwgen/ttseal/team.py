@@ -38,8 +38,11 @@ class SealTask:
     threads: int | None = None
 
 
-def make_job(task: SealTask) -> SealJob:
+def make_job(task: SealTask, runs: str = "seal") -> SealJob:
     """Load what a run needs, and set torch up for it.
+
+    Args:
+        runs: folder of runs whose folder the task does not name.
 
     Raises:
         HwgenError: see ``use_torch``, ``load_target``, ``load_splits``.
@@ -47,7 +50,7 @@ def make_job(task: SealTask) -> SealJob:
     use_torch(task.device, task.threads)
     target = load_target(task.model, task.data, weights=task.weights, build=task.build)
     return SealJob(target=target, splits=load_splits(target.recipe, task.data, task.settings), settings=task.settings,
-                   out=task.out or Path("seal") / target.name, device=task.device)
+                   out=task.out or Path(runs) / target.name, device=task.device)
 
 
 def measure(task: SealTask, wanted: Wanted) -> str:

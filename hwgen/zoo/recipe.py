@@ -144,15 +144,51 @@ class QuantizeSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EncryptSpec:
-    """What is stored encrypted: ``"all"``, ``"none"``, a fraction of the bytes, layer names, or a selection made by
-    ``hwgen seal``; ``file`` is beside the recipe. ``activations``: feature maps that do not fit on the chip are
-    encrypted and authenticated in memory, too."""
+class SealSpec:
+    """Against which attacker a selection is made, and how it is judged: the options of ``hwgen seal`` by their names.
 
-    select: Literal["all", "none", "fraction", "names", "file"] = "all"
+    Args:
+        delta: how much better than blind a substitute may be.
+        seed_images, rounds, epochs, last_epochs, known, precision: training of a substitute.
+        seeds: substitutes per reported set; ``seed``: of the first, and of everything that is drawn.
+        importance_images, validation_images: training images for the importances and for judging substitutes.
+        images: test images of the reported figures; 0: all.
+        drops: removals tried on the verified set.
+        transfer: whether adversarial examples are tried on the victim: on ``attack_images`` test images, with changes
+            of up to ``epsilons`` / 255; ``headline`` is the epsilon of the table, 0: 8 if it is there, else the last.
+    """
+
+    delta: float = 0.03
+    seed_images: int = 500
+    rounds: int = 4
+    epochs: int = 10
+    last_epochs: int = 10
+    known: Literal["frozen", "trained"] = "frozen"
+    precision: Literal["float32", "bfloat16"] = "float32"
+    seeds: int = 3
+    seed: int = 0
+    importance_images: int = 256
+    validation_images: int = 2000
+    images: int = 0
+    drops: int = 8
+    transfer: bool = True
+    attack_images: int = 500
+    epsilons: tuple[int, ...] = (2, 4, 8, 16)
+    headline: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncryptSpec:
+    """What is stored encrypted: ``"all"``, ``"none"``, a fraction of the bytes, layer names, a selection made by
+    ``hwgen seal`` (``file`` is beside the recipe), or ``"attack"``: a selection that the build makes against the
+    attacker of ``attack``. ``activations``: feature maps that do not fit on the chip are encrypted and authenticated
+    in memory, too."""
+
+    select: Literal["all", "none", "fraction", "names", "file", "attack"] = "all"
     fraction: float | None = None
     names: tuple[str, ...] = ()
     file: str = ""
+    attack: SealSpec | None = None
     activations: bool = False
 
     def __post_init__(self) -> None:
@@ -161,6 +197,7 @@ class EncryptSpec:
         _require(self.fraction is None or 0 <= self.fraction <= 1, f"fraction must be in [0, 1], not {self.fraction}")
         _require(bool(self.names) == (self.select == "names"), 'names must be given if, and only if, select = "names"')
         _require(bool(self.file) == (self.select == "file"), 'file must be given if, and only if, select = "file"')
+        _require(self.attack is None or self.select == "attack", 'attack must be given only if select = "attack"')
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from hwgen.seal import SelectedUnit, Selection, load_selection
 from hwgen.ttseal import SealJob, SealSettings, TransferSettings, chosen_nodes, load_splits, load_target, select
 from hwgen.ttseal.measure import Silent
 from hwgen.ttseal.plots import write_plots
-from hwgen.ttseal.report import KEYS, SETS, facts, make_rows, markdown
+from hwgen.ttseal.report import KEYS, SETS, facts, make_rows, markdown, transfer_markdown
 from hwgen.ttseal.select import ROWS, SELECTION
 from hwgen.ttseal.units import units_of
 from tests.helpers.toy_attack import SETTINGS, toy_data, toy_recipe
@@ -77,7 +77,11 @@ def test_a_selection_and_everything_it_writes(tmp_path: Path) -> None:
     accuracies = [m["accuracy_test"] for m in result["sets"]["chosen"]]
     assert by_set["chosen"]["substitute_accuracy_mean"] == pytest.approx(np.mean(accuracies))
     assert by_set["chosen"]["substitute_accuracy_std"] == pytest.approx(np.std(accuracies, ddof=1))
+    assert by_set["all"]["encrypted_share_parameters"] == 1
+    share = sum(units[n].parameters for n in chosen) / sum(u.parameters for u in units.values())
+    assert by_set["chosen"]["encrypted_share_parameters"] == pytest.approx(share)
     assert "not measured" in markdown(rows)
+    assert transfer_markdown(rows) == ""
     assert any("A_BB" in text for _, text in facts(result))
     assert result["dense_parameters"] > sum(u["parameters"] for u in result["units"])
     assert dict(facts(result))["compression"].endswith(f"have {result['dense_parameters']:,} parameters")
@@ -193,6 +197,13 @@ def test_transfer_is_measured_for_every_set_and_stored_per_epsilon(tmp_path: Pat
     assert set(result["transfer"]) == set(SETS)
     assert all(0 <= r["transfer_success"] <= 1 for r in make_rows(result))
     assert set(result["transfer"]["none"]["success"]["auto"]) == {"8", "16"}
+    rows = make_rows(result)
+    assert all(r["transfer"]["auto"]["8"] == r["transfer_success"] for r in rows)
+    head, _, *body = transfer_markdown(rows).splitlines()
+    assert "| FGSM, 8/255 | FGSM, 16/255 | PGD, 8/255 |" in head
+    assert [line.split(" | ")[0] for line in body] == [f"| {name}" for name in SETS]
+    shown = f"{100 * rows[-1]['transfer']['auto']['16']:.0f} %"
+    assert body[-1].endswith(f"| {shown} |")
     different = {tuple(result["sets"][name][0]["encrypted"]) for name in SETS}
     assert len(list((made.out / "transfer").glob("*.json"))) == 2 * len(different)
     assert "transfer.svg" in [p.name for p in write_plots(result, made.out)]

@@ -9,6 +9,7 @@ import torch
 
 from hwgen.armor.model import load_model
 from hwgen.train.graph_module import GraphModule
+from hwgen.ttseal.settings import settings_of
 from hwgen.zoo import build_module, list_recipes, load_recipe, new_module
 from hwgen.zoo.count import count_layers
 from hwgen.zoo.mobilenet_v2 import MobileNetV2Params
@@ -41,6 +42,15 @@ def test_checkpoint_is_the_recorded_one(name: str) -> None:
     built = build_module(recipe)
     assert built.origin.metadata["model"] == name
     assert float(built.origin.metadata["accuracy"]) == pytest.approx(recipe.evaluation.compressed, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", [name for name in list_recipes() if load_recipe(name).encrypt.attack is not None])
+def test_attackers_of_recipes_are_possible(name: str) -> None:
+    attacker = load_recipe(name).encrypt.attack
+    assert attacker is not None
+    settings = settings_of(attacker)
+    assert settings.importance_images
+    assert settings.validation_images
 
 
 def test_resnet18_tt_keeps_its_budget() -> None:

@@ -17,7 +17,7 @@ from hwgen.cost.memory import MemoryModel
 from hwgen.cost.timeline import Timeline, predict
 from hwgen.cost.usage import layer_usages
 from hwgen.ir.nodes import Graph
-from hwgen.pipeline.encryption import choice_inputs, chosen_nodes, selection_summary
+from hwgen.pipeline.encryption import SELECT_STEP, choice_inputs, chosen_nodes, selection_summary
 from hwgen.pipeline.graphfile import load_graph
 from hwgen.pipeline.request import BuildRequest
 from hwgen.pipeline.source import ModelSource, model_source
@@ -108,7 +108,7 @@ def inputs(request: BuildRequest) -> dict[str, Any]:
 
 
 STEP = Step(
-    name="compile", title="compiling", needs=("quantise", "search"), inputs=inputs, run=run,
+    name="compile", title="compiling", needs=("quantise", "search", SELECT_STEP), inputs=inputs, run=run,
     code=("hwgen.compiler", "hwgen.stream", "rtl_templates.stream", "hwgen.isa", "hwgen.cost", "hwgen.seal.select",
           "hwgen.seal.selection",
           "rtl_templates.engine.timing", "rtl_templates.crypto.timing", "hwgen.pipeline.encryption",

@@ -19,7 +19,7 @@ from hwgen.errors import HwgenError
 from hwgen.ir.nodes import Graph, TTExecution
 from hwgen.passes.plan import TTChoice
 from hwgen.pipeline.designs import default_key_bits, search_designs, stream_values
-from hwgen.pipeline.encryption import choice_inputs, expected_layers, protects_activations
+from hwgen.pipeline.encryption import SELECT_STEP, choice_inputs, expected_layers, protects_activations
 from hwgen.pipeline.fingerprint import hash_file
 from hwgen.pipeline.graphfile import load_graph
 from hwgen.pipeline.request import BuildRequest
@@ -173,7 +173,7 @@ def inputs(request: BuildRequest) -> dict[str, Any]:
 
 
 STEP = Step(
-    name="search", title="searching the accelerator", needs=("compress",), inputs=inputs, run=run,
+    name="search", title="searching the accelerator", needs=("compress", SELECT_STEP), inputs=inputs, run=run,
     code=("hwgen.search", "hwgen.stream", "rtl_templates.stream", "hwgen.cost", "hwgen.config", "hwgen.passes",
           "hwgen.quantize", "hwgen.compiler",
           "hwgen.seal.select", "hwgen.seal.selection", "rtl_templates.engine.timing", "rtl_templates.crypto.timing",
