@@ -1,7 +1,7 @@
 """Chooses what to encrypt in the networks of the zoo, attacks every baseline, and fills docs/ttseal.md.
 
     python benchmarks/ttseal.py --data FOLDER [--size full|patient|medium|reduced] [--out FOLDER] [--only NAMES]
-                                [--workers N] [--write]
+                                [--workers N] [--selection FILE] [--seeds N] [--write]
 
 Each network is one run of ``hwgen seal`` in OUT/NETWORK-SIZE. Everything finished is kept there: after an interruption
 the same command continues. By default, all models of the zoo that ship a checkpoint and have tensor trains; with
@@ -10,7 +10,8 @@ the same command continues. By default, all models of the zoo that ship a checkp
 without its decryptors, and fills in what encryption adds; ``--area BOARD`` stops these builds behind the search and
 shows only the decryptors' share of the design. ``--report SET=report.json`` takes the cycles of a build made elsewhere.
 ``--write`` updates docs/results/ttseal.json and the tables of docs/ttseal.md. Adversarial examples need the extra
-``attack``; with ``--no-transfer`` they can be added by a later run.
+``attack``; with ``--no-transfer`` they can be added by a later run. ``--selection FILE`` judges a selection of one
+network instead of making one, by substitutes of ``--seeds``; ``--write`` then updates a table of its own.
 """
 
 from __future__ import annotations
@@ -68,6 +69,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=1, help="substitutes trained at a time")
     parser.add_argument("--threads", type=int, help="of each")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--selection", type=Path, help="judge this one, of the only network")
+    parser.add_argument("--seeds", type=int, help="substitutes per set, if not the size's")
     parser.add_argument("--no-transfer", action="store_true", help="measure substitutes only, no adversarial examples")
     parser.add_argument("--no-run", action="store_true", help="use finished runs only")
     parser.add_argument("--write", action="store_true")
@@ -124,6 +127,8 @@ def main() -> None:
     settings, added = SIZES[options.size], cycles_added(options.report)
     if options.no_transfer:
         settings = replace(settings, transfer=None)
+    if options.seeds:
+        settings = replace(settings, seeds=options.seeds)
     results: list[dict[str, Any]] = []
     found: dict[str, dict[str, Hardware]] = {}
     for name in networks(options.only, options.train):
@@ -135,7 +140,7 @@ def main() -> None:
             result = json.loads((out / RESULT).read_text(encoding="utf-8"))
         else:
             task = SealTask(model=name, data=options.data, settings=settings, out=out, weights=weights,
-                            device=options.device, threads=options.threads)
+                            device=options.device, threads=options.threads, given=options.selection)
             job = make_job(task)
             with team_of(task, job, options.workers) as team:
                 result = select(job, Printer(), team)
@@ -158,7 +163,7 @@ def all_added(reported: dict[str, float], found: dict[str, Hardware] | None) -> 
 def section(result: dict[str, Any], added: dict[str, float], found: dict[str, Hardware] | None, size: str) -> str:
     """Markdown about one network."""
     hardware = ["", table(found)] if found else []
-    lines = [f"### {result['model']}, {size} size", ""]
+    lines = [f"### {result['model']}{', its selection judged' * judged(result)}, {size} size", ""]
     lines += [f"- **{name}**: {text}" for name, text in facts(result)]
     rows = make_rows(result, added)
     transferred = transfer_markdown(rows)
@@ -166,17 +171,24 @@ def section(result: dict[str, Any], added: dict[str, float], found: dict[str, Ha
     return "\n".join([*lines, "", markdown(rows), *above, *hardware])
 
 
+def judged(result: dict[str, Any]) -> bool:
+    """Whether the selection was given."""
+    return result["threshold"] is None
+
+
 def write(results: list[dict[str, Any]], added: dict[str, float], found: dict[str, dict[str, Hardware]],
           size: str) -> None:
-    """Replace these networks' rows in the JSON file, and the page's tables and plots."""
+    """Replace the rows of networks for which a selection was made in the JSON file, and the page's tables."""
     old = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else []
-    names = {r["model"] for r in results}
+    made = [r for r in results if not judged(r)]
+    names = {r["model"] for r in made}
     rows = [r for r in old if r["network"] not in names] + [
-        r for x in results for r in make_rows(x, all_added(added, found.get(x["model"])))]
+        r for x in made for r in make_rows(x, all_added(added, found.get(x["model"])))]
     RESULTS.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     page = PAGE.read_text(encoding="utf-8")
     for result in results:
-        begin, end = (f"<!-- {result['model']}: {word} -->" for word in ("begin", "end"))
+        title = f"{result['model']}{', judged' * judged(result)}"
+        begin, end = (f"<!-- {title}: {word} -->" for word in ("begin", "end"))
         here = found.get(result["model"])
         text = f"{begin}\n{section(result, all_added(added, here), here, size)}\n{end}"
         if begin in page:

@@ -43,6 +43,8 @@ def command(
     out_dir: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the run \\[seal/MODEL].")] = None,
     weights: Weights = None,
     build: Build = None,
+    given: Annotated[Path | None, typer.Option("--selection", help="Judge this selection against the baselines instead "
+                                                                   "of choosing one.")] = None,
     delta: Annotated[float, typer.Option(help="How much better than blind a substitute may be.")] = 0.03,
     seed_images: SeedImages = 500,
     rounds: Rounds = 4,
@@ -71,7 +73,7 @@ def command(
     """Choose the TT cores and kernels to encrypt: importance, threshold, knapsack, verified by real attacks.
 
     Baselines are measured in the same run. Everything finished is kept: the same command continues after Ctrl-C. The
-    selection is for 'hwgen build --encrypt @FOLDER/selection.json'.
+    selection is for 'hwgen build --encrypt @FOLDER/selection.json'; --selection judges one that exists.
     """
     from hwgen.cli.watch import watching
     from hwgen.ttseal import select
@@ -92,7 +94,7 @@ def command(
     if transfer:
         require_library()
     task = SealTask(model=model, data=data, settings=settings, out=out_dir, weights=weights, build=build, device=device,
-                    threads=threads)
+                    threads=threads, given=given)
     job = make_job(task)
     try:
         with watching(quiet=json) as watcher, team_of(task, job, workers, scheduler) as team:

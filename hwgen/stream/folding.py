@@ -13,8 +13,10 @@ from hwgen.config.board import Board, Resources
 from hwgen.config.pipeline import StageConfig
 from hwgen.errors import HwgenError
 from hwgen.stream.cost import NAMES, shell_resources, stage_cycles, stage_resources
+from hwgen.stream.layout import lines_of
 from hwgen.stream.queues import column_depth, output_depth
 from hwgen.stream.shapes import folded
+from rtl_templates.stream.timing import output_latency
 
 #: share of a board's LUTs, flip-flops and memories that the pipeline may take, so that it can be placed and routed
 SHARE = {"dsp": 1.0, "bram36": 0.9, "uram": 1.0, "lut": 0.8, "ff": 0.8}
@@ -26,10 +28,18 @@ GAP, NODES = 0.01, 20_000
 
 @dataclass(frozen=True)
 class Option:
-    """A folding of a stage: its cycles for a frame and what it takes (``NAMES``)."""
+    """A folding of a stage.
+
+    Args:
+        cycles: of a frame; late: from its last step to the result that can be read; both of a stage that never waits.
+        lines: of the weight stream.
+        cost: what it takes (``NAMES``).
+    """
 
     stage: StageConfig
     cycles: int
+    late: int
+    lines: int
     cost: np.ndarray
 
 
@@ -58,7 +68,9 @@ def options_of(stage: StageConfig, config: AcceleratorConfig, most: np.ndarray) 
                 break
             for trial in _orders(folded(stage, pe, simd)):
                 cost = stage_resources(_with_queues(trial, config), config)
-                found.append(Option(trial, stage_cycles(trial), np.array([getattr(cost, name) for name in NAMES])))
+                found.append(Option(
+                    trial, stage_cycles(trial), output_latency(config, trial) - (trial.depth - trial.steps),
+                    lines_of(trial, config), np.array([getattr(cost, name) for name in NAMES])))
     return _undominated(found, np.array([[option.cycles, *option.cost] for option in found]))
 
 

@@ -17,12 +17,9 @@ import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_array
 
-from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.config.pipeline import INPUT, StageConfig
 from hwgen.stream.folding import GAP, Option
-from hwgen.stream.layout import lines_of
 from hwgen.stream.queues import rows_needed
-from rtl_templates.stream.timing import output_latency
 
 #: (share of the source's frame, share of the stage's own): that much must be there when that much is done
 Relation = tuple[float, float]
@@ -85,16 +82,16 @@ class LatencyProblem:
 
     Args:
         options: of every stage.
-        config: packing, accumulators and line size.
         have: resources that there are (``NAMES``).
         pixel_cycles: from pixel to pixel of the input; line_cycles: of a line of weights, before the first frame.
             A cold and a following frame count alike.
     """
 
-    def __init__(self, options: Sequence[Sequence[Option]], config: AcceleratorConfig, have: np.ndarray,
-                 pixel_cycles: float, line_cycles: float) -> None:
+    def __init__(self, options: Sequence[Sequence[Option]], have: np.ndarray, pixel_cycles: float, line_cycles: float,
+                 ) -> None:
         used = have > 0
-        able = [[option for option in one if not option.cost[~used].any()] for one in options]
+        able = options if used.all() else [
+            [option for option in one if not option.cost[~used].any()] for one in options]
         self.possible = all(able)
         if not self.possible:
             return
@@ -106,9 +103,8 @@ class LatencyProblem:
         source = next(stage for stage in self.stages if INPUT in (stage.source, stage.residual))
         self.input_cycles = source.height * source.width * pixel_cycles
         self.pace = np.array([option.cycles for option in self.flat], float)
-        self.late = np.array([output_latency(config, o.stage) - (o.stage.depth - o.stage.steps) for o in self.flat],
-                             float)
-        self.lines = np.array([lines_of(option.stage, config) for option in self.flat], float)
+        self.late = np.array([option.late for option in self.flat], float)
+        self.lines = np.array([option.lines for option in self.flat], float)
         self.cost = np.array([option.cost for option in self.flat]).T
         self.shares = self.cost[used] / have[used, None]
         last = self.stages[-1]

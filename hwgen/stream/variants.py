@@ -57,7 +57,7 @@ class Variant:
 
     def latency(self) -> LatencyProblem:
         """The programme that looks for the quickest folding."""
-        return LatencyProblem(self.options, self.config, self.have, self.pixel_cycles, self.line_cycles)
+        return LatencyProblem(self.options, self.have, self.pixel_cycles, self.line_cycles)
 
 
 def variants(form: Graph, board: Board, base: AcceleratorConfig, acc_bits: int, table: OptionTable) -> list[Variant]:

@@ -88,9 +88,10 @@ def facts(result: dict[str, Any]) -> list[tuple[str, str]]:
                      f"{attack['known']}; {settings['seeds']} seed{'s' if settings['seeds'] > 1 else ''}"),
         ("black box", f"A_BB {percent(result['black_box']['all_seeds'])} on {settings['validation_images']:,} "
                       f"validation images; limit A_BB + {percent(settings['delta'], 0)} = {percent(result['limit'])}"),
-        ("threshold", f"the {result['threshold']['count']} most important, {result['choice']['prefix_bytes']:,} bytes; "
-                      f"knapsack: {len(result['choice']['nodes'])} items, {result['choice']['bytes']:,} bytes in "
-                      f"{result['choice']['seconds']:.3f} s"),
+        ("threshold", "not searched: the selection was given" if result["threshold"] is None else
+         f"the {result['threshold']['count']} most important, {result['choice']['prefix_bytes']:,} bytes; knapsack: "
+         f"{len(result['choice']['nodes'])} items, {result['choice']['bytes']:,} bytes in "
+         f"{result['choice']['seconds']:.3f} s"),
         ("verified", f"{_log(result['verified']['log'])}; "
                      f"{'holds' if result['verified']['holds'] else 'DOES NOT HOLD'} on the validation images; on the "
                      f"test images, which nothing is chosen by, {_on_test(result)}"),

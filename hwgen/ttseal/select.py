@@ -47,6 +47,7 @@ class SealJob:
         target, splits, settings: what, on which images, how.
         out: folder of the run.
         device: of torch.
+        given: nodes of a selection that exists: it is judged, nothing is chosen; None: a selection is made.
     """
 
     target: Target
@@ -54,14 +55,18 @@ class SealJob:
     settings: SealSettings
     out: Path
     device: str = "cpu"
+    given: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
 class _Steps:
-    """Stored results of the search, of the knapsack and of the repair."""
+    """Accuracies of black-box substitutes: of the first seed, and the mean of all; stored results of the search and of
+    the knapsack (None where the selection was given) and of the repair."""
 
-    threshold: dict[str, Any]
-    choice: dict[str, Any]
+    blind: float
+    blind_all: float
+    threshold: dict[str, Any] | None
+    choice: dict[str, Any] | None
     verified: dict[str, Any]
 
 
@@ -91,7 +96,8 @@ def make_bench(job: SealJob, watcher: Watcher, team: Team | None = None) -> Benc
 
 
 def select(job: SealJob, watcher: Watcher, team: Team | None = None) -> dict[str, Any]:
-    """Choose what to encrypt and prove it: importance, threshold, knapsack, attack and repair, baselines, transfer.
+    """Choose what to encrypt and prove it: importance, threshold, knapsack, attack and repair, baselines, transfer. Of
+    a given selection: the attack on it and on the baselines.
 
     Every result is a JSON file in ``job.out``; what is there is not made again, so an interrupted run continues.
 
@@ -117,16 +123,8 @@ def select(job: SealJob, watcher: Watcher, team: Team | None = None) -> dict[str
         units, folder = bench.units, bench.folder
         accuracy = folder.stored("accuracy.json", "", lambda: _accuracies(job, bench, watcher))
         found = _importance(job, units, folder, watcher)
-        everything = frozenset(u.node for u in units)
-        if team is not None:  # all seeds' at once, though the threshold needs the first one's only
-            bench.prepare(Wanted(everything, seed, "black box") for seed in seeds)
-        blind = bench.mean(everything, seeds[:1], "black box")
-        threshold = _threshold(job, bench, ranking(found), blind)
-        choice = folder.stored("choice.json", [ranking(found), threshold["count"], LEVELS],
-                               lambda: _pack(units, found, threshold["count"]))
-        blind_all = bench.mean(everything, seeds, "black box")
-        verified = _verified(job, bench, found, choice["nodes"], blind_all + settings.delta)
-        chosen = frozenset(verified["nodes"])
+        steps = _choose(job, bench, found, seeds)
+        chosen = frozenset(steps.verified["nodes"])
         sets = _sets(units, found, chosen, seeds)
         bench.prepare(Wanted(s, seed, name) for name in SETS for seed, s in zip(seeds, sets[name], strict=True))
         measured = {name: [asdict(bench.measure(s, seed, name)) for seed, s in zip(seeds, sets[name], strict=True)]
@@ -138,14 +136,35 @@ def select(job: SealJob, watcher: Watcher, team: Team | None = None) -> dict[str
             "test_images": len(job.splits.test), "settings": settings.to_dict(), "accuracy": accuracy,
             "dense_parameters": count(job.target.planned).dense_parameters,
             "units": [asdict(u) for u in units], "importance": [asdict(i) for i in found],
-            "black_box": {"search": blind, "all_seeds": blind_all}, "limit": verified["limit"], "threshold": threshold,
-            "choice": choice, "verified": verified, "sets": measured, "transfer": shown,
-            "tried": _tried(bench, _Steps(threshold, choice, verified), ranking(found), seeds),
+            "black_box": {"search": steps.blind, "all_seeds": steps.blind_all}, "limit": steps.verified["limit"],
+            "threshold": steps.threshold, "choice": steps.choice, "verified": steps.verified, "sets": measured,
+            "transfer": shown, "tried": _tried(bench, steps, ranking(found), seeds),
         }
         folder.write(RESULT, result)
         folder.write(ROWS, make_rows(result))
         folder.write(SELECTION, make_selection(job.target, units, chosen, result).to_dict())
         return result
+
+
+def _choose(job: SealJob, bench: Bench, found: Sequence[Importance], seeds: Sequence[int]) -> _Steps:
+    """Threshold, knapsack, attack and repair; of a given set the attack alone."""
+    units, delta = bench.units, job.settings.delta
+    everything = frozenset(u.node for u in units)
+    if bench.team is not None:  # all seeds' at once, though the threshold needs the first one's only
+        bench.prepare(Wanted(everything, seed, "black box") for seed in seeds)
+    blind = bench.mean(everything, seeds[:1], "black box")
+    if job.given is not None:
+        blind_all = bench.mean(everything, seeds, "black box")
+        accuracy = bench.mean(job.given, seeds, "given")
+        return _Steps(blind, blind_all, None, None, {
+            "nodes": sorted(job.given), "holds": accuracy <= blind_all + delta, "limit": blind_all + delta,
+            "log": [("verify", "", accuracy)]})
+    threshold = _threshold(job, bench, ranking(found), blind)
+    choice = bench.folder.stored("choice.json", [ranking(found), threshold["count"], LEVELS],
+                                 lambda: _pack(units, found, threshold["count"]))
+    blind_all = bench.mean(everything, seeds, "black box")
+    return _Steps(blind, blind_all, threshold, choice,
+                  _verified(job, bench, found, choice["nodes"], blind_all + delta))
 
 
 def _threshold(job: SealJob, bench: Bench, order: Sequence[str], blind: float) -> dict[str, Any]:
@@ -281,9 +300,9 @@ def _tried(bench: Bench, steps: _Steps, order: Sequence[str], seeds: Sequence[in
                       "accuracy_validation": bench.mean(nodes, used, kind),
                       "accuracy_test": float(np.mean([m.accuracy_test for m in measured]))})
 
-    for hidden, _ in steps.threshold["probes"]:
+    for hidden, _ in steps.threshold["probes"] if steps.threshold else ():
         add("ranked", order[:hidden], seeds[:1])
-    nodes = frozenset(steps.choice["nodes"])
+    nodes = frozenset((steps.choice or steps.verified)["nodes"])
     for kind, name, value in steps.verified["log"]:
         if kind == "verify":
             add("chosen", nodes, seeds)

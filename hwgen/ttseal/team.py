@@ -14,7 +14,8 @@ from hwgen.ttseal.device import use_torch
 from hwgen.ttseal.measure import Silent, Wanted
 from hwgen.ttseal.select import SealJob, make_bench
 from hwgen.ttseal.settings import SealSettings
-from hwgen.ttseal.target import load_splits, load_target
+from hwgen.ttseal.target import chosen_nodes, load_splits, load_target
+from hwgen.ttseal.units import units_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,7 @@ class SealTask:
         settings: of the run.
         out: folder of the run; None: ``seal/MODEL``.
         device, threads: of torch, per process; None: torch's own choice.
+        given: a selection's file: it is judged instead of making one.
     """
 
     model: str
@@ -36,6 +38,7 @@ class SealTask:
     build: Path | None = None
     device: str = "cpu"
     threads: int | None = None
+    given: Path | None = None
 
 
 def make_job(task: SealTask, runs: str = "seal") -> SealJob:
@@ -45,11 +48,16 @@ def make_job(task: SealTask, runs: str = "seal") -> SealJob:
         runs: folder of runs whose folder the task does not name.
 
     Raises:
-        HwgenError: see ``use_torch``, ``load_target``, ``load_splits``.
+        HwgenError: see ``use_torch``, ``load_target``, ``load_splits``; a selection of other weights, or an empty one.
     """
     use_torch(task.device, task.threads)
-    target = load_target(task.model, task.data, weights=task.weights, build=task.build)
+    target, given = load_target(task.model, task.data, weights=task.weights, build=task.build), None
+    if task.given is not None:
+        given = chosen_nodes(f"@{task.given}", target.graph, units_of(target.graph), target.checkpoint)
+        if not given:
+            raise HwgenError("selects nothing", where=str(task.given), hint="hwgen seal without --selection makes one")
     return SealJob(target=target, splits=load_splits(target.recipe, task.data, task.settings), settings=task.settings,
+                   given=given,
                    out=task.out or Path(runs) / target.name, device=task.device)
 
 
@@ -110,6 +118,6 @@ def team_of(task: SealTask, job: SealJob, workers: int = 1, scheduler: str = "")
         model=str(Path(task.model).resolve()) if task.model.endswith((".toml", ".safetensors")) else task.model,
         data=task.data.resolve(), settings=task.settings, out=job.out.resolve(),
         weights=task.weights and task.weights.resolve(), build=task.build and task.build.resolve(),
-        device=task.device, threads=task.threads)
+        device=task.device, threads=task.threads, given=task.given and task.given.resolve())
     with connect(workers, scheduler) as client:
         yield DaskTeam(client, absolute, 1 if scheduler else 2)

@@ -42,6 +42,9 @@ def test_seal_then_attack_what_it_chose(tmp_path: Path, toy: tuple[str, ...]) ->
     assert (tmp_path / "seal/accuracy.svg").read_text().lstrip().startswith("<?xml")
     again = json.loads(run("seal", *toy, *SEAL, "--no-transfer", "--out", out, "--json")[1])
     assert again == json.loads((tmp_path / "seal/result.json").read_text())
+    code, text, _ = run("seal", *toy, *SEAL, "--no-transfer", "--out", out, "--selection", f"{out}/selection.json")
+    assert code == 0
+    assert "not searched" in text
     code, text, _ = run("attack", *toy, *SMALL, "--encrypt", f"@{out}/selection.json", "--no-transfer", "--out",
                         str(tmp_path / "attack"), "--json")
     assert code == 0

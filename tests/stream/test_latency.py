@@ -76,7 +76,7 @@ def test_no_quicker_folding_fits(dsp, tile):
     variant = found_for(small())[tile]
     have = variant.have.copy()
     have[0] = dsp
-    problem = LatencyProblem(variant.options, variant.config, have, variant.pixel_cycles, variant.line_cycles)
+    problem = LatencyProblem(variant.options, have, variant.pixel_cycles, variant.line_cycles)
     bound = problem.relaxed()
     assert bound is not None
     solved = problem.solve(bound)

@@ -211,3 +211,30 @@ def test_transfer_is_measured_for_every_set_and_stored_per_epsilon(tmp_path: Pat
     again = select(job(tmp_path, more), Silent())
     assert again["transfer"]["none"]["success"]["auto"]["16"] == result["transfer"]["none"]["success"]["auto"]["16"]
     assert len(list((made.out / "transfer").glob("*.json"))) == 3 * len(different)
+
+
+def test_a_given_selection_is_judged_with_the_substitutes_that_are_there(tmp_path: Path) -> None:
+    made = job(tmp_path)
+    result = select(made, Silent())
+    before = {p.name for p in (made.out / "substitutes").iterdir()}
+    chosen = frozenset(result["verified"]["nodes"])
+    again = select(dataclasses.replace(made, given=chosen), Silent())
+    assert {p.name for p in (made.out / "substitutes").iterdir()} == before
+    assert again["sets"] == result["sets"]
+    assert again["limit"] == result["limit"]
+    assert again["verified"]["holds"]
+    assert again["threshold"] is again["choice"] is None
+    assert dict(facts(again))["threshold"] == "not searched: the selection was given"
+    assert set(load_selection(made.out / SELECTION).nodes_in(made.target.graph, "here")) == chosen
+    assert [p.name for p in write_plots(again, made.out)] == ["importance.svg", "accuracy.svg"]
+
+
+def test_a_given_selection_that_does_not_hold_is_not_mended(tmp_path: Path) -> None:
+    made = job(tmp_path, dataclasses.replace(SETTINGS, delta=0.0))
+    units = units_of(made.target.graph)
+    smallest = frozenset({min(units, key=lambda u: u.bytes).node})
+    result = select(dataclasses.replace(made, given=smallest), Silent())
+    assert result["verified"]["nodes"] == sorted(smallest)
+    known = result["sets"]["chosen"][0]["accuracy_validation"]
+    assert result["verified"]["holds"] == (known <= result["black_box"]["all_seeds"])
+    assert load_selection(made.out / SELECTION).summary["holds"] == result["verified"]["holds"]
