@@ -29,8 +29,10 @@ def amount(value: float) -> str:
     return f"{tenths // 10:,}" if tenths % 10 == 0 else f"{tenths / 10:,.1f}"
 
 
-def explain(found: Evaluated, winner: int, aim: Objective, seconds: float, compiled: Mapping[int, float]) -> str:
-    """Text of several lines; ``compiled``: objective of the rows whose program was compiled."""
+def explain(found: Evaluated, winner: int, aim: Objective, seconds: float, compiled: Mapping[int, float],
+            faster: int = 0) -> str:
+    """Text of several lines; ``compiled``: objective of the rows whose program was compiled, ``faster`` of them not
+    because the model has them among the best, but as the winner with faster decryptors."""
     table, board = found.table, found.board
     values = aim.value(found.figures)
     chosen = found.resources.row(winner)
@@ -55,8 +57,9 @@ def explain(found: Evaluated, winner: int, aim: Objective, seconds: float, compi
             f"The engines work on different frames and share the memory: by the model a frame takes {alone:,.0f} "
             f"cycles on an engine alone and, with all {engines} at work, {together:,.0f} cycles per frame.")
     if compiled:
-        lines.append(
-            f"{len(compiled)} of the best by the analytic model were compiled and compared by their programs' cycles:")
+        twins = f" and {faster} with faster decryptors" if faster else ""
+        lines.append(f"{len(compiled) - faster} of the best by the analytic model{twins} were compiled and compared by "
+                     "their programs' cycles:")
         lines += [
             f"- {table.engines[row]} x {table.p_i[row]} x {table.p_o[row]}, {table.act_words[row]:,} words of "
             f"activation memory per bank, window unit {UNITS[table.window[row]].value}, a block of AES in "

@@ -76,9 +76,10 @@ def search(
     known = _compiled(found, _contenders(found, feasible, aim, compiled), aim, _Source(graph, network, encrypted))
     if known:
         winner = _smallest(found, np.array(list(known)), np.array([one.value for one in known.values()]), aim)
-        winner = _unhindered(found, winner, known, aim, _Source(graph, network, encrypted))
+        winner, faster = _unhindered(found, winner, known, aim, _Source(graph, network, encrypted))
+        known.update(faster)
     else:
-        winner = _winner(found, feasible, aim)
+        winner, faster = _winner(found, feasible, aim), {}
     values = np.stack([cost.cold, cost.steady, shared.interval, resources.dsp, resources.bram36, resources.lut,
                        found.figures.energy])
     front = feasible[pareto(values[:, feasible].T)]
@@ -97,7 +98,7 @@ def search(
         chosen=chosen, choices=choices,
         front=(chosen, *(known[i].candidate if i in known else found.candidate(i) for i in map(int, front))),
         considered=len(table), feasible=len(feasible), seconds=round(seconds, 4),
-        explanation=explain(found, winner, aim, seconds, {row: one.value for row, one in known.items()}))
+        explanation=explain(found, winner, aim, seconds, {row: one.value for row, one in known.items()}, len(faster)))
 
 
 @dataclass(frozen=True)
@@ -150,32 +151,27 @@ def _compiled(found: Evaluated, rows: Collection[int], aim: Objective, source: _
     return out
 
 
-def _unhindered(found: Evaluated, winner: int, known: dict[int, _Compiled], aim: Objective, source: _Source) -> int:
+def _unhindered(found: Evaluated, winner: int, known: dict[int, _Compiled], aim: Objective, source: _Source,
+                ) -> tuple[int, dict[int, _Compiled]]:
     """The winner, unless its decryptors hold the weights up by more than the objective's tolerance: then the smallest
-    of its twins with faster ciphers whose do not.
+    of its twins with faster ciphers whose do not; and the twins, compiled.
 
     The model averages over the weights of an operation; where only some are encrypted, their programs decide.
-    What is compiled here is added to ``known``.
     """
     table = found.table
     twins = found.fits & (table.aes_cycles < table.aes_cycles[winner])
+    own, spill = (int(column[winner]) for column in (table.aes_cycles, table.spill_aes_cycles))
+    twins &= (table.spill_aes_cycles == spill) | ((spill == own) & (table.spill_aes_cycles == table.aes_cycles))
     for field in fields(table):
-        if field.name != "aes_cycles":
+        if field.name not in ("aes_cycles", "spill_aes_cycles"):
             column = getattr(table, field.name)
             twins &= column == column[winner]
-    rows = sorted(map(int, np.flatnonzero(twins)), key=lambda row: table.aes_cycles[row])
-    if not rows:
-        return winner
-    known.update(_compiled(found, rows[:1], aim, source))
-    if rows[0] not in known:
-        return winner
-    limit = known[rows[0]].value * (1 + aim.tolerance)
-    for row in (winner, *reversed(rows)):
-        if row not in known:
-            known.update(_compiled(found, [row], aim, source))
-        if row in known and known[row].value <= limit:
-            return row
-    return rows[0]
+    faster = _compiled(found, [int(row) for row in np.flatnonzero(twins) if row not in known], aim, source)
+    values = {row: {**known, **faster}[row].value for row in (winner, *map(int, np.flatnonzero(twins)))
+              if row in faster or row in known}
+    limit = min(values.values()) * (1 + aim.tolerance)
+    good = [row for row, value in values.items() if value <= limit]
+    return max(good, key=lambda row: (int(table.aes_cycles[row]), int(table.spill_aes_cycles[row]))), faster
 
 
 def _ordered(found: Evaluated, row: int, orders: Orders, macs: int) -> Candidate:

@@ -171,7 +171,8 @@ def _step(
 
 
 def _save(path: Path, network: RealNetwork, optimizer: torch.optim.Optimizer, at: _State, owner: str) -> None:
-    temporary = path.with_name(f"{path.name}.part")
+    # a cluster's worker that nobody waits for any more may be training the same substitute
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     torch.save({
         "owner": owner, "network": network.state_dict(), "optimizer": optimizer.state_dict(),
         "images": torch.from_numpy(at.images), "labels": torch.from_numpy(at.labels), "round": at.round,
@@ -189,7 +190,7 @@ def _load(
             return None
         network.load_state_dict(values["network"])
         optimizer.load_state_dict(values["optimizer"])
-    except (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError):
+    except (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError, FileNotFoundError):
         return None
     return _State(values["images"].cpu().numpy(), values["labels"].cpu().numpy(), values["round"], values["step"],
                   values["queries"])

@@ -49,7 +49,8 @@ def test_pareto_against_the_definition() -> None:
     ({1: 1000, 2: 1000.5, 3: 1000.9, 5: 1090, 10: 1500}, 3),  # the smallest that holds nothing up
     ({1: 1000, 2: 1000.5, 3: 1000.9, 5: 1000.95, 10: 1000.99}, 10),
     ({1: 1000, 2: 1002, 3: 1003, 5: 1004, 10: 1005}, 1),
-    ({2: 1000, 3: 1000.5, 5: 1090, 10: 1500}, 10),  # the fastest one's program cannot be made: nothing to compare with
+    ({2: 1000, 3: 1000.5, 5: 1090, 10: 1500}, 3),  # the fastest one's program cannot be made
+    ({1: 1100, 2: 1000, 3: 1000.9, 5: 1090, 10: 1500}, 3),  # by its area, the fastest one is not the best
 ])
 def test_decryptors_that_hold_the_weights_up_by_their_program_are_replaced(
     monkeypatch: pytest.MonkeyPatch, cycles: dict[int, float], chosen: int,
@@ -68,9 +69,28 @@ def test_decryptors_that_hold_the_weights_up_by_their_program_are_replaced(
     known: dict[int, Any] = compiled(None, [2])
     found: Any = SimpleNamespace(table=table, fits=np.ones(6, bool))
     source: Any = None
-    row = search_module._unhindered(found, 2, known, OBJECTIVES["latency"], source)
+    row, faster = search_module._unhindered(found, 2, known, OBJECTIVES["latency"], source)
     assert table.aes_cycles[row] == chosen
+    assert set(faster) == {n for n in (0, 1, 3, 4) if int(table.aes_cycles[n]) in cycles}
     assert 5 not in asked and len(set(asked)) == len(asked), "another memory is no twin; nothing is compiled twice"
+
+
+def test_twins_of_protected_feature_maps_may_have_faster_units_for_them_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    base = AcceleratorConfig(protect_activations=True)
+    table = ConfigTable.of([base.replace(aes_cycles=own, spill_aes_cycles=spill) for own, spill in (
+        (5, 5), (1, 1), (2, 5), (2, 1))])
+    asked: list[int] = []
+
+    def compiled(_found: object, rows: list[int], *_: object) -> dict[int, Any]:
+        asked.extend(rows)
+        return {row: SimpleNamespace(value=float(1000 + 100 * table.aes_cycles[row])) for row in rows}
+
+    monkeypatch.setattr(search_module, "_compiled", compiled)
+    known: dict[int, Any] = compiled(None, [0])
+    found: Any = SimpleNamespace(table=table, fits=np.ones(4, bool))
+    source: Any = None
+    row, _ = search_module._unhindered(found, 0, known, OBJECTIVES["latency"], source)
+    assert (row, asked) == (1, [0, 1, 2])  # (2, 1) differs in more than the pace of what it has
 
 
 @pytest.mark.parametrize("name", board_names())
