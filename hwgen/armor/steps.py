@@ -15,6 +15,8 @@ from hwgen.ir.nodes import Graph
 
 #: a step that gains less (in shares of the whole network) is none
 _LEAST = 1e-6
+#: how much better than it was a cut may have become since it was looked at last
+MARGIN = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +50,7 @@ def targets(size: int, granules: tuple[int, ...]) -> list[int]:
 
 def best_step(
     graph: Graph, scores: Mapping[str, np.ndarray], hardware: Hardware, *, guided: bool, gains: Gains, granule: int,
-    start: Graph,
+    start: Graph, known: dict[tuple[str, int], float] | None = None,
 ) -> Step | None:
     """The step with the least saliency for what it gains; None if no step gains anything.
 
@@ -60,29 +62,52 @@ def best_step(
         scores: of ``hwgen.armor.saliency``.
         granule: units that go at once at least.
         start: the network before any pruning; gains are shares of what it costs on this hardware.
+        known: what cuts gained when they were looked at last, (group, which of its cuts) -> gain; kept up to date.
+            Those that are new or gained nothing are looked at first, then the others in the order of the scores that
+            follow from it, until the next one's is ``MARGIN`` times the best: pricing a pipeline takes long, and a cut
+            rarely gains twice as much because of another one.
     """
-    best: Step | None = None
+    cuts = list[tuple[float, Group, tuple[int, ...], tuple[str, int]]]()
     for group in groups(graph):
         sizes = targets(group.size, (granule, *hardware.granules) if guided else (granule,))
         order = np.argsort(scores[group.name], kind="stable")
-        for size in sizes:
+        for number, size in enumerate(sizes):
             removed = tuple(int(u) for u in np.sort(order[:group.size - size]))
-            smaller = shrink(graph, {group.name: removed})
-            gain = plain_gain(graph, smaller, start) if not guided else gains.of(
-                *(hardware.cost(g) for g in (graph, smaller, start)))
-            step = _step(group, removed, scores, guided=guided, gain=gain)
-            if step is not None and (best is None or step.score < best.score):
-                best = step
+            key = (group.name, number)
+            before = 0.0 if known is None else known.get(key, 0.0)
+            cuts.append((0.0 if before <= _LEAST else _score(group, removed, scores, guided=guided, gain=before),
+                         group, removed, key))
+    best: Step | None = None
+    for expected, group, removed, key in sorted(cuts, key=lambda cut: cut[0]):
+        if best is not None and expected > MARGIN * best.score:
+            break
+        smaller = shrink(graph, {group.name: removed})
+        gain = plain_gain(graph, smaller, start) if not guided else gains.of(
+            *(hardware.cost(g) for g in (graph, smaller, start)))
+        if known is not None:
+            known[key] = gain
+        step = _step(group, removed, scores, guided=guided, gain=gain)
+        if step is not None and (best is None or step.score < best.score):
+            best = step
     return best
+
+
+def _score(group: Group, removed: tuple[int, ...], scores: Mapping[str, np.ndarray], *, guided: bool, gain: float,
+           ) -> float:
+    """Removed saliency per gain, or per unit; infinite where nothing is gained."""
+    if gain <= _LEAST:
+        return np.inf
+    return float(scores[group.name][list(removed)].sum()) / (gain if guided else len(removed))
 
 
 def _step(group: Group, removed: tuple[int, ...], scores: Mapping[str, np.ndarray], *, guided: bool, gain: float,
           ) -> Step | None:
-    if gain <= _LEAST:
+    score = _score(group, removed, scores, guided=guided, gain=gain)
+    if np.isinf(score):
         return None
     lost = float(scores[group.name][list(removed)].sum())
     return Step(group=group.name, before=group.size, after=group.size - len(removed), removed=removed, saliency=lost,
-                gain=gain, score=lost / (gain if guided else len(removed)))
+                gain=gain, score=score)
 
 
 def plain_gain(*graphs: Graph) -> float:
@@ -108,9 +133,10 @@ def prune_once(
     Args:
         score: a graph's saliencies; remove: the graph without units, repaired or not; the others: see ``best_step``.
     """
-    taken, begun = list[Step](), count(graph)
+    taken, begun, known = list[Step](), count(graph), dict[tuple[str, int], float]()
     while len(taken) < most and sum(step.gain for step in taken) < stride and _lost(begun, count(graph)) < stride:
-        step = best_step(graph, score(graph), hardware, guided=guided, gains=gains, granule=granule, start=start)
+        step = best_step(graph, score(graph), hardware, guided=guided, gains=gains, granule=granule, start=start,
+                         known=known)
         if step is None:
             break
         taken.append(step)

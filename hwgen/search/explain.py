@@ -30,7 +30,7 @@ def amount(value: float) -> str:
 
 
 def explain(found: Evaluated, winner: int, aim: Objective, seconds: float, compiled: Mapping[int, float],
-            faster: int = 0) -> str:
+            *, faster: int = 0) -> str:
     """Text of several lines; ``compiled``: objective of the rows whose program was compiled, ``faster`` of them not
     because the model has them among the best, but as the winner with faster decryptors."""
     table, board = found.table, found.board

@@ -98,7 +98,8 @@ def search(
         chosen=chosen, choices=choices,
         front=(chosen, *(known[i].candidate if i in known else found.candidate(i) for i in map(int, front))),
         considered=len(table), feasible=len(feasible), seconds=round(seconds, 4),
-        explanation=explain(found, winner, aim, seconds, {row: one.value for row, one in known.items()}, len(faster)))
+        explanation=explain(found, winner, aim, seconds, {row: one.value for row, one in known.items()},
+                            faster=len(faster)))
 
 
 @dataclass(frozen=True)

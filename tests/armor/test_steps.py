@@ -1,0 +1,81 @@
+"""Which steps are looked at: few, and still those that looking at all of them would choose."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hwgen.armor.steps as steps_module
+from hwgen.armor.groups import groups, shrink
+from hwgen.armor.hardware import Cost, Design, Gains
+from hwgen.armor.steps import best_step, prune_once
+from hwgen.ir.count import count
+from hwgen.ir.nodes import Graph
+from tests.helpers.networks import residual_network
+
+
+class Priced:
+    """Hardware that takes as many cycles as there are MACs."""
+
+    fixed: dict[str, Any] = {}  # noqa: RUF012
+    granules: tuple[int, ...] = ()
+
+    def __init__(self) -> None:
+        self.asked: set[tuple[int, ...]] = set()
+
+    def cost(self, graph: Graph) -> Cost:
+        totals = count(graph)
+        self.asked.add(tuple(n.shape[0] for n in graph.nodes if n.shape))
+        return Cost(cold=totals.macs, steady=totals.macs, dsp=1, memory=totals.parameters, energy_uj=totals.macs,
+                    macs=totals.macs, parameters=totals.parameters)
+
+    def design(self, graph: Graph) -> Design:
+        raise NotImplementedError
+
+
+def scores_of(graph: Graph, seed: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return {g.name: rng.random(g.size) ** 2 * 10.0 ** rng.uniform(-2, 1) for g in groups(graph)}
+
+
+def run(graph: Graph, hardware: Priced, seed: int, guided: bool) -> list[tuple[str, int, int]]:
+    _, taken = prune_once(graph, lambda g: scores_of(g, seed), shrink, hardware, guided=guided, gains=Gains(),
+                          granule=2, start=graph, stride=0.5)
+    return [(s.group, s.before, s.after) for s in taken]
+
+
+@pytest.mark.parametrize("guided", [True, False])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_same_steps_as_with_all_of_them(seed: int, guided: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = residual_network((8, 16), 8)
+    hardware, all_of_them = Priced(), Priced()
+    found = run(graph, hardware, seed, guided)
+    monkeypatch.setattr(steps_module, "MARGIN", np.inf)
+    assert run(graph, all_of_them, seed, guided) == found
+    assert len(found) > 2
+    if guided:
+        assert len(hardware.asked) < len(all_of_them.asked)
+
+
+def test_gains_that_were_larger_are_corrected_before_they_decide() -> None:
+    graph = residual_network((8, 16), 8)
+    hardware, scores = Priced(), scores_of(graph, 0)
+    known = dict[tuple[str, int], float]()
+    common: dict[str, Any] = {"guided": True, "gains": Gains(), "granule": 2, "start": graph}
+    first = best_step(graph, scores, hardware, known=known, **common)
+    assert first is not None
+    assert {name for name, _ in known} == {g.name for g in groups(graph)}
+    exaggerated = {key: 1.9 * gain for key, gain in known.items()}
+    again = best_step(graph, scores, hardware, known=exaggerated, **common)
+    assert again == first
+    assert exaggerated[first.group, 0] == known[first.group, 0]  # corrected
+
+
+def test_what_gained_nothing_is_always_looked_at_again() -> None:
+    graph = residual_network((8, 16), 8)
+    hardware, scores = Priced(), scores_of(graph, 1)
+    common: dict[str, Any] = {"guided": True, "gains": Gains(), "granule": 2, "start": graph}
+    known = {(g.name, 0): 0.0 for g in groups(graph)}
+    assert best_step(graph, scores, hardware, known=known, **common) == best_step(graph, scores, hardware, **common)
