@@ -119,9 +119,9 @@ def selected(only: str, missing: bool, known: dict[tuple[str, str], dict[str, An
 
 
 def twins() -> dict[str, str]:
-    """Compressed network of the zoo -> its dense twin."""
+    """Compressed network of the zoo -> its dense twin; examples (``sar_sealed``) have none."""
     recipes = (load_recipe(path.stem) for path in sorted(models_dir().glob("*.toml")))
-    return {r.name: r.name.removesuffix("_tt") for r in recipes if r.tt.layers}
+    return {r.name: r.name.removesuffix("_tt") for r in recipes if r.tt.layers and r.name.endswith("_tt")}
 
 
 def publish(records: dict[tuple[str, str], dict[str, Any]]) -> None:

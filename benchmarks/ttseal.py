@@ -28,7 +28,7 @@ from ttseal_hardware import Hardware, measure, table
 from hwgen.train import run
 from hwgen.ttseal import AttackSettings, SealSettings, TransferSettings, select
 from hwgen.ttseal.plots import write_plots
-from hwgen.ttseal.report import SETS, facts, make_rows, markdown, transfer_markdown
+from hwgen.ttseal.report import KEYS, SETS, facts, make_rows, markdown, transfer_markdown
 from hwgen.ttseal.select import RESULT, SELECTION
 from hwgen.ttseal.team import SealTask, make_job, team_of
 from hwgen.zoo import list_recipes, load_recipe
@@ -182,7 +182,7 @@ def write(results: list[dict[str, Any]], added: dict[str, float], found: dict[st
     old = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else []
     made = [r for r in results if not judged(r)]
     names = {r["model"] for r in made}
-    rows = [r for r in old if r["network"] not in names] + [
+    rows = [dict.fromkeys(KEYS) | r for r in old if r["network"] not in names] + [  # None: not kept by then
         r for x in made for r in make_rows(x, all_added(added, found.get(x["model"])))]
     RESULTS.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     page = PAGE.read_text(encoding="utf-8")
