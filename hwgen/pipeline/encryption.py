@@ -66,7 +66,7 @@ def _choice(request: BuildRequest, source: ModelSource) -> str | float | list[st
     if file is not None:
         if attacker(request, source) is not None and not file.is_file():
             raise HwgenError("what is encrypted is chosen by attack, in a build", where="encrypt", allowed="all, none, "
-                             "a share, names, @FILE", hint="hwgen build --to select makes one: BUILD/select/selection.json")
+                             "a share, names, @FILE", hint="hwgen build --to select makes one")
         selection = load_selection(file)
         selection.check_weights(weights_hash(request, source), str(file))
         return selection
