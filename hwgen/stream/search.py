@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -17,14 +18,14 @@ from hwgen.cost.memory import MemoryModel
 from hwgen.cost.resources import NAMES
 from hwgen.errors import HwgenError
 from hwgen.ir.count import count
-from hwgen.ir.nodes import Graph
+from hwgen.ir.nodes import Graph, Pair
 from hwgen.passes.plan import plan
 from hwgen.quantize import Calibration, quantise
 from hwgen.quantize.fuse import fuse
 from hwgen.quantize.lower import lower
 from hwgen.quantize.width import accumulator_bits
 from hwgen.stream.compile import compile_pipeline, pipeline_config
-from hwgen.stream.folding import SHARE, OptionTable, total
+from hwgen.stream.folding import SHARE, Folding, OptionTable, total
 from hwgen.stream.latency import Quickest
 from hwgen.stream.predict import PipelinePrediction, predict_pipeline
 from hwgen.stream.queues import with_queues
@@ -32,6 +33,8 @@ from hwgen.stream.variants import Variant, fastest, for_rate, quickest, quickest
 
 #: narrowest accumulator
 _LEAST_BITS = 16
+#: how often a pipeline is folded, at most, until its queues have room
+REFOLDS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,16 +123,19 @@ def search_pipeline(graph: Graph, board: Board, base: AcceleratorConfig, *, fps:
     began = time.perf_counter()
     options = options or OptionTable()
     if not fps and objective == "latency":
+        choose: Callable[[Sequence[Variant]], Quickest | Folding] = quickest
         task, found = _quickest(graph, board, base, options, quickest)
     else:
+        choose = partial(for_rate, interval=int(board.clock_mhz * 1e6 / fps)) if fps else fastest
         task = _task(graph, board, base, options, aes_cycles(base.aes_key_bits)[-1])
-        found = for_rate(task.found, int(board.clock_mhz * 1e6 / fps)) if fps else fastest(task.found)
-    empty = task.found[0].config
+        found = choose(task.found)
+    config = _with_room(task, found, choose, board)
     for cycles in aes_cycles(base.aes_key_bits):
-        config = with_queues(pipeline_config(found.stages, empty.replace(aes_cycles=cycles), task.bits))
-        resources = total(config, board)
-        if _fits(config, board, resources):
+        faster = config.replace(aes_cycles=cycles)
+        if not _over(faster, board).any():
+            config = faster
             break
+    resources = total(config, board)
     memory = MemoryModel.of(board)
     prediction = predict_pipeline(compile_pipeline(task.form, config.replace(acc_bits=MAX_ACC_BITS)), memory)
     return _candidate(config, board, prediction, resources, macs=count(graph).macs, began=began)
@@ -160,8 +166,44 @@ def _candidate(
         seconds=round(time.perf_counter() - began, 3))
 
 
-def _fits(config: AcceleratorConfig, board: Board, resources: Resources) -> bool:
-    return all(getattr(resources, name) <= getattr(board.resources, name) * SHARE[name] for name in NAMES)
+def _over(config: AcceleratorConfig, board: Board) -> np.ndarray:
+    """What the design takes above its share of the board (``NAMES``)."""
+    resources = total(config, board)
+    return np.array([max(0.0, getattr(resources, name) - getattr(board.resources, name) * SHARE[name])
+                     for name in NAMES])
+
+
+def _with_room(task: _Task, found: Quickest | Folding, choose: Callable[[Sequence[Variant]], Quickest | Folding],
+               board: Board) -> AcceleratorConfig:
+    """The design of a folding, with its queues. Those that hang on several stages (of residual paths) are known behind
+    the folding only: where they take more than there is, it is made again with so much less.
+
+    Raises:
+        HwgenError: the board is too small for stages and queues together.
+    """
+    empty, held = task.found[0].config, np.zeros(len(NAMES))
+    for _ in range(REFOLDS):
+        config = with_queues(pipeline_config(found.stages, empty, task.bits))
+        over = _over(config, board)
+        if not over.any():
+            return config
+        held += over
+        tile = _tile(config)
+        found = choose([replace(v, have=np.maximum(0, v.have - held)) for v in task.found if _tile(v.config) == tile])
+    config = with_queues(pipeline_config(found.stages, empty, task.bits))
+    short = total(config, board).shortfall(board.resources)  # of the board itself: its share is a margin for routing
+    if short is not None:
+        name, needed, there = short
+        raise HwgenError(f"the queues of a streaming pipeline need {needed:,.0f} {name.upper()} with its stages, "
+                         f"{there:,.0f} are there", where=f"board {board.name}",
+                         hint="--style engine, or a smaller network")
+    return config
+
+
+def _tile(config: AcceleratorConfig) -> Pair:
+    """Rows and columns of pixels that come at a time."""
+    assert config.pipeline is not None
+    return config.pipeline.first.tile
 
 
 def fixed_pipeline(graph: Graph, board: Board, config: AcceleratorConfig) -> StreamCandidate:

@@ -14,6 +14,7 @@ from hwgen.passes.plan import plan
 from hwgen.quantize import calibrate, quantise
 from hwgen.quantize.bounds import required_acc_bits
 from hwgen.stream.compile import compile_pipeline
+from hwgen.stream.folding import SHARE
 from hwgen.stream.search import fixed_pipeline, integer_form, search_pipeline
 from hwgen.stream.shapes import stages_of
 from tests.helpers.networks import residual_network
@@ -48,6 +49,29 @@ def test_a_wanted_rate():
     assert found.resources.dsp < search_pipeline(GRAPH, BOARD, AcceleratorConfig()).resources.dsp
     with pytest.raises(HwgenError, match="cycles a frame are too few"):
         search_pipeline(GRAPH, BOARD, AcceleratorConfig(), fps=1e7)
+
+
+@pytest.mark.parametrize("objective", ["latency", "throughput"])
+@pytest.mark.parametrize(("name", "shares"), [("bram36", (1.0, 0.7, 0.3)), ("lut", (0.9, 0.6, 0.4, 0.2))])
+def test_queues_of_residual_paths_count_too(objective, name, shares):
+    """They are known behind the folding only; nothing that does not fit is ever called the best."""
+    graph = residual_network(widths=(16, 32), size=32)
+    whole = getattr(search_pipeline(graph, BOARD, AcceleratorConfig(), objective=objective).resources, name)
+    refused = 0
+    for share in shares:
+        there = share * whole / SHARE[name]
+        small = dataclasses.replace(BOARD, resources=dataclasses.replace(BOARD.resources, uram=0, **{name: there}))
+        try:
+            found = search_pipeline(graph, small, AcceleratorConfig(), objective=objective)
+        except HwgenError as error:
+            assert name.upper() in str(error)
+            refused += 1
+            continue
+        assert getattr(found.resources, name) <= there
+        assert found.config.aes_cycles == 1 or getattr(found.resources, name) > 0.9 * SHARE[name] * there
+    assert refused < len(shares)
+    if name == "bram36":
+        assert refused, "the queues alone take more"
 
 
 def test_a_board_that_is_too_small():
