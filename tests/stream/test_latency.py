@@ -8,6 +8,7 @@ import itertools
 import numpy as np
 import pytest
 
+import hwgen.stream.latency as latency_module
 from hwgen.config.accelerator import AcceleratorConfig
 from hwgen.config.board import load_board
 from hwgen.config.pipeline import INPUT
@@ -19,9 +20,11 @@ from hwgen.stream.latency import THRIFT, LatencyProblem, relations
 from hwgen.stream.layout import lines_of
 from hwgen.stream.play import play
 from hwgen.stream.queues import rows_needed
+from hwgen.stream.search import integer_form
 from hwgen.stream.shapes import stages_of
 from hwgen.stream.variants import Variant, fastest, for_rate, quickest, quickest_bound, variants
 from rtl_templates.stream.timing import output_latency
+from tests.helpers.networks import residual_network
 from tests.helpers.random_graphs import GraphBuilder, small_resnet
 
 BOARD = load_board("kv260")
@@ -144,3 +147,23 @@ def test_a_network_without_tiles_has_one_variant():
     assert [v.config.pipeline.first.tile for v in found if v.config.pipeline] == [(1, 1)]
     with pytest.raises(HwgenError, match="are too few"):
         for_rate(found, 10)
+
+
+@pytest.mark.parametrize("scarce", [1.0, 0.3])
+def test_few_foldings_of_every_stage_are_enough(scarce, monkeypatch):
+    """What large programmes leave out is no part of a folding that is much quicker."""
+    for variant in found_for(integer_form(residual_network(widths=(16, 32), size=16))):
+        problem = LatencyProblem(variant.options, scarce * variant.have, variant.pixel_cycles, variant.line_cycles)
+        bound = problem.relaxed()
+        if bound is None:
+            continue
+        monkeypatch.setattr(latency_module, "LARGE", 1 << 30)
+        of_all = problem.solve(bound)
+        monkeypatch.setattr(latency_module, "LARGE", 0)
+        of_some = problem.solve(bound)
+        assert of_all is not None and of_some is not None
+        assert bound.value <= of_some.value <= 1.05 * of_all.value
+        promising = problem._promising(problem.value)
+        assert promising.sum() < problem.count
+        assert [int(promising[a:b].sum()) for a, b in itertools.pairwise(problem.first)] == [
+            min(latency_module.KEPT, len(one)) for one in variant.options]
