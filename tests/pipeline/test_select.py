@@ -158,3 +158,17 @@ def test_who_only_searches_is_told_who_chooses(folder: Path) -> None:
     made = request(folder)
     with pytest.raises(HwgenError, match="hwgen build --to select"):
         expected_layers(made, model_source(made), None)  # pyright: ignore[reportArgumentType]
+
+
+def test_of_a_network_that_the_build_compresses(folder: Path) -> None:
+    recipe = folder / "tiny.toml"
+    text = recipe.read_text().replace("channels = [4, 8]", "channels = [16, 32]")
+    recipe.write_text(text.replace('[tt]\nlayers = [{ name = "layer2.0.conv2", ranks = [4, 4] }]\n', ""))
+    build(request(folder, compress=1.2), folder / "cache", last="compile")
+    selection = load_selection(folder / "build" / "select" / "selection.json")
+    program = json.loads((folder / "build" / "compile" / "program.json").read_text())
+    # trains that are executed merged are encrypted whole
+    assert {unit.layer for unit in selection.units} == {node.split(".core")[0] for node in program["encrypted"]}
+    result = json.loads((folder / "build" / "select" / "result.json").read_text())
+    assert "calibrated on" in result["origin"]
+    assert any(unit["node"].endswith(".core0") for unit in result["units"])
