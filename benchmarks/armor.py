@@ -203,8 +203,8 @@ def measurements(point: dict[str, Any]) -> list[tuple[float, float, RobustnessSe
 def rows_of(name: str, points: list[dict[str, Any]], options: argparse.Namespace) -> list[dict[str, Any]]:
     """One row a point and attack; energy is estimated, and cycles are predicted unless the row says otherwise."""
     rows = []
-    styles = {number: {**p, "style": "stream" if options.pipeline else p["style"]} for number, p in enumerate(points)
-              if number or not options.pipeline}
+    styles = {number: {**p, "pruned_for": p["style"], "style": "stream" if options.pipeline else p["style"]}
+              for number, p in enumerate(points) if number or not options.pipeline}
     costed = {number: {**p, **designed(p, SIZES[options.size]["settings"].objective)} for number, p in styles.items()}
     quickest = min((p for number, p in costed.items() if number), key=mean_cycles, default=None)
     for number, predicted in costed.items():
@@ -219,7 +219,8 @@ def rows_of(name: str, points: list[dict[str, Any]], options: argparse.Namespace
                 "seed": point["seed"], "point": point["point"], "parameters": point["parameters"],
                 "macs": point["macs"], "clean_accuracy": clean, "robust_accuracy": robust,
                 "attack": settings.describe(attack), "epsilon": settings.epsilon, "images": images,
-                "board": point["board"], "style": point["style"], "cycles": point["cycles"],
+                "board": point["board"], "style": point["style"], "pruned_for": point["pruned_for"],
+                "cycles": point["cycles"],
                 "steady_cycles": point["steady_cycles"], "interval_cycles": point["interval_cycles"],
                 "cycles_origin": origin, "frames_simulated": point.get("frames"), "bit_exact": point.get("bit_exact"),
                 "latency_us": point["latency_us"],
@@ -378,20 +379,25 @@ def table(rows: list[dict[str, Any]]) -> str:
              "| flips |", "|" + "---|" * 9]
     for r in rows:
         lines.append(
-            f"| {r['network']} | {r['method']}, {r['style']}, {r['size']} | {r['parameters']:,} "
+            f"| {r['network']} | {method(r)}, {r['style']}, {r['size']} | {r['parameters']:,} "
             f"({r['parameters_ratio']:.1f}) | {r['macs']:,} ({r['macs_ratio']:.1f}) | "
             f"{100 * r['clean_accuracy']:.1f} % | {100 * r['robust_accuracy']:.1f} % | {r['attack']} | "
             f"{r['images']:,} | {100 * r['flips']:.1f} % |")
     lines += ["", "| network | method | board, style | cold cycles | following frame | interval | µs, following frame "
               "| torch on the CPU, µs | ratio | µJ (estimated) |", "|" + "---|" * 10]
-    for r in {(r["network"], r["style"], r["method"], r["seed"], r["point"]): r for r in rows}.values():
+    for r in {(r["network"], r["style"], method(r), r["seed"], r["point"]): r for r in rows}.values():
         cpu = r["cpu_latency_us"]
         lines.append(
-            f"| {r['network']} | {r['method']} | {r['board']}, {r['style']} | {r['cycles']:,} ({r['cycles_origin']}) | "
+            f"| {r['network']} | {method(r)} | {r['board']}, {r['style']} | {r['cycles']:,} ({r['cycles_origin']}) | "
             f"{r['steady_cycles']:,} | {r['interval_cycles']:,} | {r['steady_latency_us']:.1f} | "
             + (f"{cpu:,.0f} ({r['cpu']}) | {cpu / r['steady_latency_us']:.0f} | " if cpu else "not timed | | ")
             + f"{r['energy_uj_estimated']:.1f} |")
     return "\n".join(lines)
+
+
+def method(row: dict[str, Any]) -> str:
+    """How the row's network was pruned."""
+    return row["method"] if row["pruned_for"] == row["style"] else f"{row['method']} for the {row['pruned_for']}"
 
 
 def with_known(rows: list[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
@@ -413,7 +419,7 @@ def with_known(rows: list[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
 def kept(path: Path, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The file's rows of other networks, boards, styles, methods and sizes, then ``rows``; written."""
     def key(row: dict[str, Any]) -> tuple[Any, ...]:
-        return tuple(row[name] for name in ("network", "board", "style", "method", "size"))
+        return tuple(row.get(name) for name in ("network", "board", "style", "pruned_for", "method", "size"))
 
     old = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
     new = {key(r) for r in rows}
