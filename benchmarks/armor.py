@@ -1,8 +1,8 @@
 """Trains robust radar networks, prunes them by every method, attacks what is left, and fills docs/armor.md.
 
     python benchmarks/armor.py --data FOLDER [--size full|medium|reduced] [--style auto|engine|stream] [--out FOLDER]
-                               [--only aconvnet_robust] [--methods guided,taylor] [--epochs N] [--peak RATE]
-                               [--points N] [--no-batchnorm] [--front] [--autoattack IMAGES] [--pipeline]
+                               [--only aconvnet_robust] [--methods guided,taylor] [--seeds 0,1] [--epochs N]
+                               [--peak RATE] [--points N] [--no-batchnorm] [--front] [--autoattack IMAGES] [--pipeline]
                                [--simulate] [--cpu] [--write]
 
 Each network is trained by its recipe (unless the recipe ships a checkpoint), then pruned in one folder a run: method
@@ -21,6 +21,7 @@ docs/results/armor_comparison.json (guided against plain runs) and the tables of
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import platform
 import time
@@ -52,6 +53,7 @@ from hwgen.stream.choose import STYLES
 from hwgen.train import run as train
 from hwgen.train.graph_module import GraphModule
 from hwgen.ttseal.device import use_torch
+from hwgen.ttseal.folder import SETTINGS
 from hwgen.zoo import load_recipe
 from hwgen.zoo.recipe import PhaseSpec, Recipe
 
@@ -92,6 +94,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "armor")
     parser.add_argument("--only", default="", help="networks separated by commas")
     parser.add_argument("--methods", default="", help="methods separated by commas")
+    parser.add_argument("--seeds", default="", help="separated by commas, if not the size's")
     parser.add_argument("--epochs", type=int, help="of the fine-tuning behind the steps, if not the size's")
     parser.add_argument("--peak", type=float, help="its highest learning rate, if not the size's")
     parser.add_argument("--points", type=int, help="of a run at most, if not the size's; with more, it continues")
@@ -108,6 +111,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--cpu", action="store_true", help="time the networks on the CPU, too")
     parser.add_argument("--write", action="store_true")
     return parser.parse_args()
+
+
+def seeds_of(options: argparse.Namespace) -> tuple[int, ...]:
+    """Of the runs."""
+    return tuple(int(seed) for seed in options.seeds.split(",")) if options.seeds else SIZES[options.size]["seeds"]
 
 
 def trained(name: str, options: argparse.Namespace) -> Path | None:
@@ -149,7 +157,7 @@ def prune(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
         model=name, weights=str(weights.resolve()) if weights else "", data=str(options.data.resolve()),
         board=options.board, settings=settings, threads=options.threads,
         out=str((options.out / f"{name}-{options.board}-{options.style}-{options.size}").resolve()))
-    work = tasks(first, options.methods.split(",") if options.methods else METHODS, size["seeds"])
+    work = tasks(first, options.methods.split(",") if options.methods else METHODS, seeds_of(options))
     if options.workers or options.scheduler:
         run_sweep(work, watcher, workers=max(options.workers, 1), scheduler=options.scheduler)
     else:
@@ -228,9 +236,20 @@ def rows_of(name: str, points: list[dict[str, Any]], options: argparse.Namespace
                 "cpu_latency_us": cpu and cpu["us"], "cpu": cpu and f"{cpu['cpu']}, {cpu['how']}",
                 "energy_uj_estimated": point["energy_uj_estimated"], "flips": test["faithfulness"]["flips"],
                 "calibration_error": test["faithfulness"]["calibration_error_after"], "size": options.size,
+                "batchnorm": settings_of(point)["batchnorm"],
                 "parameters_ratio": round(point["fewer"]["parameters"], 3),
-                "macs_ratio": round(point["fewer"]["macs"], 3), "config": point["config"]})
+                "macs_ratio": round(point["fewer"]["macs"], 3), "config_sha256": fingerprint(point["config"])})
     return rows
+
+
+def settings_of(point: dict[str, Any]) -> dict[str, Any]:
+    """Of the point's run."""
+    return json.loads((Path(point["folder"]) / SETTINGS).read_text(encoding="utf-8"))["settings"]
+
+
+def fingerprint(config: dict[str, Any]) -> str:
+    """By which the same hardware is known again; a pipeline's configuration is long."""
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
 
 
 def designed(point: dict[str, Any], objective: str) -> dict[str, Any]:
@@ -325,7 +344,7 @@ def comparisons(options: argparse.Namespace, name: str, style: str) -> list[dict
     size = SIZES[options.size]
     folder, attack = options.out / f"{name}-{options.board}-{style}-{options.size}", size["attacks"][-1]
     rows = []
-    for seed in size["seeds"]:
+    for seed in seeds_of(options):
         runs = {method: load_points([folder / f"{method}-{seed}"]) for method in METHODS
                 if finished(folder / f"{method}-{seed}")}
         runs = {method: points for method, points in runs.items()
@@ -339,7 +358,8 @@ def comparisons(options: argparse.Namespace, name: str, style: str) -> list[dict
                 plain, guided = (fewest(points, attack, level) for points in both)
                 rows.append({
                     "network": name, "board": options.board, "style": style, "seed": seed, "method": method,
-                    "size": options.size, "points": most - 1, "attack": attack, "level": level,
+                    "size": options.size, "batchnorm": not options.no_batchnorm, "points": most - 1,
+                    "attack": attack, "level": level,
                     "fewer": 1 - mean_cycles(guided) / mean_cycles(plain) if plain and guided else None,
                     "plain": plain and compared_fields(plain, attack),
                     "guided": guided and compared_fields(guided, attack)})
@@ -368,24 +388,25 @@ def comparison_table(rows: list[dict[str, Any]]) -> str:
              "parameters | plain: cycles | robust | parameters | guided: fewer cycles (mean) |", "|" + "---|" * 11]
     for r in rows:
         fewer = "" if r["fewer"] is None else f"{100 * r['fewer']:.1f} %"
-        lines.append(f"| {r['network']} | {r['board']}, {r['style']} | {r['method']}, {r['size']}, seed {r['seed']} | "
+        lines.append(f"| {r['network']} | {r['board']}, {r['style']} | {r['method']}, {r['size']}"
+                     f"{'' if r['batchnorm'] else ', BatchNorm folded'}, seed {r['seed']} | "
                      f"{100 * r['level']:.1f} % ({r['attack']}) | {cell(r['guided'])} | {cell(r['plain'])} | {fewer} |")
     return "\n".join(lines)
 
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Markdown: accuracy and size, then what it takes on the board, one row a point."""
-    lines = ["| network | method, style, budget | parameters (fewer) | MACs (fewer) | clean | robust | attack | images "
+    lines = ["| network | method; style, budget | parameters (fewer) | MACs (fewer) | clean | robust | attack | images "
              "| flips |", "|" + "---|" * 9]
     for r in rows:
         lines.append(
-            f"| {r['network']} | {method(r)}, {r['style']}, {r['size']} | {r['parameters']:,} "
+            f"| {r['network']} | {method(r)}; {r['style']}, {r['size']} | {r['parameters']:,} "
             f"({r['parameters_ratio']:.1f}) | {r['macs']:,} ({r['macs_ratio']:.1f}) | "
             f"{100 * r['clean_accuracy']:.1f} % | {100 * r['robust_accuracy']:.1f} % | {r['attack']} | "
             f"{r['images']:,} | {100 * r['flips']:.1f} % |")
     lines += ["", "| network | method | board, style | cold cycles | following frame | interval | µs, following frame "
               "| torch on the CPU, µs | ratio | µJ (estimated) |", "|" + "---|" * 10]
-    for r in {(r["network"], r["style"], method(r), r["seed"], r["point"]): r for r in rows}.values():
+    for r in {(r["network"], r["style"], method(r), r["point"]): r for r in rows}.values():
         cpu = r["cpu_latency_us"]
         lines.append(
             f"| {r['network']} | {method(r)} | {r['board']}, {r['style']} | {r['cycles']:,} ({r['cycles_origin']}) | "
@@ -397,17 +418,20 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def method(row: dict[str, Any]) -> str:
     """How the row's network was pruned."""
-    return row["method"] if row["pruned_for"] == row["style"] else f"{row['method']} for the {row['pruned_for']}"
+    target = "" if row["pruned_for"] == row["style"] else f" for the {row['pruned_for']}"
+    if row["method"] == "none":
+        return "none"
+    return f"{row['method']}{target}{'' if row['batchnorm'] else ', BatchNorm folded'}, seed {row['seed']}"
 
 
 def with_known(rows: list[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
     """``rows``; what was not measured now as the file has it: CPU times of the same point, and simulated cycles of the
     same point on the same hardware."""
     def point(row: dict[str, Any]) -> tuple[Any, ...]:
-        return tuple(row[name] for name in ("network", "method", "seed", "point", "size", "parameters", "macs"))
+        return (*(row[name] for name in ("network", "method", "point", "size", "parameters", "macs")), *tuned(row))
 
     def hardware(row: dict[str, Any]) -> tuple[Any, ...]:
-        return (*point(row), row["board"], row["style"], json.dumps(row["config"], sort_keys=True))
+        return (*point(row), row["board"], row["style"], row["config_sha256"])
 
     old = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
     times = {point(r): {"cpu_latency_us": r["cpu_latency_us"], "cpu": r["cpu"]} for r in old if r["cpu_latency_us"]}
@@ -416,10 +440,16 @@ def with_known(rows: list[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
     return [r if r["cycles_origin"] == "simulated" else {**r, **cycles.get(hardware(r), {})} for r in found]
 
 
+def tuned(row: dict[str, Any]) -> tuple[Any, ...]:
+    """What distinguishes fine-tunings of one method; the unpruned network has none."""
+    return () if row["method"] == "none" else (row["seed"], row["batchnorm"])
+
+
 def kept(path: Path, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The file's rows of other networks, boards, styles, methods and sizes, then ``rows``; written."""
+    """The file's rows of other networks, boards, styles, methods, sizes, seeds and ways to fine-tune, then ``rows``;
+    written."""
     def key(row: dict[str, Any]) -> tuple[Any, ...]:
-        return tuple(row.get(name) for name in ("network", "board", "style", "pruned_for", "method", "size"))
+        return (*(row.get(name) for name in ("network", "board", "style", "pruned_for", "method", "size")), *tuned(row))
 
     old = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
     new = {key(r) for r in rows}

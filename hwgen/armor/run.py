@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,7 +20,7 @@ from hwgen.armor.groups import groups, shrink
 from hwgen.armor.hardware import Hardware
 from hwgen.armor.model import Model, recipe_reference
 from hwgen.armor.repair import shrink_and_repair
-from hwgen.armor.saliency import Batch, saliency
+from hwgen.armor.saliency import ATTACKED, Saliency, attacked, saliency
 from hwgen.armor.settings import PruneSettings
 from hwgen.armor.steps import Step, prune_once
 from hwgen.armor.styles import find_hardware, known_hardware, style_of
@@ -36,7 +35,7 @@ from hwgen.train.graph_module import GraphModule
 from hwgen.train.log import JsonLog
 from hwgen.train.loop import TrainJob, train_loop
 from hwgen.train.renormalise import insert_batchnorm
-from hwgen.train.robust import perturb, robust_accuracy
+from hwgen.train.robust import robust_accuracy
 from hwgen.train.run import held_out_order
 from hwgen.ttseal.folder import RunFolder
 from hwgen.ttseal.measure import Silent, Watcher
@@ -241,23 +240,13 @@ class _Run:
             f"{100 * found['robust_accuracy']:.1f} %, clean {100 * found['clean_accuracy']:.1f} % (validation), "
             f"{found['parameters']:,} parameters, {found['cycles']:,} cycles predicted")
 
-    def _score(self, graph: Graph) -> dict[str, np.ndarray]:
-        return saliency(self.settings.method, graph, self._attacked(graph), self.settings.seed)
+    def _score(self, graph: Graph) -> dict[str, Saliency]:
+        method, seed = self.settings.method, self.settings.seed
+        batches = attacked(graph, self._images(), self.job.model.recipe.input, self.settings.robust, seed=seed)
+        return saliency(method, graph, batches if method in ATTACKED else (), seed)
 
     def _images(self) -> Dataset:
         return self.learned.take(slice(0, self.settings.saliency_images))
-
-    def _attacked(self, graph: Graph) -> list[Batch]:
-        if self.settings.method in ("l1", "random"):
-            return []
-        module, data, spec = GraphModule(graph).eval(), self._images(), self.job.model.recipe.input
-        found = []
-        for start in range(0, len(data), _BATCH):
-            x = normalise(torch.from_numpy(data.images[start:start + _BATCH].copy()), spec)
-            y = torch.from_numpy(data.labels[start:start + _BATCH])
-            rng = np.random.default_rng([self.settings.seed, 4, start])
-            found.append((perturb(module, x, y, spec=spec, robust=self.settings.robust, rng=rng), y))
-        return found
 
     def _remove(self, graph: Graph, removed: Mapping[str, Collection[int]]) -> Graph:
         if not self.settings.repair:

@@ -1,14 +1,17 @@
 """What the units of every group are worth: Taylor, gradient, L1 and random saliency, on adversarial images.
 
 First-order Taylor: with a factor 1 on a unit's channels, the derivative of an image's loss by the factor is
-``sum a * dL/da`` over the unit's maps; its magnitude is what the loss changes by, to first order, when the unit is
-removed (Molchanov et al., arXiv 1611.06440). Depthwise convolutions share their unit with the layer before them and get
-no factor of their own.
+``sum a * dL/da`` over the unit's maps: a unit's *effect*, to first order the change of the loss when it is removed. The
+plain method takes the mean of its magnitude (Molchanov et al., arXiv 1611.06440), which orders units. The guided one
+divides by gains of the hardware, so proportions count: it takes the mean square of what all removed units do together
+(squared: Molchanov et al., arXiv 1906.10771; as an estimate of the loss's second order: Theis et al., arXiv
+1801.05787). Depthwise convolutions share their unit with the layer before them and get no factor of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -18,33 +21,80 @@ from torch.nn import functional
 
 from hwgen.armor.groups import Group, groups
 from hwgen.armor.trace import trace
+from hwgen.data.dataset import Dataset
 from hwgen.ir import nodes as ir
 from hwgen.ir.nodes import Graph
 from hwgen.passes.prune_channels import Layer, l1_score, unit_members
 from hwgen.train.graph_module import GraphModule
+from hwgen.train.robust import perturb
+from hwgen.zoo.preprocess import normalise
+from hwgen.zoo.recipe import InputSpec, RobustSpec
 
 Method = Literal["guided", "taylor", "gradient", "l1", "random"]
 METHODS: tuple[Method, ...] = ("guided", "taylor", "gradient", "l1", "random")
+#: those that look at adversarial images
+ATTACKED: tuple[Method, ...] = ("guided", "taylor", "gradient")
 #: (normalised adversarial images [N, C, H, W], labels [N])
 Batch = tuple[Tensor, Tensor]
 
 
-def saliency(method: Method, graph: Graph, batches: Iterable[Batch], seed: int = 0) -> dict[str, np.ndarray]:
-    """Group -> saliency of each of its units, float64 [size], not negative.
+@dataclass(frozen=True, kw_only=True)
+class Saliency:
+    """Of one group.
 
     Args:
-        method: ``"guided"`` is Taylor saliency (what guides is the hardware's gain, ``hwgen.armor.steps``).
+        units: float64 [size], not negative: the units with the least go first.
+        effects: float64 [images, size], of every unit on the loss of every image; None: saliencies of units add up.
+    """
+
+    units: np.ndarray
+    effects: np.ndarray | None = None
+
+    def of(self, removed: Sequence[int]) -> float:
+        """What the units are worth together."""
+        chosen = list(removed)
+        if self.effects is None:
+            return float(self.units[chosen].sum())
+        return float((self.effects[:, chosen].sum(axis=1) ** 2).mean())
+
+
+def attacked(graph: Graph, data: Dataset, spec: InputSpec, robust: RobustSpec, *, seed: int = 0, batch: int = 64,
+             ) -> Iterator[Batch]:
+    """The images of ``data``, attacked as in adversarial training, on the way (nothing is attacked before it is asked
+    for).
+
+    Args:
+        graph: that is attacked; seed: of the attack's random starts.
+    """
+    module = GraphModule(graph).eval()
+    for start in range(0, len(data), batch):
+        x = normalise(torch.from_numpy(data.images[start:start + batch].copy()), spec)
+        y = torch.from_numpy(data.labels[start:start + batch])
+        rng = np.random.default_rng([seed, 4, start])
+        yield perturb(module, x, y, spec=spec, robust=robust, rng=rng), y
+
+
+def saliency(method: Method, graph: Graph, batches: Iterable[Batch], seed: int = 0) -> dict[str, Saliency]:
+    """Group -> saliency of its units.
+
+    Args:
+        method: ``"guided"`` is squared Taylor saliency (what guides is the hardware's gain, ``hwgen.armor.steps``).
         graph: float, BatchNorm folded.
         batches: adversarial images; not read by ``"l1"`` and ``"random"``.
         seed: of ``"random"``.
     """
     found = groups(graph)
-    if method == "random":
+    if method in ("guided", "taylor"):
+        effects = _effects(graph, found, batches)
+        if method == "guided":
+            return {name: Saliency(units=(e ** 2).mean(axis=0), effects=e) for name, e in effects.items()}
+        units = {name: np.abs(e).mean(axis=0) for name, e in effects.items()}
+    elif method == "random":
         rng = np.random.default_rng(seed)
-        return {group.name: rng.random(group.size) for group in found}
-    if method == "l1":
-        return _l1(graph, found)
-    return _taylor(graph, found, batches) if method in ("guided", "taylor") else _gradient(graph, found, batches)
+        units = {group.name: rng.random(group.size) for group in found}
+    else:
+        units = _l1(graph, found) if method == "l1" else _gradient(graph, found, batches)
+    return {name: Saliency(units=values) for name, values in units.items()}
 
 
 def _gated(graph: Graph) -> list[tuple[str, int]]:
@@ -54,10 +104,10 @@ def _gated(graph: Graph) -> list[tuple[str, int]]:
     return named + [(group.name, group.size) for group in groups(graph) if group.ranks]
 
 
-def _taylor(graph: Graph, found: tuple[Group, ...], batches: Iterable[Batch]) -> dict[str, np.ndarray]:
+def _effects(graph: Graph, found: tuple[Group, ...], batches: Iterable[Batch]) -> dict[str, np.ndarray]:
+    """Group -> derivatives of every image's loss by its units' factors, [images, size]."""
     module, members = GraphModule(graph).requires_grad_(False), unit_members(graph)
-    totals = {group.name: np.zeros(group.size) for group in found}
-    images = 0
+    parts: dict[str, list[np.ndarray]] = {group.name: [] for group in found}
     for x, y in batches:
         gates = {name: torch.ones(len(x), channels, requires_grad=True) for name, channels in _gated(graph)}
         loss = functional.cross_entropy(trace(module, x, gates), y, reduction="sum")
@@ -66,16 +116,15 @@ def _taylor(graph: Graph, found: tuple[Group, ...], batches: Iterable[Batch]) ->
                    for (name, gate), d in zip(gates.items(), derivatives, strict=True)}
         for group in found:
             if group.ranks:
-                signed = by_name[group.name]
-            else:
-                signed = np.zeros((len(x), group.size))
-                for layer, units in members[group.name].items():
-                    if layer in by_name:
-                        own = units >= 0
-                        np.add.at(signed.T, units[own], by_name[layer][:, own].T)
-            totals[group.name] += np.abs(signed).sum(axis=0)
-        images += len(x)
-    return {name: total / max(images, 1) for name, total in totals.items()}
+                parts[group.name].append(by_name[group.name])
+                continue
+            effects = np.zeros((len(x), group.size))
+            for layer, units in members[group.name].items():
+                if layer in by_name:
+                    own = units >= 0
+                    np.add.at(effects.T, units[own], by_name[layer][:, own].T)
+            parts[group.name].append(effects)
+    return {name: np.concatenate(p) for name, p in parts.items()}
 
 
 def _gradient(graph: Graph, found: tuple[Group, ...], batches: Iterable[Batch]) -> dict[str, np.ndarray]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from hwgen.armor.groups import Group, groups, shrink
 from hwgen.armor.hardware import Gains, Hardware
+from hwgen.armor.saliency import Saliency
 from hwgen.ir.count import Totals, count
 from hwgen.ir.nodes import Graph
 
@@ -24,7 +25,8 @@ class Step:
     """Args:
         group: its name; before, after: units that it had and has.
         removed: the units that go, numbered within the group.
-        saliency: their sum; gain: what the hardware gains, or (plain methods) the mean share of MACs and parameters.
+        saliency: of all of them; gain: what the hardware gains, or (plain methods) the mean share of MACs and
+            parameters.
         score: what the choice minimises.
     """
 
@@ -49,7 +51,7 @@ def targets(size: int, granules: tuple[int, ...]) -> list[int]:
 
 
 def best_step(
-    graph: Graph, scores: Mapping[str, np.ndarray], hardware: Hardware, *, guided: bool, gains: Gains, granule: int,
+    graph: Graph, scores: Mapping[str, Saliency], hardware: Hardware, *, guided: bool, gains: Gains, granule: int,
     start: Graph, known: dict[tuple[str, int], float] | None = None,
 ) -> Step | None:
     """The step with the least saliency for what it gains; None if no step gains anything.
@@ -70,7 +72,7 @@ def best_step(
     cuts = list[tuple[float, Group, tuple[int, ...], tuple[str, int]]]()
     for group in groups(graph):
         sizes = targets(group.size, (granule, *hardware.granules) if guided else (granule,))
-        order = np.argsort(scores[group.name], kind="stable")
+        order = np.argsort(scores[group.name].units, kind="stable")
         for number, size in enumerate(sizes):
             removed = tuple(int(u) for u in np.sort(order[:group.size - size]))
             key = (group.name, number)
@@ -92,22 +94,21 @@ def best_step(
     return best
 
 
-def _score(group: Group, removed: tuple[int, ...], scores: Mapping[str, np.ndarray], *, guided: bool, gain: float,
+def _score(group: Group, removed: tuple[int, ...], scores: Mapping[str, Saliency], *, guided: bool, gain: float,
            ) -> float:
     """Removed saliency per gain, or per unit; infinite where nothing is gained."""
     if gain <= _LEAST:
         return np.inf
-    return float(scores[group.name][list(removed)].sum()) / (gain if guided else len(removed))
+    return scores[group.name].of(removed) / (gain if guided else len(removed))
 
 
-def _step(group: Group, removed: tuple[int, ...], scores: Mapping[str, np.ndarray], *, guided: bool, gain: float,
+def _step(group: Group, removed: tuple[int, ...], scores: Mapping[str, Saliency], *, guided: bool, gain: float,
           ) -> Step | None:
     score = _score(group, removed, scores, guided=guided, gain=gain)
     if np.isinf(score):
         return None
-    lost = float(scores[group.name][list(removed)].sum())
-    return Step(group=group.name, before=group.size, after=group.size - len(removed), removed=removed, saliency=lost,
-                gain=gain, score=score)
+    return Step(group=group.name, before=group.size, after=group.size - len(removed), removed=removed,
+                saliency=scores[group.name].of(removed), gain=gain, score=score)
 
 
 def plain_gain(*graphs: Graph) -> float:
@@ -121,7 +122,7 @@ def _lost(before: Totals, after: Totals) -> float:
 
 
 def prune_once(
-    graph: Graph, score: Callable[[Graph], Mapping[str, np.ndarray]],
+    graph: Graph, score: Callable[[Graph], Mapping[str, Saliency]],
     remove: Callable[[Graph, Mapping[str, Collection[int]]], Graph], hardware: Hardware, *, guided: bool, gains: Gains,
     granule: int, start: Graph, stride: float, most: int = 64,
 ) -> tuple[Graph, tuple[Step, ...]]:

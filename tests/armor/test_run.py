@@ -17,7 +17,7 @@ from hwgen.armor.groups import groups, shrink
 from hwgen.armor.hardware import Gains, Hardware
 from hwgen.armor.model import Model
 from hwgen.armor.run import PruneJob, points_of, run
-from hwgen.armor.saliency import saliency
+from hwgen.armor.saliency import Saliency
 from hwgen.armor.settings import PruneSettings
 from hwgen.armor.steps import best_step, prune_once, targets
 from hwgen.armor.styles import find_hardware, known_hardware, style_of
@@ -158,16 +158,15 @@ def test_configuration_is_searched_between_rounds(
 def test_guided_steps_gain_more_than_plain_ones(model: Model, board: Board, searched: dict[str, Any]) -> None:
     """The choice is by hardware: of equal saliency, the group whose removal saves most goes first."""
     hardware = engine_of(model.graph, board, searched)
-    scores = {name: 0 * values + 1.0 for name, values in saliency("l1", model.graph, []).items()}
+    scores = {g.name: Saliency(units=np.ones(g.size)) for g in groups(model.graph)}
     common: dict[str, Any] = {"gains": Gains(), "granule": 2, "start": model.graph}
     guided = best_step(model.graph, scores, hardware, guided=True, **common)
     assert guided is not None and guided.gain > 0
-    for group, values in scores.items():
-        alone = {name: (v if name == group else v * 1e9) for name, v in scores.items()}
+    for group in scores:
+        alone = {name: (v if name == group else Saliency(units=v.units * 1e9)) for name, v in scores.items()}
         other = best_step(model.graph, alone, hardware, guided=True, **common)
         if other is not None and other.group == group:
             assert guided.saliency / guided.gain <= other.saliency / other.gain + 1e-9
-        assert len(values)
     plain = best_step(model.graph, scores, hardware, guided=False, **common)
     assert plain is not None and plain.before - plain.after == 2
 
@@ -179,8 +178,8 @@ def test_ranks_of_trains_are_decided_like_channels(model: Model, board: Board, s
     hardware = engine_of(model.graph, board, searched)
     known = bonds(graph)
 
-    def score(now: Graph) -> dict[str, np.ndarray]:
-        return {g.name: np.full(g.size, 1.0 if g.ranks else 1e9) for g in groups(now)}
+    def score(now: Graph) -> dict[str, Saliency]:
+        return {g.name: Saliency(units=np.full(g.size, 1.0 if g.ranks else 1e9)) for g in groups(now)}
 
     smaller, steps = prune_once(graph, score, shrink, hardware, guided=True, gains=Gains(), granule=4,
                                 start=graph, stride=0.02, most=2)

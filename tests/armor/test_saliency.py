@@ -59,7 +59,23 @@ def test_taylor_is_the_derivative_of_the_loss() -> None:
             step = 1e-3
             up, down = (losses(scaled(graph, group.layers, unit, 1 + s), x, y) for s in (step, -step))
             expected = np.abs((up - down) / (2 * step)).mean()
-            assert found[group.name][unit] == pytest.approx(expected, rel=0.03, abs=2e-4), (group.name, unit)
+            assert found[group.name].units[unit] == pytest.approx(expected, rel=0.03, abs=2e-4), (group.name, unit)
+
+
+def test_guided_saliency_is_the_square_of_what_all_removed_units_do() -> None:
+    graph, (x, y) = small(), batch(6)
+    parts = [(x[:2], y[:2]), (x[2:], y[2:])]
+    found, plain = saliency("guided", graph, parts), saliency("taylor", graph, parts)
+    group, step = next(g for g in groups(graph) if len(g.layers) == 1), 1e-3
+    effects = []
+    for unit in (0, 3):
+        up, down = (losses(scaled(graph, group.layers, unit, 1 + s), x, y) for s in (step, -step))
+        effects.append((up - down) / (2 * step))
+    mine = found[group.name]
+    assert mine.units[3] == pytest.approx(float((effects[1] ** 2).mean()), rel=0.05, abs=1e-5)
+    assert mine.of((0, 3)) == pytest.approx(float(((effects[0] + effects[1]) ** 2).mean()), rel=0.05, abs=1e-5)
+    assert mine.of((3,)) == pytest.approx(mine.units[3]) and mine.of(()) == 0
+    assert plain[group.name].of((0, 3)) == pytest.approx(plain[group.name].units[[0, 3]].sum())
 
 
 def test_ranks_are_units_too() -> None:
@@ -81,13 +97,13 @@ def test_ranks_are_units_too() -> None:
                     nodes.append(node)
             sides.append(losses(dataclasses.replace(graph, nodes=tuple(nodes)), x, y))
         expected = np.abs((sides[0] - sides[1]) / (2 * step)).mean()
-        assert found[name][1] == pytest.approx(expected, rel=0.03, abs=2e-4)
+        assert found[name].units[1] == pytest.approx(expected, rel=0.03, abs=2e-4)
 
 
 def test_a_silent_unit_is_worth_nothing() -> None:
     graph = scaled(small(), ("b1.conv1",), 3, 0.0)
     for method in ("taylor", "l1"):
-        values = saliency(method, graph, [batch()])["b1.conv1"]
+        values = saliency(method, graph, [batch()])["b1.conv1"].units
         assert values[3] == pytest.approx(0, abs=1e-12) and np.median(values) > 0
 
 
@@ -96,12 +112,12 @@ def test_all_methods_score_every_unit_the_same_way_again() -> None:
     sizes = {g.name: g.size for g in groups(graph)}
     for method in METHODS:
         found, again = (saliency(method, graph, [batch()], seed=3) for _ in range(2))
-        assert {name: len(v) for name, v in found.items()} == sizes, method
-        for name, values in found.items():
+        assert {name: len(v.units) for name, v in found.items()} == sizes, method
+        for name, values in ((name, v.units) for name, v in found.items()):
             assert np.isfinite(values).all() and (values >= 0).all() and values.max() > 0
-            np.testing.assert_array_equal(values, again[name])
+            np.testing.assert_array_equal(values, again[name].units)
     other = saliency("random", graph, [], seed=4)
-    assert any((other[name] != saliency("random", graph, [], seed=3)[name]).any() for name in other)
+    assert any((other[name].units != saliency("random", graph, [], seed=3)[name].units).any() for name in other)
 
 
 def test_trace_is_the_network() -> None:

@@ -10,6 +10,7 @@ import pytest
 import hwgen.armor.steps as steps_module
 from hwgen.armor.groups import groups, shrink
 from hwgen.armor.hardware import Cost, Design, Gains
+from hwgen.armor.saliency import Saliency
 from hwgen.armor.steps import best_step, prune_once
 from hwgen.ir.count import count
 from hwgen.ir.nodes import Graph
@@ -32,12 +33,12 @@ class Priced:
                     macs=totals.macs, parameters=totals.parameters)
 
     def design(self, graph: Graph) -> Design:
-        raise NotImplementedError
+        raise AssertionError("steps are priced, not designed")
 
 
-def scores_of(graph: Graph, seed: int) -> dict[str, np.ndarray]:
+def scores_of(graph: Graph, seed: int) -> dict[str, Saliency]:
     rng = np.random.default_rng(seed)
-    return {g.name: rng.random(g.size) ** 2 * 10.0 ** rng.uniform(-2, 1) for g in groups(graph)}
+    return {g.name: Saliency(units=rng.random(g.size) ** 2 * 10.0 ** rng.uniform(-2, 1)) for g in groups(graph)}
 
 
 def run(graph: Graph, hardware: Priced, seed: int, guided: bool) -> list[tuple[str, int, int]]:
