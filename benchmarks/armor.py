@@ -25,12 +25,14 @@ import hashlib
 import json
 import platform
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from armor_runs import designed, finished, folder_of, network_file, priced
 from docs_page import write_section
 from progress import Printer, Steps
 
@@ -38,10 +40,7 @@ from hwgen.armor.export import export
 from hwgen.armor.front import load_points, reductions
 from hwgen.armor.measure import measure_points
 from hwgen.armor.robustness import RobustnessSettings, measure_robustness
-from hwgen.armor.run import EVENTS
 from hwgen.armor.settings import PruneSettings
-from hwgen.armor.stream_hardware import FIXED
-from hwgen.armor.styles import known_hardware
 from hwgen.armor.sweep import SweepTask, make_job, run_sweep, tasks
 from hwgen.config.board import load_board
 from hwgen.data.registry import load_dataset
@@ -61,7 +60,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results" / "armor.json"
 COMPARED = RESULTS.with_name("armor_comparison.json")
 NETWORKS = ("aconvnet_robust", "resnet_sar", "mobilenet_sar")
-METHODS = ("guided", "taylor", "l1", "random")
+METHODS = ("guided", "taylor", "fisher", "l1", "random")
 #: what AutoAttack found, in the folder of a run
 AUTOATTACK = "autoattack.json"
 #: of the proof of a network that was chosen
@@ -141,8 +140,8 @@ def reduced(recipe: Recipe) -> Recipe:
                                          robust=robust))
 
 
-def prune(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
-    """The first and the last point of every run, measured on test images; the first once."""
+def work_of(name: str, options: argparse.Namespace, methods: Sequence[str]) -> list[SweepTask]:
+    """The runs of a network, for the seeds that the options ask for."""
     size = SIZES[options.size]
     recipe = load_recipe(name)
     assert recipe.train is not None and recipe.train.robust is not None
@@ -152,27 +151,35 @@ def prune(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
                        peak=options.peak or settings.peak, max_points=options.points or settings.max_points)
     if options.size == "reduced":
         settings = replace(settings, robust=replace(settings.robust, steps=2, step=0.625 * settings.robust.epsilon))
-    weights, watcher = trained(name, options), Printer()
+    weights = trained(name, options)
     first = SweepTask(
         model=name, weights=str(weights.resolve()) if weights else "", data=str(options.data.resolve()),
         board=options.board, settings=settings, threads=options.threads,
         out=str((options.out / f"{name}-{options.board}-{options.style}-{options.size}").resolve()))
-    work = tasks(first, options.methods.split(",") if options.methods else METHODS, seeds_of(options))
+    return tasks(first, methods, seeds_of(options))
+
+
+def prune(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """The first and the last point of every run, measured on test images; the first once."""
+    size, watcher = SIZES[options.size], Printer()
+    work = work_of(name, options, options.methods.split(",") if options.methods else METHODS)
+    missing = [task for task in work if str(folder_of(task)) == task.out]
     if options.workers or options.scheduler:
-        run_sweep(work, watcher, workers=max(options.workers, 1), scheduler=options.scheduler)
+        run_sweep(missing, watcher, workers=max(options.workers, 1), scheduler=options.scheduler)
     else:
         from hwgen.armor.run import run  # noqa: PLC0415
 
-        for task in work:
+        for task in missing:
             run(make_job(task), watcher)
-    points = load_points([Path(task.out) for task in work])
-    ends = [p for task in work for p in points if p["folder"] == task.out][:1] + [
-        [p for p in points if p["folder"] == task.out][-1] for task in work]
+    folders = [folder_of(task) for task in work]
+    points = load_points(folders)
+    ends = [p for p in points if p["folder"] == str(folders[0])][:1] + [
+        [p for p in points if p["folder"] == str(folder)][-1] for folder in folders]
     measure_points(points if options.front else ends, options.data, size["attacks"], restarts=size["restarts"],
                    images=size["images"], watcher=watcher)
     if options.autoattack:
         autoattack(ends, options, watcher)
-    points = load_points([Path(task.out) for task in work])
+    points = priced(load_points(folders), options.style, size["settings"].objective)
     wanted = [(p["folder"], p["point"]) for p in ends]
     return [{**p, "fewer": reductions(points, p)} for key in wanted for p in points if (p["folder"], p["point"]) == key]
 
@@ -252,23 +259,6 @@ def fingerprint(config: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
 
 
-def designed(point: dict[str, Any], objective: str) -> dict[str, Any]:
-    """What the point would be built as now; a run that was pruned long ago stored what was predicted then."""
-    board, graph = load_board(point["board"]), load_graph(network_file(point))
-    fixed = FIXED if point["style"] == "stream" else point["config"]
-    design = known_hardware(board, fixed, objective).design(graph)
-    return {"cycles": round(design.cold), "steady_cycles": round(design.steady),
-            "interval_cycles": round(design.interval), "cycles_from": design.origin,
-            "latency_us": round(design.cold / board.clock_mhz, 2),
-            "steady_latency_us": round(design.steady / board.clock_mhz, 2),
-            "energy_uj_estimated": round(design.energy_uj, 2), "config": design.system.to_dict()}
-
-
-def network_file(point: dict[str, Any]) -> Path:
-    """The point's network."""
-    return Path(point["folder"]) / "points" / f"{point['point']:03}.safetensors"
-
-
 def simulated(name: str, point: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
     """Cycles and microseconds of a point that was exported, built and proven; SystemExit unless it is bit-exact."""
     run = Path(point["folder"])
@@ -329,25 +319,21 @@ def fewest(points: list[dict[str, Any]], attack: str, level: float) -> dict[str,
     return min(able, key=mean_cycles, default=None)
 
 
-def finished(run: Path) -> bool:
-    """Whether a run has come to its end."""
-    events = run / EVENTS
-    return events.is_file() and json.loads(events.read_text(encoding="utf-8"))[-1]["event"] == "finished"
-
-
-def comparisons(options: argparse.Namespace, name: str, style: str) -> list[dict[str, Any]]:
+def comparisons(options: argparse.Namespace, name: str) -> list[dict[str, Any]]:
     """Guided against plain at equal robust accuracy on test images, seed by seed, after as many points of both.
 
     Levels are the accuracies of all points that none of their own run beats in cycles; at each, the point of either run
     with the fewest cycles that is at least so robust.
     """
     size = SIZES[options.size]
-    folder, attack = options.out / f"{name}-{options.board}-{style}-{options.size}", size["attacks"][-1]
+    attack, objective = size["attacks"][-1], size["settings"].objective
+    folders: dict[int, dict[str, Path]] = {}
+    for task in work_of(name, options, METHODS):
+        folders.setdefault(task.settings.seed, {})[task.settings.method] = folder_of(task)
     rows = []
     for seed in seeds_of(options):
-        runs = {method: load_points([folder / f"{method}-{seed}"]) for method in METHODS
-                if finished(folder / f"{method}-{seed}")}
-        runs = {method: points for method, points in runs.items()
+        runs = {method: load_points([folder]) for method, folder in folders[seed].items() if finished(folder)}
+        runs = {method: priced(points, options.style, objective) for method, points in runs.items()
                 if all(attack in (p["test"] or {"accuracy": {}})["accuracy"] for p in points)}
         for method in sorted(set(runs) - {"guided"} if "guided" in runs else ()):
             most = min(len(runs[method]), len(runs["guided"]))
@@ -357,7 +343,7 @@ def comparisons(options: argparse.Namespace, name: str, style: str) -> list[dict
             for level in sorted(levels):
                 plain, guided = (fewest(points, attack, level) for points in both)
                 rows.append({
-                    "network": name, "board": options.board, "style": style, "seed": seed, "method": method,
+                    "network": name, "board": options.board, "style": options.style, "seed": seed, "method": method,
                     "size": options.size, "batchnorm": not options.no_batchnorm, "points": most - 1,
                     "attack": attack, "level": level,
                     "fewer": 1 - mean_cycles(guided) / mean_cycles(plain) if plain and guided else None,
@@ -465,7 +451,7 @@ def main() -> None:
     load_board(options.board)
     names = options.only.split(",") if options.only else NETWORKS
     rows = [row for name in names for row in rows_of(name, prune(name, options), options)]
-    compared = [row for name in names for row in comparisons(options, name, options.style)]
+    compared = [row for name in names for row in comparisons(options, name)]
     print(table(rows), comparison_table(compared), sep="\n\n", flush=True)
     if options.write:
         write_section("results", table(kept(RESULTS, with_known(rows, RESULTS))), "armor.md")

@@ -18,7 +18,8 @@ from hwgen.search.pareto import pareto
 from hwgen.ttseal.folder import SETTINGS
 
 MEASURED = "measured.json"
-_COLOURS = {"guided": "#c53030", "taylor": "#2b6cb0", "gradient": "#2f855a", "l1": "#b7791f", "random": "#718096"}
+_COLOURS = {"guided": "#c53030", "taylor": "#2b6cb0", "fisher": "#6b46c1", "gradient": "#2f855a", "l1": "#b7791f",
+            "random": "#718096"}
 
 
 def run_folders(places: Sequence[Path]) -> list[Path]:

@@ -48,7 +48,7 @@ _BATCH = 64
 #: steps of a fine-tuning between two saved states: what a killed worker loses at most
 _SAVE_EVERY = 20
 #: why a run ended that can go on
-_ENOUGH = "as many points as were asked for"
+ENOUGH = "as many points as were asked for"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +134,7 @@ class _Run:
         with self.folder.lock():
             if not self.events:
                 self._first()
-            if self.events[-1].get("reason") == _ENOUGH and self._state().point < self.settings.max_points:
+            if self.events[-1].get("reason") == ENOUGH and self._state().point < self.settings.max_points:
                 self.events.pop()  # it would have gone on
             while not (state := self._state()).finished:
                 self._advance(state)
@@ -198,7 +198,7 @@ class _Run:
         settings = self.settings
         graph, hardware = load_graph(self._graph_file(state.point)), self._hardware(state.config)
         if state.point >= settings.max_points:
-            self._add("finished", reason=_ENOUGH)
+            self._add("finished", reason=ENOUGH)
             return
         if state.failures > settings.retries:
             self._search_again(graph, state, "robust accuracy does not allow more")

@@ -1,11 +1,12 @@
 """What the units of every group are worth: Taylor, gradient, L1 and random saliency, on adversarial images.
 
 First-order Taylor: with a factor 1 on a unit's channels, the derivative of an image's loss by the factor is
-``sum a * dL/da`` over the unit's maps: a unit's *effect*, to first order the change of the loss when it is removed. The
-plain method takes the mean of its magnitude (Molchanov et al., arXiv 1611.06440), which orders units. The guided one
-divides by gains of the hardware, so proportions count: it takes the mean square of what all removed units do together
-(squared: Molchanov et al., arXiv 1906.10771; as an estimate of the loss's second order: Theis et al., arXiv
-1801.05787). Depthwise convolutions share their unit with the layer before them and get no factor of their own.
+``sum a * dL/da`` over the unit's maps: a unit's *effect*, to first order the change of the loss when it is removed.
+``taylor`` takes the mean of its magnitude (Molchanov et al., arXiv 1611.06440), which orders units. ``guided`` divides
+by gains of the hardware, so proportions count: it takes the mean square of what all removed units do together (squared:
+Molchanov et al., arXiv 1906.10771; as an estimate of the loss's second order: Theis et al., arXiv 1801.05787), and
+``fisher`` is the same without the hardware. Depthwise convolutions share their unit with the layer before them and get
+no factor of their own.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ from hwgen.train.robust import perturb
 from hwgen.zoo.preprocess import normalise
 from hwgen.zoo.recipe import InputSpec, RobustSpec
 
-Method = Literal["guided", "taylor", "gradient", "l1", "random"]
-METHODS: tuple[Method, ...] = ("guided", "taylor", "gradient", "l1", "random")
+Method = Literal["guided", "taylor", "fisher", "gradient", "l1", "random"]
+METHODS: tuple[Method, ...] = ("guided", "taylor", "fisher", "gradient", "l1", "random")
 #: those that look at adversarial images
-ATTACKED: tuple[Method, ...] = ("guided", "taylor", "gradient")
+ATTACKED: tuple[Method, ...] = ("guided", "taylor", "fisher", "gradient")
 #: (normalised adversarial images [N, C, H, W], labels [N])
 Batch = tuple[Tensor, Tensor]
 
@@ -78,15 +79,15 @@ def saliency(method: Method, graph: Graph, batches: Iterable[Batch], seed: int =
     """Group -> saliency of its units.
 
     Args:
-        method: ``"guided"`` is squared Taylor saliency (what guides is the hardware's gain, ``hwgen.armor.steps``).
+        method: ``"guided"`` is that of ``"fisher"`` (what guides is the hardware's gain, ``hwgen.armor.steps``).
         graph: float, BatchNorm folded.
         batches: adversarial images; not read by ``"l1"`` and ``"random"``.
         seed: of ``"random"``.
     """
     found = groups(graph)
-    if method in ("guided", "taylor"):
+    if method in ("guided", "fisher", "taylor"):
         effects = _effects(graph, found, batches)
-        if method == "guided":
+        if method != "taylor":
             return {name: Saliency(units=(e ** 2).mean(axis=0), effects=e) for name, e in effects.items()}
         units = {name: np.abs(e).mean(axis=0) for name, e in effects.items()}
     elif method == "random":

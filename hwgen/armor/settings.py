@@ -22,7 +22,7 @@ def _require(condition: bool, option: str, value: object, allowed: str) -> None:
 @dataclass(frozen=True, kw_only=True)
 class PruneSettings:
     """Args:
-        method: ``"guided"``: squared Taylor saliency against what the hardware gains; the others know no hardware.
+        method: ``"guided"``: saliency against what the hardware gains; the others know no hardware.
         objective: of the configuration search.
         style: of the accelerator: engine, stream, or auto (the better one by the objective, chosen anew each round).
         gains: what counts as a gain.

@@ -34,7 +34,7 @@ def command(
     out_dir: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the runs \\[prune/MODEL-BOARD].")]
     = None,
     weights: Annotated[Path | None, typer.Option(help="Checkpoint instead of the recipe's.")] = None,
-    method: Annotated[list[str] | None, typer.Option(help="guided, taylor, gradient, l1 or random; repeatable "
+    method: Annotated[list[str] | None, typer.Option(help="guided, taylor, fisher, gradient, l1 or random; repeatable "
                                                           "\\[guided].")] = None,
     seed: Annotated[list[int] | None, typer.Option(help="Repeatable \\[0].")] = None,
     objective: Annotated[str, typer.Option(help="Of the configuration search: latency, throughput, area, "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -66,6 +66,13 @@ def percent(value: float | None, digits: int = 1) -> str:
     return "not measured" if value is None else f"{100 * value:.{digits}f} %"
 
 
+def _recorded(accuracy: Mapping[str, Any]) -> str:
+    """Of the float network."""
+    if accuracy["float"] is None:
+        return "float not recorded by the recipe"
+    return f"float {percent(accuracy['float'], 2)} (recorded, on {accuracy['float_images']:,} images)"
+
+
 def facts(result: dict[str, Any]) -> list[tuple[str, str]]:
     """What a reader needs to know besides the rows."""
     settings, units = result["settings"], result["units"]
@@ -79,8 +86,7 @@ def facts(result: dict[str, Any]) -> list[tuple[str, str]]:
                     f"parameters, {total:,} stored bytes"),
         ("compression", f"{result['dense_parameters'] / parameters:.1f} times: the dense layers have "
                         f"{result['dense_parameters']:,} parameters"),
-        ("accuracy", f"float {percent(accuracy['float'], 2)} (recorded, on {accuracy['float_images']:,} images), "
-                     f"TT {percent(accuracy['tt'], 2)}, int8 "
+        ("accuracy", f"{_recorded(accuracy)}, TT {percent(accuracy['tt'], 2)}, int8 "
                      f"{percent(accuracy['int8'], 2)} on {accuracy['images']:,} test images of {result['dataset']}"),
         ("attacker", f"{attack['seed_images']} seed images, {attack['rounds']} rounds, {queries:,} queries a set; "
                      f"{attack['epochs']} epochs a round and {attack['last_epochs']} more in the last, "

@@ -71,7 +71,8 @@ def test_guided_saliency_is_the_square_of_what_all_removed_units_do() -> None:
     for unit in (0, 3):
         up, down = (losses(scaled(graph, group.layers, unit, 1 + s), x, y) for s in (step, -step))
         effects.append((up - down) / (2 * step))
-    mine = found[group.name]
+    mine, same = found[group.name], saliency("fisher", graph, parts)[group.name]
+    assert same.of((0, 3)) == mine.of((0, 3)) and (same.units == mine.units).all()
     assert mine.units[3] == pytest.approx(float((effects[1] ** 2).mean()), rel=0.05, abs=1e-5)
     assert mine.of((0, 3)) == pytest.approx(float(((effects[0] + effects[1]) ** 2).mean()), rel=0.05, abs=1e-5)
     assert mine.of((3,)) == pytest.approx(mine.units[3]) and mine.of(()) == 0
