@@ -1,9 +1,9 @@
 """Trains robust radar networks, prunes them by every method, attacks what is left, and fills docs/armor.md.
 
     python benchmarks/armor.py --data FOLDER [--size full|medium|reduced] [--style auto|engine|stream] [--out FOLDER]
-                               [--only aconvnet_robust] [--methods guided,taylor] [--seeds 0,1] [--epochs N]
-                               [--peak RATE] [--points N] [--no-batchnorm] [--front] [--autoattack IMAGES] [--pipeline]
-                               [--simulate] [--cpu] [--write]
+                               [--only aconvnet_robust] [--methods guided,taylor] [--seeds 0,1] [--stride SHARE]
+                               [--epochs N] [--peak RATE] [--points N] [--no-batchnorm] [--front]
+                               [--autoattack IMAGES] [--pipeline] [--simulate] [--cpu] [--write]
 
 Each network is trained by its recipe (unless the recipe ships a checkpoint), then pruned in one folder a run: method
 and seed. The first point and the last one of every run are attacked on test images; with ``--front`` all are, which
@@ -94,6 +94,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", default="", help="networks separated by commas")
     parser.add_argument("--methods", default="", help="methods separated by commas")
     parser.add_argument("--seeds", default="", help="separated by commas, if not the size's")
+    parser.add_argument("--stride", type=float, help="between fine-tunings, if not the size's; in a folder of its own")
     parser.add_argument("--epochs", type=int, help="of the fine-tuning behind the steps, if not the size's")
     parser.add_argument("--peak", type=float, help="its highest learning rate, if not the size's")
     parser.add_argument("--points", type=int, help="of a run at most, if not the size's; with more, it continues")
@@ -148,14 +149,16 @@ def work_of(name: str, options: argparse.Namespace, methods: Sequence[str]) -> l
     settings: PruneSettings = replace(size["settings"], robust=recipe.train.robust, style=options.style,
                                       precision="bfloat16" if options.size == "reduced" else recipe.train.precision)
     settings = replace(settings, batchnorm=not options.no_batchnorm, epochs=options.epochs or settings.epochs,
-                       peak=options.peak or settings.peak, max_points=options.points or settings.max_points)
+                       peak=options.peak or settings.peak, max_points=options.points or settings.max_points,
+                       stride=options.stride or settings.stride)
     if options.size == "reduced":
         settings = replace(settings, robust=replace(settings.robust, steps=2, step=0.625 * settings.robust.epsilon))
     weights = trained(name, options)
+    own = f"-stride{options.stride:g}" if options.stride else ""
     first = SweepTask(
         model=name, weights=str(weights.resolve()) if weights else "", data=str(options.data.resolve()),
         board=options.board, settings=settings, threads=options.threads,
-        out=str((options.out / f"{name}-{options.board}-{options.style}-{options.size}").resolve()))
+        out=str((options.out / f"{name}-{options.board}-{options.style}-{options.size}{own}").resolve()))
     return tasks(first, methods, seeds_of(options))
 
 
@@ -243,7 +246,7 @@ def rows_of(name: str, points: list[dict[str, Any]], options: argparse.Namespace
                 "cpu_latency_us": cpu and cpu["us"], "cpu": cpu and f"{cpu['cpu']}, {cpu['how']}",
                 "energy_uj_estimated": point["energy_uj_estimated"], "flips": test["faithfulness"]["flips"],
                 "calibration_error": test["faithfulness"]["calibration_error_after"], "size": options.size,
-                "batchnorm": settings_of(point)["batchnorm"],
+                "batchnorm": settings_of(point)["batchnorm"], "stride": settings_of(point)["stride"],
                 "parameters_ratio": round(point["fewer"]["parameters"], 3),
                 "macs_ratio": round(point["fewer"]["macs"], 3), "config_sha256": fingerprint(point["config"])})
     return rows
@@ -344,7 +347,8 @@ def comparisons(options: argparse.Namespace, name: str) -> list[dict[str, Any]]:
                 plain, guided = (fewest(points, attack, level) for points in both)
                 rows.append({
                     "network": name, "board": options.board, "style": options.style, "seed": seed, "method": method,
-                    "size": options.size, "batchnorm": not options.no_batchnorm, "points": most - 1,
+                    "size": options.size, "batchnorm": not options.no_batchnorm,
+                    "stride": options.stride or size["settings"].stride, "points": most - 1,
                     "attack": attack, "level": level,
                     "fewer": 1 - mean_cycles(guided) / mean_cycles(plain) if plain and guided else None,
                     "plain": plain and compared_fields(plain, attack),
@@ -374,8 +378,8 @@ def comparison_table(rows: list[dict[str, Any]]) -> str:
              "parameters | plain: cycles | robust | parameters | guided: fewer cycles (mean) |", "|" + "---|" * 11]
     for r in rows:
         fewer = "" if r["fewer"] is None else f"{100 * r['fewer']:.1f} %"
-        lines.append(f"| {r['network']} | {r['board']}, {r['style']} | {r['method']}, {r['size']}"
-                     f"{'' if r['batchnorm'] else ', BatchNorm folded'}, seed {r['seed']} | "
+        lines.append(f"| {r['network']} | {r['board']}, {r['style']} | {r['method']}, {r['size']}, stride "
+                     f"{r['stride']:g}{'' if r['batchnorm'] else ', BatchNorm folded'}, seed {r['seed']} | "
                      f"{100 * r['level']:.1f} % ({r['attack']}) | {cell(r['guided'])} | {cell(r['plain'])} | {fewer} |")
     return "\n".join(lines)
 
@@ -392,7 +396,7 @@ def table(rows: list[dict[str, Any]]) -> str:
             f"{r['images']:,} | {100 * r['flips']:.1f} % |")
     lines += ["", "| network | method | board, style | cold cycles | following frame | interval | µs, following frame "
               "| torch on the CPU, µs | ratio | µJ (estimated) |", "|" + "---|" * 10]
-    for r in {(r["network"], r["style"], method(r), r["point"]): r for r in rows}.values():
+    for r in {(r["network"], r["style"], method(r), r["seed"], r["point"]): r for r in rows}.values():
         cpu = r["cpu_latency_us"]
         lines.append(
             f"| {r['network']} | {method(r)} | {r['board']}, {r['style']} | {r['cycles']:,} ({r['cycles_origin']}) | "
@@ -407,7 +411,7 @@ def method(row: dict[str, Any]) -> str:
     target = "" if row["pruned_for"] == row["style"] else f" for the {row['pruned_for']}"
     if row["method"] == "none":
         return "none"
-    return f"{row['method']}{target}{'' if row['batchnorm'] else ', BatchNorm folded'}, seed {row['seed']}"
+    return f"{row['method']}{target}{'' if row['batchnorm'] else ', BatchNorm folded'}, stride {row['stride']:g}"
 
 
 def with_known(rows: list[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
@@ -428,7 +432,7 @@ def with_known(rows: list[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
 
 def tuned(row: dict[str, Any]) -> tuple[Any, ...]:
     """What distinguishes fine-tunings of one method; the unpruned network has none."""
-    return () if row["method"] == "none" else (row["seed"], row["batchnorm"])
+    return () if row["method"] == "none" else (row["seed"], row["batchnorm"], row["stride"])
 
 
 def kept(path: Path, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
