@@ -246,10 +246,16 @@ def rows_of(name: str, points: list[dict[str, Any]], options: argparse.Namespace
                 "cpu_latency_us": cpu and cpu["us"], "cpu": cpu and f"{cpu['cpu']}, {cpu['how']}",
                 "energy_uj_estimated": point["energy_uj_estimated"], "flips": test["faithfulness"]["flips"],
                 "calibration_error": test["faithfulness"]["calibration_error_after"], "size": options.size,
+                "saliency": saliency_of(point["method"] if number else "none"),
                 "batchnorm": settings_of(point)["batchnorm"], "stride": settings_of(point)["stride"],
                 "parameters_ratio": round(point["fewer"]["parameters"], 3),
                 "macs_ratio": round(point["fewer"]["macs"], 3), "config_sha256": fingerprint(point["config"])})
     return rows
+
+
+def saliency_of(method: str) -> str:
+    """What a method of today ranks units by. Rows of guided runs that ranked by magnitudes say ``taylor``."""
+    return "fisher" if method == "guided" else method
 
 
 def settings_of(point: dict[str, Any]) -> dict[str, Any]:
@@ -347,9 +353,9 @@ def comparisons(options: argparse.Namespace, name: str) -> list[dict[str, Any]]:
                 plain, guided = (fewest(points, attack, level) for points in both)
                 rows.append({
                     "network": name, "board": options.board, "style": options.style, "seed": seed, "method": method,
-                    "size": options.size, "batchnorm": not options.no_batchnorm,
-                    "stride": options.stride or size["settings"].stride, "points": most - 1,
-                    "attack": attack, "level": level,
+                    "size": options.size, "saliency": saliency_of("guided"), "batchnorm": not options.no_batchnorm,
+                    "stride": options.stride or size["settings"].stride, "points": most - 1, "attack": attack,
+                    "level": level,
                     "fewer": 1 - mean_cycles(guided) / mean_cycles(plain) if plain and guided else None,
                     "plain": plain and compared_fields(plain, attack),
                     "guided": guided and compared_fields(guided, attack)})
@@ -411,7 +417,9 @@ def method(row: dict[str, Any]) -> str:
     target = "" if row["pruned_for"] == row["style"] else f" for the {row['pruned_for']}"
     if row["method"] == "none":
         return "none"
-    return f"{row['method']}{target}{'' if row['batchnorm'] else ', BatchNorm folded'}, stride {row['stride']:g}"
+    by = "" if row["saliency"] == saliency_of(row["method"]) else f" by {row['saliency']}"
+    tuning = f"{'' if row['batchnorm'] else 'BatchNorm folded, '}stride {row['stride']:g}"
+    return f"{row['method']}{by}{target}, {tuning}"
 
 
 def with_known(rows: list[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
@@ -432,7 +440,7 @@ def with_known(rows: list[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
 
 def tuned(row: dict[str, Any]) -> tuple[Any, ...]:
     """What distinguishes fine-tunings of one method; the unpruned network has none."""
-    return () if row["method"] == "none" else (row["seed"], row["batchnorm"], row["stride"])
+    return () if row["method"] == "none" else (row["seed"], row["saliency"], row["batchnorm"], row["stride"])
 
 
 def kept(path: Path, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
