@@ -384,7 +384,8 @@ def comparison_table(rows: list[dict[str, Any]]) -> str:
              "parameters | plain: cycles | robust | parameters | guided: fewer cycles (mean) |", "|" + "---|" * 11]
     for r in rows:
         fewer = "" if r["fewer"] is None else f"{100 * r['fewer']:.1f} %"
-        lines.append(f"| {r['network']} | {r['board']}, {r['style']} | {r['method']}, {r['size']}, stride "
+        against = r["method"] + ("" if r["saliency"] == saliency_of("guided") else " (guided by magnitudes)")
+        lines.append(f"| {r['network']} | {r['board']}, {r['style']} | {against}, {r['size']}, stride "
                      f"{r['stride']:g}{'' if r['batchnorm'] else ', BatchNorm folded'}, seed {r['seed']} | "
                      f"{100 * r['level']:.1f} % ({r['attack']}) | {cell(r['guided'])} | {cell(r['plain'])} | {fewer} |")
     return "\n".join(lines)
@@ -417,7 +418,7 @@ def method(row: dict[str, Any]) -> str:
     target = "" if row["pruned_for"] == row["style"] else f" for the {row['pruned_for']}"
     if row["method"] == "none":
         return "none"
-    by = "" if row["saliency"] == saliency_of(row["method"]) else f" by {row['saliency']}"
+    by = "" if row["saliency"] == saliency_of(row["method"]) else " by magnitudes"
     tuning = f"{'' if row['batchnorm'] else 'BatchNorm folded, '}stride {row['stride']:g}"
     return f"{row['method']}{by}{target}, {tuning}"
 
