@@ -445,14 +445,20 @@ def tuned(row: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def kept(path: Path, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The file's rows of other networks, boards, styles, methods, sizes, seeds and ways to fine-tune, then ``rows``;
-    written."""
-    def key(row: dict[str, Any]) -> tuple[Any, ...]:
+    """The file's rows of other networks, boards, styles, methods, sizes, seeds and ways to fine-tune, and other attacks
+    on the same network; then ``rows``; written."""
+    def run(row: dict[str, Any]) -> tuple[Any, ...]:
         return (*(row.get(name) for name in ("network", "board", "style", "pruned_for", "method", "size")), *tuned(row))
 
+    def point(row: dict[str, Any]) -> tuple[Any, ...]:
+        return (*run(row), *(row.get(name) for name in ("point", "parameters", "macs")))
+
+    def attack(row: dict[str, Any]) -> tuple[Any, ...]:
+        return (*point(row), row.get("attack"), row.get("images"))
+
     old = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
-    new = {key(r) for r in rows}
-    both = [*(r for r in old if key(r) not in new), *rows]
+    runs, points, attacks = ({kind(r) for r in rows} for kind in (run, point, attack))
+    both = [*(r for r in old if run(r) not in runs or (point(r) in points and attack(r) not in attacks)), *rows]
     path.write_text(json.dumps(both, indent=1) + "\n", encoding="utf-8")
     return both
 
