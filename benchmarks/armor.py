@@ -2,8 +2,8 @@
 
     python benchmarks/armor.py --data FOLDER [--size full|medium|reduced] [--style auto|engine|stream] [--out FOLDER]
                                [--only aconvnet_robust] [--methods guided,taylor] [--seeds 0,1] [--stride SHARE]
-                               [--epochs N] [--peak RATE] [--points N] [--no-batchnorm] [--front]
-                               [--autoattack IMAGES] [--pipeline] [--simulate] [--cpu] [--write]
+                               [--tolerance SHARE] [--epochs N] [--peak RATE] [--points N] [--no-batchnorm]
+                               [--front] [--autoattack IMAGES] [--pipeline] [--simulate] [--cpu] [--write]
 
 Each network is trained by its recipe (unless the recipe ships a checkpoint), then pruned in one folder a run: method
 and seed. The first point and the last one of every run are attacked on test images; with ``--front`` all are, which
@@ -95,6 +95,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--methods", default="", help="methods separated by commas")
     parser.add_argument("--seeds", default="", help="separated by commas, if not the size's")
     parser.add_argument("--stride", type=float, help="between fine-tunings, if not the size's; in a folder of its own")
+    parser.add_argument("--tolerance", type=float, help="of robust accuracy, if not the size's")
     parser.add_argument("--epochs", type=int, help="of the fine-tuning behind the steps, if not the size's")
     parser.add_argument("--peak", type=float, help="its highest learning rate, if not the size's")
     parser.add_argument("--points", type=int, help="of a run at most, if not the size's; with more, it continues")
@@ -150,7 +151,8 @@ def work_of(name: str, options: argparse.Namespace, methods: Sequence[str]) -> l
                                       precision="bfloat16" if options.size == "reduced" else recipe.train.precision)
     settings = replace(settings, batchnorm=not options.no_batchnorm, epochs=options.epochs or settings.epochs,
                        peak=options.peak or settings.peak, max_points=options.points or settings.max_points,
-                       stride=options.stride or settings.stride)
+                       stride=options.stride or settings.stride,
+                       tolerance=settings.tolerance if options.tolerance is None else options.tolerance)
     if options.size == "reduced":
         settings = replace(settings, robust=replace(settings.robust, steps=2, step=0.625 * settings.robust.epsilon))
     weights = trained(name, options)
@@ -328,7 +330,15 @@ def fewest(points: list[dict[str, Any]], attack: str, level: float) -> dict[str,
     return min(able, key=mean_cycles, default=None)
 
 
-def comparisons(options: argparse.Namespace, name: str) -> list[dict[str, Any]]:
+def folders_of(name: str, options: argparse.Namespace) -> dict[int, dict[str, Path]]:
+    """Seed -> method -> folder of its run, whether it is there or not."""
+    found: dict[int, dict[str, Path]] = {}
+    for task in work_of(name, options, METHODS):
+        found.setdefault(task.settings.seed, {})[task.settings.method] = folder_of(task)
+    return found
+
+
+def comparisons(options: argparse.Namespace, name: str, folders: dict[int, dict[str, Path]]) -> list[dict[str, Any]]:
     """Guided against plain at equal robust accuracy on test images, seed by seed, after as many points of both.
 
     Levels are the accuracies of all points that none of their own run beats in cycles; at each, the point of either run
@@ -336,12 +346,9 @@ def comparisons(options: argparse.Namespace, name: str) -> list[dict[str, Any]]:
     """
     size = SIZES[options.size]
     attack, objective = size["attacks"][-1], size["settings"].objective
-    folders: dict[int, dict[str, Path]] = {}
-    for task in work_of(name, options, METHODS):
-        folders.setdefault(task.settings.seed, {})[task.settings.method] = folder_of(task)
     rows = []
-    for seed in seeds_of(options):
-        runs = {method: load_points([folder]) for method, folder in folders[seed].items() if finished(folder)}
+    for seed, by_method in folders.items():
+        runs = {method: load_points([folder]) for method, folder in by_method.items() if finished(folder)}
         runs = {method: priced(points, options.style, objective) for method, points in runs.items()
                 if all(attack in (p["test"] or {"accuracy": {}})["accuracy"] for p in points)}
         for method in sorted(set(runs) - {"guided"} if "guided" in runs else ()):
@@ -470,7 +477,7 @@ def main() -> None:
     load_board(options.board)
     names = options.only.split(",") if options.only else NETWORKS
     rows = [row for name in names for row in rows_of(name, prune(name, options), options)]
-    compared = [row for name in names for row in comparisons(options, name)]
+    compared = [row for name in names for row in comparisons(options, name, folders_of(name, options))]
     print(table(rows), comparison_table(compared), sep="\n\n", flush=True)
     if options.write:
         write_section("results", table(kept(RESULTS, with_known(rows, RESULTS))), "armor.md")
