@@ -23,16 +23,13 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import platform
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from armor_runs import designed, finished, folder_of, network_file, priced
+from cpu import cpu_latency
 from docs_page import write_section
 from progress import Printer, Steps
 
@@ -68,8 +65,6 @@ FRAMES = 4
 #: fields of a row that a simulation decides
 SIMULATED = ("cycles", "steady_cycles", "interval_cycles", "cycles_origin", "frames_simulated", "bit_exact",
              "latency_us", "steady_latency_us")
-#: how often a network is timed on the CPU in every way; the best counts
-CPU_ROUNDS = 3
 #: ``medium`` is half an hour of one core a run; ``reduced`` is for a machine that is busy with other things, and its
 #: figures say little about what pruning can do
 SIZES: dict[str, dict[str, Any]] = {
@@ -232,7 +227,8 @@ def rows_of(name: str, points: list[dict[str, Any]], options: argparse.Namespace
         measure = options.simulate and number and chosen
         point = {**predicted, **simulated(name, predicted, options)} if measure else predicted
         origin, test = "simulated" if measure else f"predicted ({point['cycles_from']})", point["test"]
-        cpu = cpu_latency(point, options) if options.cpu else None
+        cpu = cpu_latency(load_graph(network_file(point)), load_recipe(point["model"]).input, options.data
+                          ) if options.cpu else None
         for clean, robust, settings, attack, images in measurements(point):
             rows.append({
                 "network": name, "dataset": point["dataset"], "method": point["method"] if number else "none",
@@ -287,41 +283,6 @@ def simulated(name: str, point: dict[str, Any], options: argparse.Namespace) -> 
             "interval_cycles": cycles["batch"]["interval"] if point["style"] == "stream" else steady,
             "steady_latency_us": round(steady / clock, 2), "frames": report["verification"]["frames"],
             "bit_exact": report["verification"]["bit_exact"]}
-
-
-def cpu_name() -> str:
-    """The processor, as it names itself."""
-    path = Path("/proc/cpuinfo")
-    names = [line.partition(":")[2].strip() for line in path.read_text(encoding="utf-8").splitlines()
-             if line.startswith("model name")] if path.is_file() else []
-    return f"{len(names)} x {names[0]}" if names else platform.processor() or platform.machine()
-
-
-def cpu_latency(point: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
-    """Best median of microseconds for one image on this CPU, of eager and compiled torch and of 1 .. n threads."""
-    module = GraphModule(load_graph(network_file(point))).eval()
-    spec = load_recipe(point["model"]).input
-    image = load_dataset(spec.dataset, options.data, "test", spec.shape, spec.classes or spec.class_count).images[:1]
-    x = torch.from_numpy(image).float()
-    module = torch.export.export(module, (x,)).module()  # weights as constants, which the compiler can use
-    best, kind = float("inf"), ""
-    threads = torch.get_num_threads()
-    for count in [*range(1, torch.multiprocessing.cpu_count() + 1)] * CPU_ROUNDS:
-        torch.set_num_threads(count)
-        torch.compiler.reset()  # compiled code keeps the number of threads that it was made with
-        for name, network in (("eager", module), ("compiled", torch.compile(module))):
-            with torch.inference_mode():
-                for _ in range(20):
-                    network(x)
-                times = []
-                for _ in range(200):
-                    start = time.perf_counter()
-                    network(x)
-                    times.append(time.perf_counter() - start)
-            if np.median(times) * 1e6 < best:
-                best, kind = float(np.median(times)) * 1e6, f"{name}, {count} threads"
-    torch.set_num_threads(threads)
-    return {"us": round(best, 1), "how": kind, "cpu": cpu_name()}
 
 
 def fewest(points: list[dict[str, Any]], attack: str, level: float) -> dict[str, Any] | None:
