@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from types import ModuleType
@@ -44,7 +43,7 @@ def test_a_finished_plain_run_serves_the_other_style(
     write(other, *end)
     own = task(tmp_path / "net-engine" / "run-0", **wanted)
     assert armor_runs.folder_of(own) == Path((other if shared else own).out)
-    write(dataclasses.replace(own), 1, None)  # one that was begun goes on
+    write(own, 1, None)  # one that was begun goes on
     assert armor_runs.folder_of(own) == Path(own.out)
 
 
