@@ -28,8 +28,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from armor_runs import designed, finished, folder_of, network_file, priced
-from cpu import cpu_latency
+from armor_compare import comparisons, mean_cycles
+from armor_runs import designed, folder_of, network_file, priced
+from armor_tables import COMPARED, RESULTS, comparison_table, kept, saliency_of, table, with_known
+from cpu_latency import cpu_latency
 from docs_page import write_section
 from progress import Printer, Steps
 
@@ -54,17 +56,12 @@ from hwgen.zoo import load_recipe
 from hwgen.zoo.recipe import PhaseSpec, Recipe
 
 ROOT = Path(__file__).resolve().parent.parent
-RESULTS = ROOT / "docs" / "results" / "armor.json"
-COMPARED = RESULTS.with_name("armor_comparison.json")
 NETWORKS = ("aconvnet_robust", "resnet_sar", "mobilenet_sar")
 METHODS = ("guided", "taylor", "fisher", "l1", "random")
 #: what AutoAttack found, in the folder of a run
 AUTOATTACK = "autoattack.json"
 #: of the proof of a network that was chosen
 FRAMES = 4
-#: fields of a row that a simulation decides
-SIMULATED = ("cycles", "steady_cycles", "interval_cycles", "cycles_origin", "frames_simulated", "bit_exact",
-             "latency_us", "steady_latency_us")
 #: ``medium`` is half an hour of one core a run; ``reduced`` is for a machine that is busy with other things, and its
 #: figures say little about what pruning can do
 SIZES: dict[str, dict[str, Any]] = {
@@ -229,6 +226,7 @@ def rows_of(name: str, points: list[dict[str, Any]], options: argparse.Namespace
         origin, test = "simulated" if measure else f"predicted ({point['cycles_from']})", point["test"]
         cpu = cpu_latency(load_graph(network_file(point)), load_recipe(point["model"]).input, options.data
                           ) if options.cpu else None
+        run = settings_of(point)
         for clean, robust, settings, attack, images in measurements(point):
             rows.append({
                 "network": name, "dataset": point["dataset"], "method": point["method"] if number else "none",
@@ -245,15 +243,10 @@ def rows_of(name: str, points: list[dict[str, Any]], options: argparse.Namespace
                 "energy_uj_estimated": point["energy_uj_estimated"], "flips": test["faithfulness"]["flips"],
                 "calibration_error": test["faithfulness"]["calibration_error_after"], "size": options.size,
                 "saliency": saliency_of(point["method"] if number else "none"),
-                "batchnorm": settings_of(point)["batchnorm"], "stride": settings_of(point)["stride"],
+                "batchnorm": run["batchnorm"], "stride": run["stride"],
                 "parameters_ratio": round(point["fewer"]["parameters"], 3),
                 "macs_ratio": round(point["fewer"]["macs"], 3), "config_sha256": fingerprint(point["config"])})
     return rows
-
-
-def saliency_of(method: str) -> str:
-    """What a method of today ranks units by. Rows of guided runs that ranked by magnitudes say ``taylor``."""
-    return "fisher" if method == "guided" else method
 
 
 def settings_of(point: dict[str, Any]) -> dict[str, Any]:
@@ -285,150 +278,15 @@ def simulated(name: str, point: dict[str, Any], options: argparse.Namespace) -> 
             "bit_exact": report["verification"]["bit_exact"]}
 
 
-def fewest(points: list[dict[str, Any]], attack: str, level: float) -> dict[str, Any] | None:
-    """The point with the fewest cycles (mean of a cold and a following frame) of those that are at least so robust."""
-    able = [p for p in points if p["test"]["accuracy"][attack] >= level - 1e-9]
-    return min(able, key=mean_cycles, default=None)
-
-
-def folders_of(name: str, options: argparse.Namespace) -> dict[int, dict[str, Path]]:
-    """Seed -> method -> folder of its run, whether it is there or not."""
-    found: dict[int, dict[str, Path]] = {}
+def compared(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """The network's guided runs against plain ones."""
+    size, folders = SIZES[options.size], dict[int, dict[str, Path]]()
     for task in work_of(name, options, METHODS):
-        found.setdefault(task.settings.seed, {})[task.settings.method] = folder_of(task)
-    return found
-
-
-def comparisons(options: argparse.Namespace, name: str, folders: dict[int, dict[str, Path]]) -> list[dict[str, Any]]:
-    """Guided against plain at equal robust accuracy on test images, seed by seed, after as many points of both.
-
-    Levels are the accuracies of all points that none of their own run beats in cycles; at each, the point of either run
-    with the fewest cycles that is at least so robust.
-    """
-    size = SIZES[options.size]
-    attack, objective = size["attacks"][-1], size["settings"].objective
-    rows = []
-    for seed, by_method in folders.items():
-        runs = {method: load_points([folder]) for method, folder in by_method.items() if finished(folder)}
-        runs = {method: priced(points, options.style, objective) for method, points in runs.items()
-                if all(attack in (p["test"] or {"accuracy": {}})["accuracy"] for p in points)}
-        for method in sorted(set(runs) - {"guided"} if "guided" in runs else ()):
-            most = min(len(runs[method]), len(runs["guided"]))
-            both = [runs[kind][1:most] for kind in (method, "guided")]
-            levels = {p["test"]["accuracy"][attack] for points in both for p in points
-                      if fewest(points, attack, p["test"]["accuracy"][attack]) is p}
-            for level in sorted(levels):
-                plain, guided = (fewest(points, attack, level) for points in both)
-                rows.append({
-                    "network": name, "board": options.board, "style": options.style, "seed": seed, "method": method,
-                    "size": options.size, "saliency": saliency_of("guided"), "batchnorm": not options.no_batchnorm,
-                    "stride": options.stride or size["settings"].stride, "points": most - 1, "attack": attack,
-                    "level": level,
-                    "fewer": 1 - mean_cycles(guided) / mean_cycles(plain) if plain and guided else None,
-                    "plain": plain and compared_fields(plain, attack),
-                    "guided": guided and compared_fields(guided, attack)})
-    return rows
-
-
-def mean_cycles(point: dict[str, Any]) -> float:
-    """Of a cold and a following frame."""
-    return (point["cycles"] + point["steady_cycles"]) / 2
-
-
-def compared_fields(point: dict[str, Any], attack: str) -> dict[str, Any]:
-    """What is compared."""
-    return {"robust_accuracy": point["test"]["accuracy"][attack],
-            **{field: point[field] for field in ("point", "parameters", "macs", "cycles", "steady_cycles")}}
-
-
-def comparison_table(rows: list[dict[str, Any]]) -> str:
-    """Markdown of ``comparisons``."""
-    def cell(point: dict[str, Any] | None) -> str:
-        return "none | | " if point is None else (
-            f"{point['cycles']:,} / {point['steady_cycles']:,} | {100 * point['robust_accuracy']:.1f} % | "
-            f"{point['parameters']:,}")
-
-    lines = ["| network | board, style | against | at least so robust | guided: cycles, cold / following | robust | "
-             "parameters | plain: cycles | robust | parameters | guided: fewer cycles (mean) |", "|" + "---|" * 11]
-    for r in rows:
-        fewer = "" if r["fewer"] is None else f"{100 * r['fewer']:.1f} %"
-        against = r["method"] + ("" if r["saliency"] == saliency_of("guided") else " (guided by magnitudes)")
-        lines.append(f"| {r['network']} | {r['board']}, {r['style']} | {against}, {r['size']}, stride "
-                     f"{r['stride']:g}{'' if r['batchnorm'] else ', BatchNorm folded'}, seed {r['seed']} | "
-                     f"{100 * r['level']:.1f} % ({r['attack']}) | {cell(r['guided'])} | {cell(r['plain'])} | {fewer} |")
-    return "\n".join(lines)
-
-
-def table(rows: list[dict[str, Any]]) -> str:
-    """Markdown: accuracy and size, then what it takes on the board, one row a point."""
-    lines = ["| network | method; style, budget | parameters (fewer) | MACs (fewer) | clean | robust | attack | images "
-             "| flips |", "|" + "---|" * 9]
-    for r in rows:
-        lines.append(
-            f"| {r['network']} | {method(r)}; {r['style']}, {r['size']} | {r['parameters']:,} "
-            f"({r['parameters_ratio']:.1f}) | {r['macs']:,} ({r['macs_ratio']:.1f}) | "
-            f"{100 * r['clean_accuracy']:.1f} % | {100 * r['robust_accuracy']:.1f} % | {r['attack']} | "
-            f"{r['images']:,} | {100 * r['flips']:.1f} % |")
-    lines += ["", "| network | method | board, style | cold cycles | following frame | interval | µs, following frame "
-              "| torch on the CPU, µs | ratio | µJ (estimated) |", "|" + "---|" * 10]
-    for r in {(r["network"], r["style"], method(r), r["seed"], r["point"]): r for r in rows}.values():
-        cpu = r["cpu_latency_us"]
-        lines.append(
-            f"| {r['network']} | {method(r)} | {r['board']}, {r['style']} | {r['cycles']:,} ({r['cycles_origin']}) | "
-            f"{r['steady_cycles']:,} | {r['interval_cycles']:,} | {r['steady_latency_us']:.1f} | "
-            + (f"{cpu:,.0f} ({r['cpu']}) | {cpu / r['steady_latency_us']:.0f} | " if cpu else "not timed | | ")
-            + f"{r['energy_uj_estimated']:.1f} |")
-    return "\n".join(lines)
-
-
-def method(row: dict[str, Any]) -> str:
-    """How the row's network was pruned."""
-    target = "" if row["pruned_for"] == row["style"] else f" for the {row['pruned_for']}"
-    if row["method"] == "none":
-        return "none"
-    by = "" if row["saliency"] == saliency_of(row["method"]) else " by magnitudes"
-    tuning = f"{'' if row['batchnorm'] else 'BatchNorm folded, '}stride {row['stride']:g}"
-    return f"{row['method']}{by}{target}, {tuning}"
-
-
-def with_known(rows: list[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
-    """``rows``; what was not measured now as the file has it: CPU times of the same point, and simulated cycles of the
-    same point on the same hardware."""
-    def point(row: dict[str, Any]) -> tuple[Any, ...]:
-        return (*(row[name] for name in ("network", "method", "point", "size", "parameters", "macs")), *tuned(row))
-
-    def hardware(row: dict[str, Any]) -> tuple[Any, ...]:
-        return (*point(row), row["board"], row["style"], row["config_sha256"])
-
-    old = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
-    times = {point(r): {"cpu_latency_us": r["cpu_latency_us"], "cpu": r["cpu"]} for r in old if r["cpu_latency_us"]}
-    cycles = {hardware(r): {name: r.get(name) for name in SIMULATED} for r in old if r["cycles_origin"] == "simulated"}
-    found = [r if r["cpu_latency_us"] else {**r, **times.get(point(r), {})} for r in rows]
-    return [r if r["cycles_origin"] == "simulated" else {**r, **cycles.get(hardware(r), {})} for r in found]
-
-
-def tuned(row: dict[str, Any]) -> tuple[Any, ...]:
-    """What distinguishes fine-tunings of one method; the unpruned network has none."""
-    return () if row["method"] == "none" else (row["seed"], row["saliency"], row["batchnorm"], row["stride"])
-
-
-def kept(path: Path, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The file's rows of other networks, boards, styles, methods, sizes, seeds and ways to fine-tune, and other attacks
-    on the same network; then ``rows``; written."""
-    def run(row: dict[str, Any]) -> tuple[Any, ...]:
-        return (*(row.get(name) for name in ("network", "board", "style", "pruned_for", "method", "size")), *tuned(row))
-
-    def point(row: dict[str, Any]) -> tuple[Any, ...]:
-        return (*run(row), *(row.get(name) for name in ("point", "parameters", "macs")))
-
-    def attack(row: dict[str, Any]) -> tuple[Any, ...]:
-        return (*point(row), row.get("attack"), row.get("images"))
-
-    old = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
-    runs, points, attacks = ({kind(r) for r in rows} for kind in (run, point, attack))
-    both = [*(r for r in old if run(r) not in runs or (point(r) in points and attack(r) not in attacks)), *rows]
-    path.write_text(json.dumps(both, indent=1) + "\n", encoding="utf-8")
-    return both
+        folders.setdefault(task.settings.seed, {})[task.settings.method] = folder_of(task)
+    about = {"network": name, "board": options.board, "size": options.size, "saliency": saliency_of("guided"),
+             "batchnorm": not options.no_batchnorm, "stride": options.stride or size["settings"].stride}
+    return comparisons(folders, style=options.style, objective=size["settings"].objective, attack=size["attacks"][-1],
+                       about=about)
 
 
 def main() -> None:
@@ -438,12 +296,12 @@ def main() -> None:
     load_board(options.board)
     names = options.only.split(",") if options.only else NETWORKS
     rows = [row for name in names for row in rows_of(name, prune(name, options), options)]
-    compared = [row for name in names for row in comparisons(options, name, folders_of(name, options))]
-    print(table(rows), comparison_table(compared), sep="\n\n", flush=True)
+    versus = [row for name in names for row in compared(name, options)]
+    print(table(rows), comparison_table(versus), sep="\n\n", flush=True)
     if options.write:
         write_section("results", table(kept(RESULTS, with_known(rows, RESULTS))), "armor.md")
-        if compared:
-            write_section("comparison", comparison_table(kept(COMPARED, compared)), "armor.md")
+        if versus:
+            write_section("comparison", comparison_table(kept(COMPARED, versus)), "armor.md")
 
 
 if __name__ == "__main__":

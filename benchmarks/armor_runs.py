@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hwgen.armor.front import read_json
+from hwgen.armor.model import load_model
 from hwgen.armor.run import ENOUGH, EVENTS, points_of
 from hwgen.armor.stream_hardware import FIXED
 from hwgen.armor.styles import find_hardware, known_hardware
@@ -26,11 +27,14 @@ def folder_of(task: SweepTask) -> Path:
     own, settings = Path(task.out), task.settings
     if settings.method == "guided" or settings.rounds > 1 or settings.style == "auto" or (own / EVENTS).is_file():
         return own
-    wanted = json.loads(json.dumps({"settings": {**settings.of_points(), "style": ""}, "model": task.model,
-                                    "board": task.board}))
+    wanted = {"settings": {**settings.of_points(), "style": ""}, "model": task.model, "board": task.board,
+              "checkpoint": load_model(task.model, Path(task.weights) if task.weights else None).checkpoint}
+    wanted = json.loads(json.dumps(wanted))
     for events in sorted(own.parent.parent.glob(f"*/{own.name}/{EVENTS}")):
+        if not (events.parent / SETTINGS).is_file():
+            continue
         known = read_json(events.parent / SETTINGS)
-        same = {"settings": {**known["settings"], "style": ""}, "model": known["model"], "board": known["board"]}
+        same = {**{field: known[field] for field in wanted}, "settings": {**known["settings"], "style": ""}}
         if same == wanted and finished(events.parent) and (
                 read_json(events)[-1]["reason"] != ENOUGH or len(points_of(events.parent)) > settings.max_points):
             return events.parent
