@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from hwgen.armor.saliency import DAMAGE, MEASURED
+
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results" / "armor.json"
 COMPARED = RESULTS.with_name("armor_comparison.json")
 #: fields of a row that a simulation decides
@@ -14,8 +16,13 @@ SIMULATED = ("cycles", "steady_cycles", "interval_cycles", "cycles_origin", "fra
 
 
 def saliency_of(method: str) -> str:
-    """What a method of today ranks units by. Rows of guided runs that ranked by magnitudes say ``taylor``."""
-    return "fisher" if method == "guided" else method
+    """What a method of today measures cuts by."""
+    return DAMAGE if method in MEASURED else method
+
+
+def earlier(saliency: str) -> str:
+    """What rows of guided runs say that measured cuts by something else, as they did before; "" of today's."""
+    return {"taylor": "by magnitudes", "fisher": "by squares"}.get(saliency, "")
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -45,7 +52,7 @@ def method(row: dict[str, Any]) -> str:
     target = "" if row["pruned_for"] == row["style"] else f" for the {row['pruned_for']}"
     if row["method"] == "none":
         return "none"
-    by = "" if row["saliency"] == saliency_of(row["method"]) else " by magnitudes"
+    by = "" if row["method"] != "guided" else f" {earlier(row['saliency'])}".rstrip()
     tuning = f"{'' if row['batchnorm'] else 'BatchNorm folded, '}stride {row['stride']:g}"
     return f"{row['method']}{by}{target}, {tuning}"
 
@@ -61,7 +68,8 @@ def comparison_table(rows: list[dict[str, Any]]) -> str:
              "parameters | plain: cycles | robust | parameters | guided: fewer cycles (mean) |", "|" + "---|" * 11]
     for r in rows:
         fewer = "" if r["fewer"] is None else f"{100 * r['fewer']:.1f} %"
-        against = r["method"] + ("" if r["saliency"] == saliency_of("guided") else " (guided by magnitudes)")
+        by = earlier(r["saliency"])
+        against = r["method"] + (f" (guided {by})" if by else "")
         lines.append(f"| {r['network']} | {r['board']}, {r['style']} | {against}, {r['size']}, stride "
                      f"{r['stride']:g}{'' if r['batchnorm'] else ', BatchNorm folded'}, seed {r['seed']} | "
                      f"{100 * r['level']:.1f} % ({r['attack']}) | {cell(r['guided'])} | {cell(r['plain'])} | {fewer} |")

@@ -20,7 +20,7 @@ from hwgen.armor.groups import groups, shrink
 from hwgen.armor.hardware import Hardware
 from hwgen.armor.model import Model, recipe_reference
 from hwgen.armor.repair import shrink_and_repair
-from hwgen.armor.saliency import ATTACKED, Saliency, attacked, saliency
+from hwgen.armor.saliency import ATTACKED, DAMAGE, MEASURED, Damage, Scores, attacked, saliency
 from hwgen.armor.settings import PruneSettings
 from hwgen.armor.steps import Step, prune_once
 from hwgen.armor.styles import find_hardware, known_hardware, style_of
@@ -74,7 +74,7 @@ class _State:
 
     Args:
         point: number of the last accepted network; start: cost of the first on the present configuration.
-        robust: judged accuracy of the first; stride: present one; failures: in this round.
+        robust: judged accuracy of the first; stride: present one; failures: since then.
         searches: configurations so far; config: the present one.
     """
 
@@ -124,9 +124,10 @@ class _Run:
                              f"{self.settings.saliency_images} (saliency)", where=job.train.name,
                              hint="smaller --validation-images or --saliency-images")
         self.validation, self.learned = job.train.take(order[:held]), job.train.take(order[held:])
-        self.folder = RunFolder(job.out, {"settings": self.settings.of_points(), "model": model.name,
-                                          "checkpoint": model.checkpoint, "board": job.board.name,
-                                          "dataset": job.train.name})
+        owner = {"settings": self.settings.of_points(), "model": model.name, "checkpoint": model.checkpoint,
+                 "board": job.board.name, "dataset": job.train.name}
+        # runs that measured cuts in another way cannot be continued
+        self.folder = RunFolder(job.out, owner | ({"damage": DAMAGE} if self.settings.method in MEASURED else {}))
         self.events: list[dict[str, Any]] = self.folder.read(EVENTS) or []
         self.hardware: Hardware | None = None
 
@@ -153,7 +154,8 @@ class _Run:
                     state.config, state.searches = event["config"], state.searches + 1
                     state.stride, state.failures = self.settings.stride, 0
                 case "point":
-                    state.point += 1
+                    state.point, state.failures = state.point + 1, 0
+                    state.stride = min(2 * state.stride, self.settings.stride)
                     if state.point == 0:
                         state.robust = event["robust_accuracy"]
                 case "rejected":
@@ -240,10 +242,12 @@ class _Run:
             f"{100 * found['robust_accuracy']:.1f} %, clean {100 * found['clean_accuracy']:.1f} % (validation), "
             f"{found['parameters']:,} parameters, {found['cycles']:,} cycles predicted")
 
-    def _score(self, graph: Graph) -> dict[str, Saliency]:
+    def _score(self, graph: Graph) -> Scores:
         method, seed = self.settings.method, self.settings.seed
-        batches = attacked(graph, self._images(), self.job.model.recipe.input, self.settings.robust, seed=seed)
-        return saliency(method, graph, batches if method in ATTACKED else (), seed)
+        batches = list(attacked(graph, self._images(), self.job.model.recipe.input, self.settings.robust, seed=seed)
+                       ) if method in ATTACKED else []
+        return Scores(groups=saliency(method, graph, batches, seed),
+                      damage=Damage(graph, batches) if method in MEASURED else None)
 
     def _images(self) -> Dataset:
         return self.learned.take(slice(0, self.settings.saliency_images))

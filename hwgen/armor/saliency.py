@@ -3,15 +3,17 @@
 First-order Taylor: with a factor 1 on a unit's channels, the derivative of an image's loss by the factor is
 ``sum a * dL/da`` over the unit's maps: a unit's *effect*, to first order the change of the loss when it is removed.
 ``taylor`` takes the mean of its magnitude (Molchanov et al., arXiv 1611.06440), which orders units. ``guided`` divides
-by gains of the hardware, so proportions count: it takes the mean square of what all removed units do together (squared:
-Molchanov et al., arXiv 1906.10771; as an estimate of the loss's second order: Theis et al., arXiv 1801.05787), and
-``fisher`` is the same without the hardware. Depthwise convolutions share their unit with the layer before them and get
-no factor of their own.
+by gains of the hardware, so proportions count: it orders units by the mean square of their effects (squared: Molchanov
+et al., arXiv 1906.10771), an estimate of the Kullback-Leibler divergence between the outputs with and without them
+(half of it to the second order, where Fisher information is taken of the labels: Theis et al., arXiv 1801.05787), and
+this divergence is measured for the cuts that it looks at. In early layers the estimate is far too small
+(``benchmarks/saliency.py``). ``fisher`` is the same without the hardware. Depthwise convolutions share their unit with
+the layer before them and get no factor of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -35,6 +37,10 @@ Method = Literal["guided", "taylor", "fisher", "gradient", "l1", "random"]
 METHODS: tuple[Method, ...] = ("guided", "taylor", "fisher", "gradient", "l1", "random")
 #: those that look at adversarial images
 ATTACKED: tuple[Method, ...] = ("guided", "taylor", "fisher", "gradient")
+#: those whose cuts are measured
+MEASURED: tuple[Method, ...] = ("guided", "fisher")
+#: how they are
+DAMAGE = "divergence"
 #: (normalised adversarial images [N, C, H, W], labels [N])
 Batch = tuple[Tensor, Tensor]
 
@@ -57,6 +63,42 @@ class Saliency:
         if self.effects is None:
             return float(self.units[chosen].sum())
         return float((self.effects[:, chosen].sum(axis=1) ** 2).mean())
+
+
+class Damage:
+    """How far the outputs of smaller networks are from a network's, on the same adversarial images.
+
+    Args:
+        graph: before the cut, float; batches: adversarial images.
+    """
+
+    def __init__(self, graph: Graph, batches: Sequence[Batch]) -> None:
+        self._batches = batches
+        self._before = self._outputs(graph)
+
+    def __call__(self, smaller: Graph) -> float:
+        """Mean Kullback-Leibler divergence of the smaller network's class probabilities from the network's, in nats."""
+        divergence = functional.kl_div(self._outputs(smaller), self._before, log_target=True, reduction="batchmean")
+        return max(float(divergence), 0.0)  # rounding
+
+    def _outputs(self, graph: Graph) -> Tensor:
+        """Logarithms of the class probabilities, float64 [images, classes]."""
+        module = GraphModule(graph).eval()
+        with torch.inference_mode():
+            return torch.cat([functional.log_softmax(module(x).double(), dim=1) for x, _ in self._batches])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """Of a network.
+
+    Args:
+        groups: group -> saliency of its units.
+        damage: of a smaller network, measured; None: the saliencies are all that is known.
+    """
+
+    groups: Mapping[str, Saliency]
+    damage: Callable[[Graph], float] | None = None
 
 
 def attacked(graph: Graph, data: Dataset, spec: InputSpec, robust: RobustSpec, *, seed: int = 0, batch: int = 64,

@@ -39,7 +39,7 @@ class PruneSettings:
             judge. Test images steer nothing.
         repair: GRAIL's reconstruction behind every step.
         rounds: of pruning; the configuration is searched again before each (prune, search, prune).
-        retries: how often the stride is halved within a round.
+        retries: how often in a row the stride is halved; every point that is kept doubles it again, up to ``stride``.
         max_points: of the front that are looked for at most; a run that ended there continues with more.
         precision: of fine-tuning and judging: float32 or bfloat16.
         seed: of everything that is drawn.

@@ -10,7 +10,7 @@ import numpy as np
 
 from hwgen.armor.groups import Group, groups, shrink
 from hwgen.armor.hardware import Gains, Hardware
-from hwgen.armor.saliency import Saliency
+from hwgen.armor.saliency import Scores
 from hwgen.ir.count import Totals, count
 from hwgen.ir.nodes import Graph
 
@@ -25,8 +25,8 @@ class Step:
     """Args:
         group: its name; before, after: units that it had and has.
         removed: the units that go, numbered within the group.
-        saliency: of all of them; gain: what the hardware gains, or (plain methods) the mean share of MACs and
-            parameters.
+        saliency: of all of them, measured where the method measures it.
+        gain: what the hardware gains, or (plain methods) the mean share of MACs and parameters.
         score: what the choice minimises.
     """
 
@@ -50,9 +50,21 @@ def targets(size: int, granules: tuple[int, ...]) -> list[int]:
     return sorted((t for t in found if 0 < t < size), reverse=True)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What a cut was like when it was looked at last.
+
+    Args:
+        gain: of it; worse: its saliency over the estimate from its units' effects.
+    """
+
+    gain: float
+    worse: float
+
+
 def best_step(
-    graph: Graph, scores: Mapping[str, Saliency], hardware: Hardware, *, guided: bool, gains: Gains, granule: int,
-    start: Graph, known: dict[tuple[str, int], float] | None = None,
+    graph: Graph, scores: Scores, hardware: Hardware, *, guided: bool, gains: Gains, granule: int, start: Graph,
+    known: dict[tuple[str, int], Known] | None = None,
 ) -> Step | None:
     """The step with the least saliency for what it gains; None if no step gains anything.
 
@@ -61,24 +73,24 @@ def best_step(
     divided by their number, as pruning that knows no hardware does.
 
     Args:
-        scores: of ``hwgen.armor.saliency``.
         granule: units that go at once at least.
         start: the network before any pruning; gains are shares of what it costs on this hardware.
-        known: what cuts gained when they were looked at last, (group, which of its cuts) -> gain; kept up to date.
-            Those that are new or gained nothing are looked at first, then the others in the order of the scores that
-            follow from it, until the next one's is ``MARGIN`` times the best: pricing a pipeline takes long, and a cut
-            rarely gains twice as much because of another one.
+        known: of cuts that were looked at before, (group, which of its cuts); kept up to date. Those that are new or
+            gained nothing are looked at first, then the others in the order of the scores that follow from it, until
+            the next one's is ``MARGIN`` times the best: pricing a pipeline takes long, and a cut rarely becomes twice
+            as good because of another one.
     """
+    known = {} if known is None else known
     cuts = list[tuple[float, Group, tuple[int, ...], tuple[str, int]]]()
     for group in groups(graph):
         sizes = targets(group.size, (granule, *hardware.granules) if guided else (granule,))
-        order = np.argsort(scores[group.name].units, kind="stable")
+        order = np.argsort(scores.groups[group.name].units, kind="stable")
         for number, size in enumerate(sizes):
-            removed = tuple(int(u) for u in np.sort(order[:group.size - size]))
-            key = (group.name, number)
-            before = 0.0 if known is None else known.get(key, 0.0)
-            cuts.append((0.0 if before <= _LEAST else _score(group, removed, scores, guided=guided, gain=before),
-                         group, removed, key))
+            removed, key = tuple(int(u) for u in np.sort(order[:group.size - size])), (group.name, number)
+            before = known.get(key)
+            expected = 0.0 if before is None or before.gain <= _LEAST else _score(
+                before.worse * scores.groups[group.name].of(removed), removed, guided=guided, gain=before.gain)
+            cuts.append((expected, group, removed, key))
     best: Step | None = None
     for expected, group, removed, key in sorted(cuts, key=lambda cut: cut[0]):
         if best is not None and expected > MARGIN * best.score:
@@ -86,29 +98,21 @@ def best_step(
         smaller = shrink(graph, {group.name: removed})
         gain = plain_gain(graph, smaller, start) if not guided else gains.of(
             *(hardware.cost(g) for g in (graph, smaller, start)))
-        if known is not None:
-            known[key] = gain
-        step = _step(group, removed, scores, guided=guided, gain=gain)
-        if step is not None and (best is None or step.score < best.score):
-            best = step
+        estimate = scores.groups[group.name].of(removed)
+        saliency = estimate if scores.damage is None else scores.damage(smaller)
+        known[key] = Known(gain=gain, worse=saliency / estimate if estimate > 0 else 1.0)
+        score = _score(saliency, removed, guided=guided, gain=gain)
+        if np.isfinite(score) and (best is None or score < best.score):
+            best = Step(group=group.name, before=group.size, after=group.size - len(removed), removed=removed,
+                        saliency=saliency, gain=gain, score=score)
     return best
 
 
-def _score(group: Group, removed: tuple[int, ...], scores: Mapping[str, Saliency], *, guided: bool, gain: float,
-           ) -> float:
+def _score(saliency: float, removed: tuple[int, ...], *, guided: bool, gain: float) -> float:
     """Removed saliency per gain, or per unit; infinite where nothing is gained."""
     if gain <= _LEAST:
         return np.inf
-    return scores[group.name].of(removed) / (gain if guided else len(removed))
-
-
-def _step(group: Group, removed: tuple[int, ...], scores: Mapping[str, Saliency], *, guided: bool, gain: float,
-          ) -> Step | None:
-    score = _score(group, removed, scores, guided=guided, gain=gain)
-    if np.isinf(score):
-        return None
-    return Step(group=group.name, before=group.size, after=group.size - len(removed), removed=removed,
-                saliency=scores[group.name].of(removed), gain=gain, score=score)
+    return saliency / (gain if guided else len(removed))
 
 
 def plain_gain(*graphs: Graph) -> float:
@@ -122,7 +126,7 @@ def _lost(before: Totals, after: Totals) -> float:
 
 
 def prune_once(
-    graph: Graph, score: Callable[[Graph], Mapping[str, Saliency]],
+    graph: Graph, score: Callable[[Graph], Scores],
     remove: Callable[[Graph, Mapping[str, Collection[int]]], Graph], hardware: Hardware, *, guided: bool, gains: Gains,
     granule: int, start: Graph, stride: float, most: int = 64,
 ) -> tuple[Graph, tuple[Step, ...]]:
@@ -132,9 +136,9 @@ def prune_once(
     gains (shares of what it was at first) are smaller than what it loses.
 
     Args:
-        score: a graph's saliencies; remove: the graph without units, repaired or not; the others: see ``best_step``.
+        score: of a graph; remove: the graph without units, repaired or not; the others: see ``best_step``.
     """
-    taken, begun, known = list[Step](), count(graph), dict[tuple[str, int], float]()
+    taken, begun, known = list[Step](), count(graph), dict[tuple[str, int], Known]()
     while len(taken) < most and sum(step.gain for step in taken) < stride and _lost(begun, count(graph)) < stride:
         step = best_step(graph, score(graph), hardware, guided=guided, gains=gains, granule=granule, start=start,
                          known=known)

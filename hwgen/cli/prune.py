@@ -58,7 +58,7 @@ def command(
     repair: Annotated[bool, typer.Option("--repair/--no-repair", help="GRAIL's reconstruction behind every step.")]
     = False,
     rounds: Annotated[int, typer.Option(help="Of pruning; the configuration is searched before each.")] = 2,
-    retries: Annotated[int, typer.Option(help="How often a step that costs too much is halved.")] = 1,
+    retries: Annotated[int, typer.Option(help="How often in a row steps that cost too much are halved.")] = 1,
     judge_steps: Annotated[int, typer.Option(help="Steps of the PGD attack that judges.")] = 10,
     saliency_images: Annotated[int, typer.Option(help="Training images for saliency and repair.")] = 256,
     validation_images: Annotated[int, typer.Option(help="Training images that judge.")] = 300,

@@ -17,9 +17,9 @@ from hwgen.armor.groups import groups, shrink
 from hwgen.armor.hardware import Gains, Hardware
 from hwgen.armor.model import Model
 from hwgen.armor.run import PruneJob, points_of, run
-from hwgen.armor.saliency import Saliency
+from hwgen.armor.saliency import Saliency, Scores
 from hwgen.armor.settings import PruneSettings
-from hwgen.armor.steps import best_step, prune_once, targets
+from hwgen.armor.steps import Step, best_step, prune_once, targets
 from hwgen.armor.styles import find_hardware, known_hardware, style_of
 from hwgen.armor.sweep import SweepTask, tasks
 from hwgen.cli.app import app
@@ -115,6 +115,16 @@ def test_interrupted_run_ends_as_an_uninterrupted_one(model: Model, board: Board
         run(job(model, board, tmp_path / "broken", repair=True, stride=0.2))
 
 
+def test_a_run_that_measured_cuts_otherwise_is_not_continued(model: Model, board: Board, tmp_path: Path) -> None:
+    run(job(model, board, tmp_path / "run", max_points=0))
+    path = tmp_path / "run/settings.json"
+    path.write_text(path.read_text().replace('"divergence"', '"squares"'))
+    with pytest.raises(HwgenError, match="damage was 'squares', is 'divergence'"):
+        run(job(model, board, tmp_path / "run", max_points=0))
+    run(job(model, board, tmp_path / "plain", max_points=0, method="l1"))
+    assert "damage" not in json.loads((tmp_path / "plain/settings.json").read_text())
+
+
 @pytest.mark.slow
 def test_what_costs_too_much_is_rejected(model: Model, board: Board, tmp_path: Path) -> None:
     points = run(job(model, board, tmp_path / "run", tolerance=0.0, stride=0.9, method="random", peak=1e-6, retries=1))
@@ -123,6 +133,26 @@ def test_what_costs_too_much_is_rejected(model: Model, board: Board, tmp_path: P
     assert events[-1]["event"] == "finished" and rejected
     assert all(e["robust_accuracy"] < points[0]["robust_accuracy"] for e in rejected)
     assert all(p["robust_accuracy"] >= points[0]["robust_accuracy"] for p in points)
+
+
+def test_the_stride_halves_where_a_step_is_rejected_and_grows_again(
+    model: Model, board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Retries are those of one point: the second one may be tried as often as the first."""
+    strides = list[float]()
+    judged = iter([0.9, 0.5, 0.9, 0.5, 0.5, 0.9, 0.9, 0.5, 0.5, 0.5])
+
+    def once(graph: Graph, *_: Any, stride: float, **__: Any) -> tuple[Graph, tuple[Any, ...]]:
+        strides.append(stride)
+        return graph, (Step(group="a", before=2, after=1, removed=(0,), saliency=1.0, gain=1.0, score=1.0),)
+
+    monkeypatch.setattr("hwgen.armor.run.prune_once", once)
+    monkeypatch.setattr("hwgen.armor.run._Run._fine_tune", lambda _, graph, number: graph)
+    monkeypatch.setattr("hwgen.armor.run.robust_accuracy", lambda *_, **__: next(judged))
+    points = run(job(model, board, tmp_path / "run", tolerance=0.1, stride=0.4, retries=2, max_points=9, method="l1"))
+    assert len(points) == 4 and next(judged, None) is None
+    assert strides == pytest.approx([0.4, 0.2, 0.4, 0.2, 0.1, 0.2, 0.4, 0.2, 0.1])
+    assert json.loads((tmp_path / "run/events.json").read_text())[-1]["event"] == "finished"
 
 
 def test_configuration_is_searched_between_rounds(
@@ -160,14 +190,14 @@ def test_guided_steps_gain_more_than_plain_ones(model: Model, board: Board, sear
     hardware = engine_of(model.graph, board, searched)
     scores = {g.name: Saliency(units=np.ones(g.size)) for g in groups(model.graph)}
     common: dict[str, Any] = {"gains": Gains(), "granule": 2, "start": model.graph}
-    guided = best_step(model.graph, scores, hardware, guided=True, **common)
+    guided = best_step(model.graph, Scores(groups=scores), hardware, guided=True, **common)
     assert guided is not None and guided.gain > 0
     for group in scores:
         alone = {name: (v if name == group else Saliency(units=v.units * 1e9)) for name, v in scores.items()}
-        other = best_step(model.graph, alone, hardware, guided=True, **common)
+        other = best_step(model.graph, Scores(groups=alone), hardware, guided=True, **common)
         if other is not None and other.group == group:
             assert guided.saliency / guided.gain <= other.saliency / other.gain + 1e-9
-    plain = best_step(model.graph, scores, hardware, guided=False, **common)
+    plain = best_step(model.graph, Scores(groups=scores), hardware, guided=False, **common)
     assert plain is not None and plain.before - plain.after == 2
 
 
@@ -178,8 +208,8 @@ def test_ranks_of_trains_are_decided_like_channels(model: Model, board: Board, s
     hardware = engine_of(model.graph, board, searched)
     known = bonds(graph)
 
-    def score(now: Graph) -> dict[str, Saliency]:
-        return {g.name: Saliency(units=np.full(g.size, 1.0 if g.ranks else 1e9)) for g in groups(now)}
+    def score(now: Graph) -> Scores:
+        return Scores(groups={g.name: Saliency(units=np.full(g.size, 1.0 if g.ranks else 1e9)) for g in groups(now)})
 
     smaller, steps = prune_once(graph, score, shrink, hardware, guided=True, gains=Gains(), granule=4,
                                 start=graph, stride=0.02, most=2)

@@ -7,10 +7,11 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from scipy.special import rel_entr, softmax
 from torch.nn import functional
 
 from hwgen.armor.groups import groups, shrink
-from hwgen.armor.saliency import METHODS, saliency
+from hwgen.armor.saliency import METHODS, Damage, saliency
 from hwgen.armor.trace import trace
 from hwgen.ir import nodes as ir
 from hwgen.ir.execute import run_float
@@ -60,6 +61,30 @@ def test_taylor_is_the_derivative_of_the_loss() -> None:
             up, down = (losses(scaled(graph, group.layers, unit, 1 + s), x, y) for s in (step, -step))
             expected = np.abs((up - down) / (2 * step)).mean()
             assert found[group.name].units[unit] == pytest.approx(expected, rel=0.03, abs=2e-4), (group.name, unit)
+
+
+def test_damage_is_the_divergence_of_the_outputs() -> None:
+    graph, (x, y) = small(), batch(6)
+    group = next(g for g in groups(graph) if len(g.layers) == 1)
+    damage = Damage(graph, [(x[:2], y[:2]), (x[2:], y[2:])])
+    smaller = shrink(graph, {group.name: (0, 3)})
+    before, after = (softmax(run_float(g, x.numpy())[g.output].astype(np.float64), axis=1) for g in (graph, smaller))
+    assert damage(smaller) == pytest.approx(float(rel_entr(before, after).sum(axis=1).mean()), rel=1e-4)
+    assert damage(graph) == 0.0
+
+
+def test_squares_estimate_the_divergence() -> None:
+    """To the second order it is half the mean square of the effects on the loss, over labels drawn by the network."""
+    graph, (x, _) = small(), batch(3)
+    group = next(g for g in groups(graph) if len(g.layers) == 1)
+    share = softmax(run_float(graph, x.numpy())[graph.output].astype(np.float64), axis=1)
+    expected = 0.0
+    for label in range(10):
+        found = saliency("guided", graph, [(x, torch.full((3,), label))])[group.name].effects
+        assert found is not None
+        expected += float((share[:, label] * found[:, 3] ** 2).mean()) / 2
+    little = scaled(graph, group.layers, 3, 0.99)
+    assert Damage(graph, [(x, torch.zeros(3))])(little) == pytest.approx(0.01**2 * expected, rel=0.1)
 
 
 def test_guided_saliency_is_the_square_of_what_all_removed_units_do() -> None:

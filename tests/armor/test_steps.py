@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,8 @@ import pytest
 import hwgen.armor.steps as steps_module
 from hwgen.armor.groups import groups, shrink
 from hwgen.armor.hardware import Cost, Design, Gains
-from hwgen.armor.saliency import Saliency
-from hwgen.armor.steps import best_step, prune_once
+from hwgen.armor.saliency import Saliency, Scores
+from hwgen.armor.steps import Known, best_step, prune_once
 from hwgen.ir.count import count
 from hwgen.ir.nodes import Graph
 from tests.helpers.networks import residual_network
@@ -36,9 +37,10 @@ class Priced:
         raise AssertionError("steps are priced, not designed")
 
 
-def scores_of(graph: Graph, seed: int) -> dict[str, Saliency]:
+def scores_of(graph: Graph, seed: int) -> Scores:
     rng = np.random.default_rng(seed)
-    return {g.name: Saliency(units=rng.random(g.size) ** 2 * 10.0 ** rng.uniform(-2, 1)) for g in groups(graph)}
+    return Scores(groups={g.name: Saliency(units=rng.random(g.size) ** 2 * 10.0 ** rng.uniform(-2, 1))
+                          for g in groups(graph)})
 
 
 def run(graph: Graph, hardware: Priced, seed: int, guided: bool) -> list[tuple[str, int, int]]:
@@ -63,12 +65,12 @@ def test_the_same_steps_as_with_all_of_them(seed: int, guided: bool, monkeypatch
 def test_gains_that_were_larger_are_corrected_before_they_decide() -> None:
     graph = residual_network((8, 16), 8)
     hardware, scores = Priced(), scores_of(graph, 0)
-    known = dict[tuple[str, int], float]()
+    known = dict[tuple[str, int], Known]()
     common: dict[str, Any] = {"guided": True, "gains": Gains(), "granule": 2, "start": graph}
     first = best_step(graph, scores, hardware, known=known, **common)
     assert first is not None
     assert {name for name, _ in known} == {g.name for g in groups(graph)}
-    exaggerated = {key: 1.9 * gain for key, gain in known.items()}
+    exaggerated = {key: replace(cut, gain=1.9 * cut.gain) for key, cut in known.items()}
     again = best_step(graph, scores, hardware, known=exaggerated, **common)
     assert again == first
     assert exaggerated[first.group, 0] == known[first.group, 0]  # corrected
@@ -78,5 +80,34 @@ def test_what_gained_nothing_is_always_looked_at_again() -> None:
     graph = residual_network((8, 16), 8)
     hardware, scores = Priced(), scores_of(graph, 1)
     common: dict[str, Any] = {"guided": True, "gains": Gains(), "granule": 2, "start": graph}
-    known = {(g.name, 0): 0.0 for g in groups(graph)}
+    known = {(g.name, 0): Known(gain=0.0, worse=1.0) for g in groups(graph)}
     assert best_step(graph, scores, hardware, known=known, **common) == best_step(graph, scores, hardware, **common)
+
+
+@pytest.mark.parametrize("guided", [True, False])
+def test_what_is_measured_decides(guided: bool) -> None:
+    """The cut that the estimate prefers turns out to be harmful; the next time it waits until the others are worse."""
+    graph = residual_network((8, 16), 8)
+    estimated, measured = scores_of(graph, 2), list[int]()
+    common: dict[str, Any] = {"guided": guided, "gains": Gains(), "granule": 2, "start": graph}
+    first = best_step(graph, estimated, Priced(), **common)
+    assert first is not None
+    sizes = {g.name: g.size for g in groups(graph)}
+
+    def damage(smaller: Graph) -> float:
+        (name,) = (g.name for g in groups(smaller) if g.size < sizes[g.name])
+        size = sizes[name] - next(g.size for g in groups(smaller) if g.name == name)
+        order = np.sort(estimated.groups[name].units)
+        measured.append(size)
+        return float(order[:size].sum()) * (1e6 if name == first.group else 3.0)
+
+    known = dict[tuple[str, int], Known]()
+    scores = replace(estimated, damage=damage)
+    found = best_step(graph, scores, Priced(), known=known, **common)
+    assert found is not None and found.group != first.group
+    assert known[first.group, 0].worse == pytest.approx(1e6) and known[found.group, 0].worse == pytest.approx(3.0)
+    assert found.saliency == pytest.approx(3.0 * estimated.groups[found.group].of(found.removed))
+    looked = len(measured)
+    assert looked == len(sizes)
+    assert best_step(graph, scores, Priced(), known=known, **common) == found
+    assert len(measured) - looked < looked

@@ -35,7 +35,8 @@ def test_at_equal_robust_accuracy_and_after_as_many_points(
     # the first pruned one is beaten by the second one
     run(folder / "l1-0", "l1", [(0.9, 1000), (0.85, 900), (0.89, 800), (0.92, 850)])
     run(folder / "random-0", "random", [(0.9, 1000), (0.9, 100)], finished=False)
-    about = {"network": "net", "board": "b", "size": "medium", "saliency": "fisher", "batchnorm": False, "stride": 0.2}
+    about = {"network": "net", "board": "b", "size": "medium", "saliency": "divergence", "batchnorm": False,
+             "stride": 0.2}
     folders = {0: {name: folder / f"{name}-0" for name in ("guided", "taylor", "l1", "random")}}  # one is not there
     rows = armor_compare.comparisons(folders, style="engine", objective="latency", attack="pgd50", about=about)
     found = {r["level"]: tuple(r[side] and r[side]["cycles"] for side in ("guided", "plain")) for r in rows}
@@ -45,4 +46,5 @@ def test_at_equal_robust_accuracy_and_after_as_many_points(
     text = armor_tables.comparison_table(rows)
     assert "500 / 250" in text and "37.5 %" in text and "none | | " in text
     assert text.count("| l1, medium, stride 0.2, BatchNorm folded, seed 0 |") == 4
-    assert "l1 (guided by magnitudes), medium" in armor_tables.comparison_table([{**rows[0], "saliency": "taylor"}])
+    for saliency, by in (("taylor", "magnitudes"), ("fisher", "squares")):
+        assert f"l1 (guided by {by}), medium" in armor_tables.comparison_table([{**rows[0], "saliency": saliency}])

@@ -14,7 +14,7 @@ armor_tables = script("armor_tables")
 def test_rows_of_others_are_kept(armor_tables: ModuleType, tmp_path: Path) -> None:
     def row(name: str, method: str, value: int) -> dict[str, object]:
         return {"network": name, "board": "b", "style": "engine", "size": "medium", "method": method, "value": value,
-                "seed": 0, "saliency": "fisher", "batchnorm": True, "stride": 0.4, "point": 3, "attack": "pgd"}
+                "seed": 0, "saliency": "divergence", "batchnorm": True, "stride": 0.4, "point": 3, "attack": "pgd"}
 
     path = tmp_path / "rows.json"
     others = [row("a", "l1", 4), row("b", "guided", 2)]
@@ -35,7 +35,7 @@ def test_times_and_cycles_of_the_same_network_stay(armor_tables: ModuleType, tmp
     def row(point: int, macs: int, us: float | None, *, cycles: int = 0, p_i: int = 8) -> dict[str, object]:
         return {"network": "a", "method": "guided", "seed": 0, "point": point, "size": "medium", "parameters": 9,
                 "macs": macs, "cpu_latency_us": us, "cpu": us and "here", "board": "b", "style": "engine",
-                "saliency": "fisher", "batchnorm": True, "stride": 0.4,
+                "saliency": "divergence", "batchnorm": True, "stride": 0.4,
                 "config_sha256": str(p_i), "cycles": cycles or 99, "steady_cycles": 1,
                 "interval_cycles": 1, "latency_us": 1.0, "steady_latency_us": 1.0, "energy_uj_estimated": us,
                 "cycles_origin": "simulated" if cycles else "predicted (program)"}
