@@ -3,7 +3,7 @@
     python benchmarks/armor.py --data FOLDER [--size full|medium|reduced] [--style auto|engine|stream] [--out FOLDER]
                                [--only aconvnet_robust] [--methods guided,taylor] [--seeds 0,1] [--stride SHARE]
                                [--tolerance SHARE] [--epochs N] [--peak RATE] [--points N] [--no-batchnorm]
-                               [--front] [--autoattack IMAGES] [--pipeline] [--simulate] [--cpu] [--write]
+                               [--no-depth] [--front] [--autoattack IMAGES] [--pipeline] [--simulate] [--cpu] [--write]
 
 Each network is trained by its recipe (unless the recipe ships a checkpoint), then pruned in one folder a run: method
 and seed. The first point and the last one of every run are attacked on test images; with ``--front`` all are, which
@@ -92,6 +92,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--peak", type=float, help="its highest learning rate, if not the size's")
     parser.add_argument("--points", type=int, help="of a run at most, if not the size's; with more, it continues")
     parser.add_argument("--no-batchnorm", action="store_true", help="fine-tune without BatchNorm")
+    parser.add_argument("--no-depth", action="store_true", help="guided steps take channels only; own folder")
     parser.add_argument("--weights", type=Path, help="checkpoint of the network, with one network only")
     parser.add_argument("--workers", type=int, default=0, help="runs at a time on Dask; 0: one after the other")
     parser.add_argument("--scheduler", default="")
@@ -143,12 +144,12 @@ def work_of(name: str, options: argparse.Namespace, methods: Sequence[str]) -> l
                                       precision="bfloat16" if options.size == "reduced" else recipe.train.precision)
     settings = replace(settings, batchnorm=not options.no_batchnorm, epochs=options.epochs or settings.epochs,
                        peak=options.peak or settings.peak, max_points=options.points or settings.max_points,
-                       stride=options.stride or settings.stride,
+                       stride=options.stride or settings.stride, depth=not options.no_depth,
                        tolerance=settings.tolerance if options.tolerance is None else options.tolerance)
     if options.size == "reduced":
         settings = replace(settings, robust=replace(settings.robust, steps=2, step=0.625 * settings.robust.epsilon))
     weights = trained(name, options)
-    own = f"-stride{options.stride:g}" if options.stride else ""
+    own = (f"-stride{options.stride:g}" if options.stride else "") + ("-nodepth" if options.no_depth else "")
     first = SweepTask(
         model=name, weights=str(weights.resolve()) if weights else "", data=str(options.data.resolve()),
         board=options.board, settings=settings, threads=options.threads,
@@ -244,6 +245,7 @@ def rows_of(name: str, points: list[dict[str, Any]], options: argparse.Namespace
                 "calibration_error": test["faithfulness"]["calibration_error_after"], "size": options.size,
                 "saliency": saliency_of(point["method"] if number else "none"),
                 "batchnorm": run["batchnorm"], "stride": run["stride"],
+                "depth": run.get("depth", False) and number > 0,
                 "parameters_ratio": round(point["fewer"]["parameters"], 3),
                 "macs_ratio": round(point["fewer"]["macs"], 3), "config_sha256": fingerprint(point["config"])})
     return rows
@@ -284,7 +286,8 @@ def compared(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
     for task in work_of(name, options, METHODS):
         folders.setdefault(task.settings.seed, {})[task.settings.method] = folder_of(task)
     about = {"network": name, "board": options.board, "size": options.size, "saliency": saliency_of("guided"),
-             "batchnorm": not options.no_batchnorm, "stride": options.stride or size["settings"].stride}
+             "batchnorm": not options.no_batchnorm, "stride": options.stride or size["settings"].stride,
+             "depth": not options.no_depth}
     return comparisons(folders, style=options.style, objective=size["settings"].objective, attack=size["attacks"][-1],
                        about=about)
 

@@ -20,9 +20,10 @@ def saliency_of(method: str) -> str:
     return DAMAGE if method in MEASURED else method
 
 
-def earlier(saliency: str) -> str:
-    """What rows of guided runs say that measured cuts by something else, as they did before; "" of today's."""
-    return {"taylor": "by magnitudes", "fisher": "by squares"}.get(saliency, "")
+def guidance(row: dict[str, Any]) -> str:
+    """How a guided run's cuts differ from those of today's defaults; "" if they do not."""
+    before = {"taylor": "by magnitudes", "fisher": "by squares"}.get(row["saliency"])
+    return before or ("" if row["depth"] else "by channels only")
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -52,7 +53,7 @@ def method(row: dict[str, Any]) -> str:
     target = "" if row["pruned_for"] == row["style"] else f" for the {row['pruned_for']}"
     if row["method"] == "none":
         return "none"
-    by = "" if row["method"] != "guided" else f" {earlier(row['saliency'])}".rstrip()
+    by = f" {guidance(row)}".rstrip() if row["method"] == "guided" else ""
     tuning = f"{'' if row['batchnorm'] else 'BatchNorm folded, '}stride {row['stride']:g}"
     return f"{row['method']}{by}{target}, {tuning}"
 
@@ -68,7 +69,7 @@ def comparison_table(rows: list[dict[str, Any]]) -> str:
              "parameters | plain: cycles | robust | parameters | guided: fewer cycles (mean) |", "|" + "---|" * 11]
     for r in rows:
         fewer = "" if r["fewer"] is None else f"{100 * r['fewer']:.1f} %"
-        by = earlier(r["saliency"])
+        by = guidance(r)
         against = r["method"] + (f" (guided {by})" if by else "")
         lines.append(f"| {r['network']} | {r['board']}, {r['style']} | {against}, {r['size']}, stride "
                      f"{r['stride']:g}{'' if r['batchnorm'] else ', BatchNorm folded'}, seed {r['seed']} | "
@@ -94,7 +95,8 @@ def with_known(rows: list[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
 
 def tuned(row: dict[str, Any]) -> tuple[Any, ...]:
     """What distinguishes fine-tunings of one method; the unpruned network has none."""
-    return () if row["method"] == "none" else (row["seed"], row["saliency"], row["batchnorm"], row["stride"])
+    return () if row["method"] == "none" else tuple(
+        row[name] for name in ("seed", "saliency", "batchnorm", "stride", "depth"))
 
 
 def kept(path: Path, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

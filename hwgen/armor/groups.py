@@ -1,7 +1,7 @@
-"""What can be removed: groups of channels (tied by residual additions), and ranks of tensor trains.
+"""What can be removed: groups of channels (tied by residual additions), ranks of tensor trains, and whole branches.
 
 A rank is a channel of the map between two cores, so both are groups of units that saliency ranks and the cost model
-prices in the same way.
+prices in the same way. A branch (``hwgen.passes.prune_branches``) is a unit of its own.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from hwgen.ir.nodes import Graph
+from hwgen.passes.prune_branches import branches, remove_branch
 from hwgen.passes.prune_channels import channel_groups, remove_units
 from hwgen.passes.prune_ranks import bonds, remove_ranks
 
@@ -38,9 +39,14 @@ def groups(graph: Graph) -> tuple[Group, ...]:
 
 
 def shrink(graph: Graph, removed: Mapping[str, Collection[int]]) -> Graph:
-    """The graph without the given units of the named groups."""
-    ranks = {name: units for name, units in removed.items() if name in bonds(graph)}
-    channels = {name: units for name, units in removed.items() if name not in ranks}
+    """The graph without the given units of the named groups, and without the named branches."""
+    gone, ranked = (removed.keys() & found.keys() for found in (branches(graph), bonds(graph)))
+    channels = {name: units for name, units in removed.items() if name not in gone and name not in ranked}
+    ranks = {name: units for name, units in removed.items() if name in ranked}
     if channels:
         graph = remove_units(graph, channels)
-    return remove_ranks(graph, ranks) if ranks else graph
+    if ranks:
+        graph = remove_ranks(graph, ranks)
+    for name in sorted(gone):
+        graph = remove_branch(graph, name)
+    return graph

@@ -18,6 +18,7 @@ from hwgen.armor.groups import shrink
 from hwgen.armor.trace import trace
 from hwgen.ir import nodes as ir
 from hwgen.ir.nodes import Graph, Node
+from hwgen.passes.prune_branches import branches
 from hwgen.passes.prune_channels import kept_masks
 from hwgen.passes.prune_ranks import bond_name, bonds
 from hwgen.passes.rewrite import rebuild
@@ -57,12 +58,15 @@ def reconstruction(gram: np.ndarray, kept: np.ndarray, ridge: float = RIDGE) -> 
 def shrink_and_repair(
     graph: Graph, removed: Mapping[str, Collection[int]], batches: Iterable[Tensor], ridge: float = RIDGE,
 ) -> Graph:
-    """``hwgen.armor.groups.shrink``, and the layers that lost inputs repaired.
+    """``hwgen.armor.groups.shrink``, and the layers that lost inputs repaired (behind a branch that goes nothing is).
 
     Args:
         batches: normalised images [N, C, H, W]; no labels are needed.
     """
-    known = bonds(graph)
+    known, gone = bonds(graph), removed.keys() & branches(graph).keys()
+    if gone:
+        rest = {name: units for name, units in removed.items() if name not in gone}
+        return shrink(shrink_and_repair(graph, rest, batches, ridge) if rest else graph, {name: (0,) for name in gone})
     masks = kept_masks(graph, {name: units for name, units in removed.items() if name not in known})
     inner = {name: np.ones(rank, bool) for name, rank in known.items()}
     for name in set(removed) & set(known):

@@ -208,7 +208,7 @@ class _Run:
         self.watcher.begin(f"{settings.method}: step {state.point + 1}")
         smaller, steps = prune_once(
             graph, self._score, self._remove, hardware, guided=settings.method == "guided", gains=settings.gains,
-            granule=settings.granule, start=self.job.model.graph, stride=state.stride)
+            granule=settings.granule, start=self.job.model.graph, stride=state.stride, depth=settings.depth)
         if not steps:
             self._search_again(graph, state, "no step gains anything on this configuration")
             return

@@ -27,6 +27,7 @@ class PruneSettings:
         style: of the accelerator: engine, stream, or auto (the better one by the objective, chosen anew each round).
         gains: what counts as a gain.
         granule: units that go at once at least.
+        depth: whether guided steps may take the branch of a residual addition away, all of its layers.
         stride: gain of the steps (in shares of the network) between two fine-tunings, and share of the present
             parameters and MACs that goes at most; halved when they cost too much.
         tolerance: robust accuracy (0..1) that may be lost against the network before any pruning.
@@ -50,6 +51,7 @@ class PruneSettings:
     style: str = "engine"
     gains: Gains = field(default_factory=Gains)
     granule: int = 8
+    depth: bool = True
     stride: float = 0.1
     tolerance: float = 0.02
     epochs: int = 2
@@ -86,5 +88,7 @@ class PruneSettings:
         return asdict(self)
 
     def of_points(self) -> dict[str, Any]:
-        """What decides how a point follows the one before, JSON-ready: everything but how many there are."""
-        return {name: value for name, value in asdict(self).items() if name != "max_points"}
+        """What decides how a point follows the one before, JSON-ready: not how many there are, nor what only guided
+        steps know in other methods' runs."""
+        unread = {"max_points"} if self.method == "guided" else {"max_points", "depth"}
+        return {name: value for name, value in asdict(self).items() if name not in unread}

@@ -1,4 +1,4 @@
-"""Steps of pruning: which units of which group go next."""
+"""Steps of pruning: which units of which group, or which branch, go next."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from hwgen.armor.groups import Group, groups, shrink
+from hwgen.armor.groups import groups, shrink
 from hwgen.armor.hardware import Gains, Hardware
 from hwgen.armor.saliency import Scores
 from hwgen.ir.count import Totals, count
 from hwgen.ir.nodes import Graph
+from hwgen.passes.prune_branches import branches
 
 #: a step that gains less (in shares of the whole network) is none
 _LEAST = 1e-6
@@ -23,7 +24,7 @@ MARGIN = 2.0
 @dataclass(frozen=True, kw_only=True)
 class Step:
     """Args:
-        group: its name; before, after: units that it had and has.
+        group: its name, or the branch's; before, after: units that it had and has (a branch: 1 and 0).
         removed: the units that go, numbered within the group.
         saliency: of all of them, measured where the method measures it.
         gain: what the hardware gains, or (plain methods) the mean share of MACs and parameters.
@@ -51,6 +52,24 @@ def targets(size: int, granules: tuple[int, ...]) -> list[int]:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cut:
+    """What a step may be.
+
+    Args:
+        group, before, after, removed: as of ``Step``.
+        number: which of the group's cuts.
+        estimate: of the damage, from the units' effects.
+    """
+
+    group: str
+    before: int
+    after: int
+    removed: tuple[int, ...]
+    number: int
+    estimate: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Known:
     """What a cut was like when it was looked at last.
 
@@ -62,18 +81,34 @@ class Known:
     worse: float
 
 
+def cuts(graph: Graph, scores: Scores, hardware: Hardware, *, guided: bool, granule: int, depth: bool) -> list[Cut]:
+    """All that may go next. Guided: every group cut to the multiples of what the array digests (and of ``granule``)
+    and, with ``depth``, every branch, where the damage is measured (nothing estimates a branch's). Plain: ``granule``
+    units of every group."""
+    found = []
+    for group in groups(graph):
+        sizes = targets(group.size, (granule, *hardware.granules) if guided else (granule,))
+        order = np.argsort(scores.groups[group.name].units, kind="stable")
+        for number, size in enumerate(sizes):
+            removed = tuple(int(u) for u in np.sort(order[:group.size - size]))
+            found.append(Cut(group=group.name, before=group.size, after=size, removed=removed, number=number,
+                             estimate=scores.groups[group.name].of(removed)))
+    if guided and depth and scores.damage is not None:
+        found += [Cut(group=name, before=1, after=0, removed=(0,), number=0, estimate=1.0) for name in branches(graph)]
+    return found
+
+
 def best_step(
     graph: Graph, scores: Scores, hardware: Hardware, *, guided: bool, gains: Gains, granule: int, start: Graph,
-    known: dict[tuple[str, int], Known] | None = None,
+    depth: bool = True, known: dict[tuple[str, int], Known] | None = None,
 ) -> Step | None:
     """The step with the least saliency for what it gains; None if no step gains anything.
 
-    Guided: every group is cut to the next multiple of what the array digests (and of ``granule``), and the removed
-    saliency is divided by the hardware's gain. Plain: every group loses ``granule`` units, and the removed saliency is
-    divided by their number, as pruning that knows no hardware does.
+    Guided: the removed saliency is divided by the hardware's gain. Plain: it is divided by the number of units, as
+    pruning that knows no hardware does.
 
     Args:
-        granule: units that go at once at least.
+        granule: units that go at once at least; depth: whether branches may go (``cuts``).
         start: the network before any pruning; gains are shares of what it costs on this hardware.
         known: of cuts that were looked at before, (group, which of its cuts); kept up to date. Those that are new or
             gained nothing are looked at first, then the others in the order of the scores that follow from it, until
@@ -81,30 +116,24 @@ def best_step(
             as good because of another one.
     """
     known = {} if known is None else known
-    cuts = list[tuple[float, Group, tuple[int, ...], tuple[str, int]]]()
-    for group in groups(graph):
-        sizes = targets(group.size, (granule, *hardware.granules) if guided else (granule,))
-        order = np.argsort(scores.groups[group.name].units, kind="stable")
-        for number, size in enumerate(sizes):
-            removed, key = tuple(int(u) for u in np.sort(order[:group.size - size])), (group.name, number)
-            before = known.get(key)
-            expected = 0.0 if before is None or before.gain <= _LEAST else _score(
-                before.worse * scores.groups[group.name].of(removed), removed, guided=guided, gain=before.gain)
-            cuts.append((expected, group, removed, key))
+    waiting = list[tuple[float, Cut]]()
+    for cut in cuts(graph, scores, hardware, guided=guided, granule=granule, depth=depth):
+        before = known.get((cut.group, cut.number))
+        waiting.append((0.0 if before is None or before.gain <= _LEAST else _score(
+            before.worse * cut.estimate, cut.removed, guided=guided, gain=before.gain), cut))
     best: Step | None = None
-    for expected, group, removed, key in sorted(cuts, key=lambda cut: cut[0]):
+    for expected, cut in sorted(waiting, key=lambda pair: pair[0]):
         if best is not None and expected > MARGIN * best.score:
             break
-        smaller = shrink(graph, {group.name: removed})
+        smaller = shrink(graph, {cut.group: cut.removed})
         gain = plain_gain(graph, smaller, start) if not guided else gains.of(
             *(hardware.cost(g) for g in (graph, smaller, start)))
-        estimate = scores.groups[group.name].of(removed)
-        saliency = estimate if scores.damage is None else scores.damage(smaller)
-        known[key] = Known(gain=gain, worse=saliency / estimate if estimate > 0 else 1.0)
-        score = _score(saliency, removed, guided=guided, gain=gain)
+        saliency = cut.estimate if scores.damage is None else scores.damage(smaller)
+        known[cut.group, cut.number] = Known(gain=gain, worse=saliency / cut.estimate if cut.estimate > 0 else 1.0)
+        score = _score(saliency, cut.removed, guided=guided, gain=gain)
         if np.isfinite(score) and (best is None or score < best.score):
-            best = Step(group=group.name, before=group.size, after=group.size - len(removed), removed=removed,
-                        saliency=saliency, gain=gain, score=score)
+            best = Step(group=cut.group, before=cut.before, after=cut.after, removed=cut.removed, saliency=saliency,
+                        gain=gain, score=score)
     return best
 
 
@@ -128,7 +157,7 @@ def _lost(before: Totals, after: Totals) -> float:
 def prune_once(
     graph: Graph, score: Callable[[Graph], Scores],
     remove: Callable[[Graph, Mapping[str, Collection[int]]], Graph], hardware: Hardware, *, guided: bool, gains: Gains,
-    granule: int, start: Graph, stride: float, most: int = 64,
+    granule: int, start: Graph, stride: float, depth: bool = True, most: int = 64,
 ) -> tuple[Graph, tuple[Step, ...]]:
     """Steps, saliency measured anew before each, until they gain ``stride``; none if nothing gains anything.
 
@@ -141,7 +170,7 @@ def prune_once(
     taken, begun, known = list[Step](), count(graph), dict[tuple[str, int], Known]()
     while len(taken) < most and sum(step.gain for step in taken) < stride and _lost(begun, count(graph)) < stride:
         step = best_step(graph, score(graph), hardware, guided=guided, gains=gains, granule=granule, start=start,
-                         known=known)
+                         depth=depth, known=known)
         if step is None:
             break
         taken.append(step)

@@ -43,6 +43,8 @@ def command(
     gain: Annotated[list[str] | None, typer.Option(help="Weight of a saving, such as cycles=1, dsp=0.25, memory=0.25, "
                                                         "energy=0.1; repeatable.")] = None,
     granule: Annotated[int, typer.Option(help="Channels or ranks that go at once at least.")] = 8,
+    depth: Annotated[bool, typer.Option("--depth/--no-depth", help="Guided steps may take the branch of a residual "
+                                                                   "addition away, all of its layers.")] = True,
     stride: Annotated[float, typer.Option(help="Gain, or loss of weights, between fine-tunings, as a share.")] = 0.1,
     tolerance: Annotated[float, typer.Option(help="Robust accuracy that may be lost.")] = 0.02,
     epochs: Annotated[int, typer.Option(help="Of each fine-tuning.")] = 2,
@@ -92,10 +94,10 @@ def command(
     if spec is None:
         raise HwgenError("pruning fine-tunes and judges adversarially", where="--robust", allowed="pgd, trades")
     settings = PruneSettings(
-        objective=objective, style=style, gains=gains_of(gain or ()), granule=granule, stride=stride,
-        tolerance=tolerance, epochs=epochs, peak=peak, batchnorm=batchnorm, robust=spec, judge_steps=judge_steps,
-        saliency_images=saliency_images, validation_images=validation_images, repair=repair, rounds=rounds,
-        retries=retries, max_points=max_points, precision=precision)
+        objective=objective, style=style, gains=gains_of(gain or ()), granule=granule, depth=depth,
+        stride=stride, tolerance=tolerance, epochs=epochs, peak=peak, batchnorm=batchnorm, robust=spec,
+        judge_steps=judge_steps, saliency_images=saliency_images, validation_images=validation_images, repair=repair,
+        rounds=rounds, retries=retries, max_points=max_points, precision=precision)
     folder = (out_dir or Path("prune") / f"{network.name}-{target.name}").resolve()
     place = str(Path(model).resolve()) if model.endswith((".toml", ".safetensors")) else model
     board_place = str(Path(board).resolve()) if board.endswith(".toml") else board

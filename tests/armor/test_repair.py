@@ -69,3 +69,14 @@ def test_repair_lowers_the_error() -> None:
         assert errors[1] < 0.9 * errors[0], removed
         assert bonds(plain) == bonds(repaired)
         assert [n.shape for n in plain.nodes] == [n.shape for n in repaired.nodes]
+
+
+def test_branches_go_beside_repaired_channels() -> None:
+    graph = residual_network((8, 12), 8, seed=3)
+    batches = [torch.from_numpy(X)]
+    name = "b1.add/b1.conv2"
+    assert_same = np.testing.assert_array_equal
+    assert_same(outputs(shrink_and_repair(graph, {name: (0,)}, batches)), outputs(shrink(graph, {name: (0,)})))
+    both = shrink_and_repair(graph, {name: (0,), "b0.conv1": (1, 2)}, batches)
+    assert_same(outputs(both), outputs(shrink(shrink_and_repair(graph, {"b0.conv1": (1, 2)}, batches), {name: (0,)})))
+    assert both["b0.conv1"].shape[0] == 6 and len(both.nodes) < len(graph.nodes)

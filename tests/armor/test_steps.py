@@ -15,6 +15,7 @@ from hwgen.armor.saliency import Saliency, Scores
 from hwgen.armor.steps import Known, best_step, prune_once
 from hwgen.ir.count import count
 from hwgen.ir.nodes import Graph
+from hwgen.passes.prune_branches import branches
 from tests.helpers.networks import residual_network
 
 
@@ -84,12 +85,37 @@ def test_what_gained_nothing_is_always_looked_at_again() -> None:
     assert best_step(graph, scores, hardware, known=known, **common) == best_step(graph, scores, hardware, **common)
 
 
+def test_a_branch_goes_where_it_costs_more_than_it_is_worth() -> None:
+    """Only where the damage is measured, by guided steps that may; then it is gone, and the next step is another."""
+    graph = residual_network((8, 16), 8)
+    estimated = scores_of(graph, 0)
+    layers = len(graph.nodes)
+
+    def damage(smaller: Graph) -> float:
+        return 1e-9 if len(smaller.nodes) < layers else 1e9
+
+    scores = replace(estimated, damage=damage)
+    common: dict[str, Any] = {"gains": Gains(), "granule": 2, "start": graph}
+    step = best_step(graph, scores, Priced(), guided=True, **common)
+    assert step is not None and (step.before, step.after, step.removed) == (1, 0, (0,))
+    assert step.group in branches(graph) and step.saliency == pytest.approx(1e-9)
+    smaller = shrink(graph, {step.group: step.removed})
+    assert step.gain == pytest.approx(Gains().of(*(Priced().cost(g) for g in (graph, smaller, graph))))
+    for other in (best_step(graph, scores, Priced(), guided=True, depth=False, **common),
+                  best_step(graph, scores, Priced(), guided=False, **common),
+                  best_step(graph, estimated, Priced(), guided=True, **common)):
+        assert other is not None and other.group not in branches(graph)
+    taken = prune_once(graph, lambda g: replace(scores_of(g, 0), damage=damage), shrink, Priced(), guided=True,
+                       gains=Gains(), granule=2, start=graph, stride=0.9, most=2)[1]
+    assert taken[0] == step and taken[1].group != step.group
+
+
 @pytest.mark.parametrize("guided", [True, False])
 def test_what_is_measured_decides(guided: bool) -> None:
     """The cut that the estimate prefers turns out to be harmful; the next time it waits until the others are worse."""
     graph = residual_network((8, 16), 8)
     estimated, measured = scores_of(graph, 2), list[int]()
-    common: dict[str, Any] = {"guided": guided, "gains": Gains(), "granule": 2, "start": graph}
+    common: dict[str, Any] = {"guided": guided, "gains": Gains(), "granule": 2, "start": graph, "depth": False}
     first = best_step(graph, estimated, Priced(), **common)
     assert first is not None
     sizes = {g.name: g.size for g in groups(graph)}

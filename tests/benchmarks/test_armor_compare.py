@@ -36,7 +36,7 @@ def test_at_equal_robust_accuracy_and_after_as_many_points(
     run(folder / "l1-0", "l1", [(0.9, 1000), (0.85, 900), (0.89, 800), (0.92, 850)])
     run(folder / "random-0", "random", [(0.9, 1000), (0.9, 100)], finished=False)
     about = {"network": "net", "board": "b", "size": "medium", "saliency": "divergence", "batchnorm": False,
-             "stride": 0.2}
+             "stride": 0.2, "depth": True}
     folders = {0: {name: folder / f"{name}-0" for name in ("guided", "taylor", "l1", "random")}}  # one is not there
     rows = armor_compare.comparisons(folders, style="engine", objective="latency", attack="pgd50", about=about)
     found = {r["level"]: tuple(r[side] and r[side]["cycles"] for side in ("guided", "plain")) for r in rows}

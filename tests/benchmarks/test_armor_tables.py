@@ -14,14 +14,16 @@ armor_tables = script("armor_tables")
 def test_rows_of_others_are_kept(armor_tables: ModuleType, tmp_path: Path) -> None:
     def row(name: str, method: str, value: int) -> dict[str, object]:
         return {"network": name, "board": "b", "style": "engine", "size": "medium", "method": method, "value": value,
-                "seed": 0, "saliency": "divergence", "batchnorm": True, "stride": 0.4, "point": 3, "attack": "pgd"}
+                "seed": 0, "saliency": "divergence", "batchnorm": True, "stride": 0.4, "depth": True,
+                "point": 3, "attack": "pgd"}
 
     path = tmp_path / "rows.json"
     others = [row("a", "l1", 4), row("b", "guided", 2)]
     armor_tables.kept(path, [row("a", "guided", 1), *others])
     both = armor_tables.kept(path, [row("a", "guided", 3)])
     assert both == json.loads(path.read_text()) == [*others, row("a", "guided", 3)]
-    for changed in ({"seed": 1}, {"batchnorm": False}, {"stride": 0.2}, {"saliency": "taylor"}, {"attack": "auto"}):
+    for changed in ({"seed": 1}, {"batchnorm": False}, {"stride": 0.2}, {"saliency": "taylor"}, {"depth": False},
+                    {"attack": "auto"}):
         armor_tables.kept(path, [row("a", "guided", 3)])
         both = armor_tables.kept(path, [{**row("a", "guided", 5), **changed}])
         assert [r["value"] for r in both if r["network"] == "a" and r["method"] == "guided"] == [3, 5], changed
@@ -35,7 +37,7 @@ def test_times_and_cycles_of_the_same_network_stay(armor_tables: ModuleType, tmp
     def row(point: int, macs: int, us: float | None, *, cycles: int = 0, p_i: int = 8) -> dict[str, object]:
         return {"network": "a", "method": "guided", "seed": 0, "point": point, "size": "medium", "parameters": 9,
                 "macs": macs, "cpu_latency_us": us, "cpu": us and "here", "board": "b", "style": "engine",
-                "saliency": "divergence", "batchnorm": True, "stride": 0.4,
+                "saliency": "divergence", "batchnorm": True, "stride": 0.4, "depth": True,
                 "config_sha256": str(p_i), "cycles": cycles or 99, "steady_cycles": 1,
                 "interval_cycles": 1, "latency_us": 1.0, "steady_latency_us": 1.0, "energy_uj_estimated": us,
                 "cycles_origin": "simulated" if cycles else "predicted (program)"}
