@@ -10,12 +10,13 @@ and seed. The first point and the last one of every run are attacked on test ima
 compares the methods, and ``--autoattack`` attacks the first and the last with AutoAttack, too, on so many images (of
 size ``full`` it is a part anyway). Everything finished is kept: after an interruption the same command continues.
 ``--pipeline`` builds what the runs end with (not what they begin with) as streaming pipelines, whatever they were
-pruned for. ``--simulate`` exports the last point of every guided run (with ``--pipeline``: the quickest one of all
-runs) as a model, builds it, and puts the simulated cycles of ``FRAMES`` bit-exact frames in place of the predicted
-ones.
+pruned for, and compares the runs as such. ``--simulate`` exports the last point of every guided run (with
+``--pipeline``: the quickest one of all runs) as a model, builds it, and puts the simulated cycles of ``FRAMES``
+bit-exact frames in place of the predicted ones.
 ``--cpu`` times the networks on this machine's CPU (it must be idle). Without them, times, and simulated cycles on the
 same hardware, that docs/results/armor.json has from an earlier call stay. ``--write`` updates docs/results/armor.json,
-docs/results/armor_comparison.json (guided against plain runs) and the tables of docs/armor.md.
+docs/results/armor_comparison.json and armor_paired.json (guided against plain runs, at equal robust accuracy and point
+by point) and the tables of docs/armor.md.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from typing import Any
 
 from armor_compare import comparisons, mean_cycles
 from armor_runs import designed, folder_of, network_file, priced
-from armor_tables import COMPARED, RESULTS, comparison_table, kept, saliency_of, table, with_known
+from armor_tables import COMPARED, PAIRED, RESULTS, comparison_table, kept, saliency_of, table, with_known
 from cpu_latency import cpu_latency
 from docs_page import write_section
 from progress import Printer, Steps
@@ -280,15 +281,16 @@ def simulated(name: str, point: dict[str, Any], options: argparse.Namespace) -> 
             "bit_exact": report["verification"]["bit_exact"]}
 
 
-def compared(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
-    """The network's guided runs against plain ones."""
+def compared(name: str, options: argparse.Namespace) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The network's guided runs against plain ones: at equal robust accuracy, and point by point."""
     size, folders = SIZES[options.size], dict[int, dict[str, Path]]()
     for task in work_of(name, options, METHODS):
         folders.setdefault(task.settings.seed, {})[task.settings.method] = folder_of(task)
     about = {"network": name, "board": options.board, "size": options.size, "saliency": saliency_of("guided"),
              "batchnorm": not options.no_batchnorm, "stride": options.stride or size["settings"].stride,
-             "depth": not options.no_depth}
-    return comparisons(folders, style=options.style, objective=size["settings"].objective, attack=size["attacks"][-1],
+             "depth": not options.no_depth, "pruned_for": options.style}
+    style = "stream" if options.pipeline else options.style
+    return comparisons(folders, style=style, objective=size["settings"].objective, attack=size["attacks"][-1],
                        about=about)
 
 
@@ -299,12 +301,14 @@ def main() -> None:
     load_board(options.board)
     names = options.only.split(",") if options.only else NETWORKS
     rows = [row for name in names for row in rows_of(name, prune(name, options), options)]
-    versus = [row for name in names for row in compared(name, options)]
-    print(table(rows), comparison_table(versus), sep="\n\n", flush=True)
+    found = [compared(name, options) for name in names]
+    versus, paired = ([row for pair in found for row in pair[n]] for n in range(2))
+    print(table(rows), comparison_table(versus), comparison_table(paired), sep="\n\n", flush=True)
     if options.write:
         write_section("results", table(kept(RESULTS, with_known(rows, RESULTS))), "armor.md")
         if versus:
             write_section("comparison", comparison_table(kept(COMPARED, versus)), "armor.md")
+            write_section("paired", comparison_table(kept(PAIRED, paired)), "armor.md")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from hwgen.armor.saliency import DAMAGE, MEASURED
 
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results" / "armor.json"
 COMPARED = RESULTS.with_name("armor_comparison.json")
+PAIRED = RESULTS.with_name("armor_paired.json")
 #: fields of a row that a simulation decides
 SIMULATED = ("cycles", "steady_cycles", "interval_cycles", "cycles_origin", "frames_simulated", "bit_exact",
              "latency_us", "steady_latency_us")
@@ -59,21 +60,25 @@ def method(row: dict[str, Any]) -> str:
 
 
 def comparison_table(rows: list[dict[str, Any]]) -> str:
-    """Markdown of ``comparisons``."""
+    """Markdown of what ``comparisons`` finds at equal robust accuracy, or point by point."""
     def cell(point: dict[str, Any] | None) -> str:
         return "none | | " if point is None else (
             f"{point['cycles']:,} / {point['steady_cycles']:,} | {100 * point['robust_accuracy']:.1f} % | "
             f"{point['parameters']:,}")
 
-    lines = ["| network | board, style | against | at least so robust | guided: cycles, cold / following | robust | "
-             "parameters | plain: cycles | robust | parameters | guided: fewer cycles (mean) |", "|" + "---|" * 11]
+    paired = not all("level" in r for r in rows)
+    first = "after so many points" if paired else "at least so robust"
+    lines = [f"| network | board, style | against | {first} | guided: cycles, cold / following | robust | parameters "
+             "| plain: cycles | robust | parameters | guided: fewer cycles (mean) |", "|" + "---|" * 11]
     for r in rows:
         fewer = "" if r["fewer"] is None else f"{100 * r['fewer']:.1f} %"
         by = guidance(r)
+        at = r["guided"]["point"] if paired else f"{100 * r['level']:.1f} % ({r['attack']})"
         against = r["method"] + (f" (guided {by})" if by else "")
-        lines.append(f"| {r['network']} | {r['board']}, {r['style']} | {against}, {r['size']}, stride "
+        target = "" if r["pruned_for"] == r["style"] else f", pruned for the {r['pruned_for']}"
+        lines.append(f"| {r['network']} | {r['board']}, {r['style']}{target} | {against}, {r['size']}, stride "
                      f"{r['stride']:g}{'' if r['batchnorm'] else ', BatchNorm folded'}, seed {r['seed']} | "
-                     f"{100 * r['level']:.1f} % ({r['attack']}) | {cell(r['guided'])} | {cell(r['plain'])} | {fewer} |")
+                     f"{at} | {cell(r['guided'])} | {cell(r['plain'])} | {fewer} |")
     return "\n".join(lines)
 
 
