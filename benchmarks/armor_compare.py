@@ -13,7 +13,7 @@ from hwgen.armor.front import load_points
 
 def comparisons(folders: Mapping[int, Mapping[str, Path]], *, style: str, objective: str, attack: str,
                 about: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Guided against plain on test images, seed by seed, after as many points of both.
+    """Guided against plain on test images, seed by seed, after as many points of both (fine-tunings that were kept).
 
     Args:
         folders: of the runs, by seed and method; those that are not finished or not attacked take no part.

@@ -20,9 +20,9 @@ from hwgen.armor.groups import groups, shrink
 from hwgen.armor.hardware import Hardware
 from hwgen.armor.model import Model, recipe_reference
 from hwgen.armor.repair import shrink_and_repair
-from hwgen.armor.saliency import ATTACKED, DAMAGE, MEASURED, Damage, Scores, attacked, saliency
+from hwgen.armor.saliency import ATTACKED, MEASURED, Damage, Scores, attacked, saliency
 from hwgen.armor.settings import PruneSettings
-from hwgen.armor.steps import Step, prune_once
+from hwgen.armor.steps import Barred, prune_once
 from hwgen.armor.styles import find_hardware, known_hardware, style_of
 from hwgen.config.board import Board
 from hwgen.data.dataset import Dataset
@@ -43,6 +43,10 @@ from hwgen.zoo.preprocess import normalise
 from hwgen.zoo.recipe import NetworkSpec, PhaseSpec, Recipe
 
 EVENTS = "events.json"
+#: changes whenever a run that was begun before would go on otherwise than it would have then
+RULES = 2
+#: of a fine-tuning: the network that it begins with, and the steps that led to it
+_PRUNED, _STEPS = "pruned.safetensors", "steps.json"
 #: images of a batch when saliency and Gram matrices are measured
 _BATCH = 64
 #: steps of a fine-tuning between two saved states: what a killed worker loses at most
@@ -73,8 +77,10 @@ class _State:
     """What the events add up to.
 
     Args:
-        point: number of the last accepted network; start: cost of the first on the present configuration.
-        robust: judged accuracy of the first; stride: present one; failures: since then.
+        point: number of the last accepted network.
+        robust: judged accuracy of the first; stride: present one; failures: since the last accepted one.
+        barred: the most damaging cut of each of these; from the same network the group is not cut so far again, because
+            a smaller stride does not make a single cut smaller.
         searches: configurations so far; config: the present one.
     """
 
@@ -82,6 +88,7 @@ class _State:
     robust: float = 0.0
     stride: float = 0.0
     failures: int = 0
+    barred: tuple[Barred, ...] = ()
     searches: int = 0
     config: dict[str, Any] | None = None
     finished: bool = False
@@ -124,10 +131,9 @@ class _Run:
                              f"{self.settings.saliency_images} (saliency)", where=job.train.name,
                              hint="smaller --validation-images or --saliency-images")
         self.validation, self.learned = job.train.take(order[:held]), job.train.take(order[held:])
-        owner = {"settings": self.settings.of_points(), "model": model.name, "checkpoint": model.checkpoint,
-                 "board": job.board.name, "dataset": job.train.name}
-        # runs that measured cuts in another way cannot be continued
-        self.folder = RunFolder(job.out, owner | ({"damage": DAMAGE} if self.settings.method in MEASURED else {}))
+        self.folder = RunFolder(job.out, {"rules": RULES, "settings": self.settings.of_points(), "model": model.name,
+                                          "checkpoint": model.checkpoint, "board": job.board.name,
+                                          "dataset": job.train.name})
         self.events: list[dict[str, Any]] = self.folder.read(EVENTS) or []
         self.hardware: Hardware | None = None
 
@@ -154,13 +160,15 @@ class _Run:
                     state.config, state.searches = event["config"], state.searches + 1
                     state.stride, state.failures = self.settings.stride, 0
                 case "point":
-                    state.point, state.failures = state.point + 1, 0
+                    state.point, state.failures, state.barred = state.point + 1, 0, ()
                     state.stride = min(2 * state.stride, self.settings.stride)
                     if state.point == 0:
                         state.robust = event["robust_accuracy"]
                 case "rejected":
                     state.failures += 1
                     state.stride /= 2
+                    worst = max(event["steps"], key=lambda step: step["saliency"])
+                    state.barred += ((worst["group"], worst["after"]),)
                 case "finished":
                     state.finished = True
         return state
@@ -206,9 +214,7 @@ class _Run:
             self._search_again(graph, state, "robust accuracy does not allow more")
             return
         self.watcher.begin(f"{settings.method}: step {state.point + 1}")
-        smaller, steps = prune_once(
-            graph, self._score, self._remove, hardware, guided=settings.method == "guided", gains=settings.gains,
-            granule=settings.granule, start=self.job.model.graph, stride=state.stride, depth=settings.depth)
+        smaller, steps = self._chosen(graph, hardware, state)
         if not steps:
             self._search_again(graph, state, "no step gains anything on this configuration")
             return
@@ -218,8 +224,28 @@ class _Run:
         if kept:
             self._save(tuned, self._graph_file(state.point + 1),
                        f"{self.job.model.name} pruned ({settings.method}) and adversarially fine-tuned")
-        self._add("point" if kept else "rejected", **found, steps=[step.to_dict() for step in steps])
+        self._add("point" if kept else "rejected", **found, steps=steps)
         self._report(found, steps, kept=kept)
+
+    def _chosen(self, graph: Graph, hardware: Hardware, state: _State) -> tuple[Graph, list[dict[str, Any]]]:
+        """The next network, not fine-tuned yet, and the steps to it: as they were chosen before an interruption."""
+        settings, folder = self.settings, self._work(len(self.events))
+        known = self.folder.read(f"{folder.relative_to(self.job.out)}/{_STEPS}")
+        if known is not None and (folder / _PRUNED).is_file():
+            return load_graph(folder / _PRUNED), known
+        smaller, steps = prune_once(
+            graph, self._score, self._remove, hardware, guided=settings.method == "guided", gains=settings.gains,
+            granule=settings.granule, start=self.job.model.graph, stride=state.stride, depth=settings.depth,
+            barred=state.barred)
+        found = [step.to_dict() for step in steps]
+        if found:
+            self.folder.write(f"{folder.relative_to(self.job.out)}/{_STEPS}", found)
+            self._save(smaller, folder / _PRUNED, "")
+        return smaller, found
+
+    def _work(self, number: int) -> Path:
+        """Folder of the fine-tuning that leads to event ``number``."""
+        return self.job.out / "work" / f"{number:03}"
 
     def _search_again(self, graph: Graph, state: _State, reason: str) -> None:
         """The end of a round: another configuration if the search finds one for the smaller network."""
@@ -235,8 +261,8 @@ class _Run:
                 return
         self._add("finished", reason=reason)
 
-    def _report(self, found: dict[str, Any], steps: tuple[Step, ...], *, kept: bool) -> None:
-        cut = ", ".join(f"{s.group} {s.before}->{s.after}" for s in steps)
+    def _report(self, found: dict[str, Any], steps: list[dict[str, Any]], *, kept: bool) -> None:
+        cut = ", ".join(f"{s['group']} {s['before']}->{s['after']}" for s in steps)
         self.watcher.note(
             f"{self.settings.method}: {cut}: {'' if kept else 'REJECTED, '}robust "
             f"{100 * found['robust_accuracy']:.1f} %, clean {100 * found['clean_accuracy']:.1f} % (validation), "
@@ -263,13 +289,8 @@ class _Run:
         return (normalise(torch.from_numpy(data[i:i + _BATCH].copy()), spec) for i in range(0, len(data), _BATCH))
 
     def _fine_tune(self, graph: Graph, number: int) -> Graph:
-        folder = self.job.out / "work" / f"{number:03}"
+        folder = self._work(number)
         folder.mkdir(parents=True, exist_ok=True)
-        begun = folder / "pruned.safetensors"
-        if begun.is_file():  # the saved state belongs to these weights
-            graph = load_graph(begun)
-        else:
-            self._save(graph, begun, "")
         if self.settings.batchnorm:
             graph = insert_batchnorm(graph, self._batches())
         module = GraphModule(graph)

@@ -81,6 +81,10 @@ class Known:
     worse: float
 
 
+#: a group or branch, and the size to which (or below) it is not cut
+Barred = tuple[str, int]
+
+
 def cuts(graph: Graph, scores: Scores, hardware: Hardware, *, guided: bool, granule: int, depth: bool) -> list[Cut]:
     """All that may go next. Guided: every group cut to the multiples of what the array digests (and of ``granule``)
     and, with ``depth``, every branch, where the damage is measured (nothing estimates a branch's). Plain: ``granule``
@@ -100,7 +104,7 @@ def cuts(graph: Graph, scores: Scores, hardware: Hardware, *, guided: bool, gran
 
 def best_step(
     graph: Graph, scores: Scores, hardware: Hardware, *, guided: bool, gains: Gains, granule: int, start: Graph,
-    depth: bool = True, known: dict[tuple[str, int], Known] | None = None,
+    depth: bool = True, barred: Collection[Barred] = (), known: dict[tuple[str, int], Known] | None = None,
 ) -> Step | None:
     """The step with the least saliency for what it gains; None if no step gains anything.
 
@@ -109,6 +113,7 @@ def best_step(
 
     Args:
         granule: units that go at once at least; depth: whether branches may go (``cuts``).
+        barred: how far groups may not be cut, and which branches may not go (size 0).
         start: the network before any pruning; gains are shares of what it costs on this hardware.
         known: of cuts that were looked at before, (group, which of its cuts); kept up to date. Those that are new or
             gained nothing are looked at first, then the others in the order of the scores that follow from it, until
@@ -118,6 +123,8 @@ def best_step(
     known = {} if known is None else known
     waiting = list[tuple[float, Cut]]()
     for cut in cuts(graph, scores, hardware, guided=guided, granule=granule, depth=depth):
+        if any(cut.group == name and cut.after <= size for name, size in barred):
+            continue
         before = known.get((cut.group, cut.number))
         waiting.append((0.0 if before is None or before.gain <= _LEAST else _score(
             before.worse * cut.estimate, cut.removed, guided=guided, gain=before.gain), cut))
@@ -157,7 +164,7 @@ def _lost(before: Totals, after: Totals) -> float:
 def prune_once(
     graph: Graph, score: Callable[[Graph], Scores],
     remove: Callable[[Graph, Mapping[str, Collection[int]]], Graph], hardware: Hardware, *, guided: bool, gains: Gains,
-    granule: int, start: Graph, stride: float, depth: bool = True, most: int = 64,
+    granule: int, start: Graph, stride: float, depth: bool = True, barred: Collection[Barred] = (), most: int = 64,
 ) -> tuple[Graph, tuple[Step, ...]]:
     """Steps, saliency measured anew before each, until they gain ``stride``; none if nothing gains anything.
 
@@ -170,7 +177,7 @@ def prune_once(
     taken, begun, known = list[Step](), count(graph), dict[tuple[str, int], Known]()
     while len(taken) < most and sum(step.gain for step in taken) < stride and _lost(begun, count(graph)) < stride:
         step = best_step(graph, score(graph), hardware, guided=guided, gains=gains, granule=granule, start=start,
-                         depth=depth, known=known)
+                         depth=depth, barred=barred, known=known)
         if step is None:
             break
         taken.append(step)

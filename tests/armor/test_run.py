@@ -115,14 +115,13 @@ def test_interrupted_run_ends_as_an_uninterrupted_one(model: Model, board: Board
         run(job(model, board, tmp_path / "broken", repair=True, stride=0.2))
 
 
-def test_a_run_that_measured_cuts_otherwise_is_not_continued(model: Model, board: Board, tmp_path: Path) -> None:
+def test_a_run_by_other_rules_is_not_continued(model: Model, board: Board, tmp_path: Path) -> None:
     run(job(model, board, tmp_path / "run", max_points=0))
     path = tmp_path / "run/settings.json"
-    path.write_text(path.read_text().replace('"divergence"', '"squares"'))
-    with pytest.raises(HwgenError, match="damage was 'squares', is 'divergence'"):
+    settings = json.loads(path.read_text())
+    path.write_text(json.dumps({name: value for name, value in settings.items() if name != "rules"}))
+    with pytest.raises(HwgenError, match=f"rules was None, is {settings['rules']}"):
         run(job(model, board, tmp_path / "run", max_points=0))
-    run(job(model, board, tmp_path / "plain", max_points=0, method="l1"))
-    assert "damage" not in json.loads((tmp_path / "plain/settings.json").read_text())
 
 
 @pytest.mark.slow
@@ -142,9 +141,13 @@ def test_the_stride_halves_where_a_step_is_rejected_and_grows_again(
     strides = list[float]()
     judged = iter([0.9, 0.5, 0.9, 0.5, 0.5, 0.9, 0.9, 0.5, 0.5, 0.5])
 
-    def once(graph: Graph, *_: Any, stride: float, **__: Any) -> tuple[Graph, tuple[Any, ...]]:
+    barred = list[list[str]]()
+
+    def once(graph: Graph, *_: Any, stride: float, **more: Any) -> tuple[Graph, tuple[Any, ...]]:
         strides.append(stride)
-        return graph, (Step(group="a", before=2, after=1, removed=(0,), saliency=1.0, gain=1.0, score=1.0),)
+        barred.append([name for name, *_ in more["barred"]])
+        return graph, tuple(Step(group=f"{name}{len(strides)}", before=2, after=1, removed=(0,), saliency=saliency,
+                                 gain=1.0, score=1.0) for name, saliency in (("a", 1.0), ("b", 2.0), ("c", 0.5)))
 
     monkeypatch.setattr("hwgen.armor.run.prune_once", once)
     monkeypatch.setattr("hwgen.armor.run._Run._fine_tune", lambda _, graph, number: graph)
@@ -152,7 +155,26 @@ def test_the_stride_halves_where_a_step_is_rejected_and_grows_again(
     points = run(job(model, board, tmp_path / "run", tolerance=0.1, stride=0.4, retries=2, max_points=9, method="l1"))
     assert len(points) == 4 and next(judged, None) is None
     assert strides == pytest.approx([0.4, 0.2, 0.4, 0.2, 0.1, 0.2, 0.4, 0.2, 0.1])
+    assert barred == [[], ["b1"], [], ["b3"], ["b3", "b4"], [], [], ["b7"], ["b7", "b8"]]
     assert json.loads((tmp_path / "run/events.json").read_text())[-1]["event"] == "finished"
+
+
+def test_a_rejected_branch_does_not_end_a_run(model: Model, board: Board, tmp_path: Path,
+                                              monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a branch is too much, the next try leaves it alone."""
+    def damage(_: Any, smaller: Graph) -> float:
+        return 1e-6 if len(smaller.nodes) < len(model.graph.nodes) else 1.0
+
+    judged = iter([0.9, 0.2, 0.9])
+    monkeypatch.setattr("hwgen.armor.run.Damage.__call__", damage)
+    monkeypatch.setattr("hwgen.armor.run._Run._fine_tune", lambda _, graph, number: graph)
+    monkeypatch.setattr("hwgen.armor.run.robust_accuracy", lambda *_, **__: next(judged))
+    points = run(job(model, board, tmp_path / "run", tolerance=0.1, stride=0.01, retries=1, max_points=1))
+    events = json.loads((tmp_path / "run/events.json").read_text())
+    rejected = next(e for e in events if e["event"] == "rejected")
+    assert [s["after"] for s in rejected["steps"]] == [0] and len(points) == 2
+    assert rejected["steps"][0]["group"] not in [s["group"] for s in points[1]["steps"]]
+    assert (tmp_path / "run/work/002/steps.json").is_file()
 
 
 def test_configuration_is_searched_between_rounds(

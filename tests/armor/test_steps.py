@@ -102,12 +102,25 @@ def test_a_branch_goes_where_it_costs_more_than_it_is_worth() -> None:
     smaller = shrink(graph, {step.group: step.removed})
     assert step.gain == pytest.approx(Gains().of(*(Priced().cost(g) for g in (graph, smaller, graph))))
     for other in (best_step(graph, scores, Priced(), guided=True, depth=False, **common),
+                  best_step(graph, scores, Priced(), guided=True, barred=[(b, 0) for b in branches(graph)], **common),
                   best_step(graph, scores, Priced(), guided=False, **common),
                   best_step(graph, estimated, Priced(), guided=True, **common)):
         assert other is not None and other.group not in branches(graph)
     taken = prune_once(graph, lambda g: replace(scores_of(g, 0), damage=damage), shrink, Priced(), guided=True,
                        gains=Gains(), granule=2, start=graph, stride=0.9, most=2)[1]
     assert taken[0] == step and taken[1].group != step.group
+
+
+def test_a_group_is_not_cut_as_far_as_is_barred() -> None:
+    graph = residual_network((8, 16), 8)
+    common: dict[str, Any] = {"guided": True, "gains": Gains(), "granule": 2, "start": graph}
+    first = best_step(graph, scores_of(graph, 3), Priced(), **common)
+    assert first is not None
+    found = best_step(graph, scores_of(graph, 3), Priced(), barred=[(first.group, first.after)], **common)
+    assert found is not None and found.group != first.group
+    assert best_step(graph, scores_of(graph, 3), Priced(), barred=[(first.group, first.after - 1)], **common) == first
+    assert best_step(graph, scores_of(graph, 3), Priced(), barred=[(g.name, g.size) for g in groups(graph)],
+                     **common) is None
 
 
 @pytest.mark.parametrize("guided", [True, False])
