@@ -178,9 +178,9 @@ def prune(name: str, options: argparse.Namespace) -> list[dict[str, Any]]:
                    images=size["images"], watcher=watcher)
     if options.autoattack:
         autoattack(ends, options, watcher)
-    points = priced(load_points(folders), options.style, size["settings"].objective)
-    wanted = [(p["folder"], p["point"]) for p in ends]
-    return [{**p, "fewer": reductions(points, p)} for key in wanted for p in points if (p["folder"], p["point"]) == key]
+    points, wanted = load_points(folders), [(p["folder"], p["point"]) for p in ends]
+    measured = [p for key in wanted for p in points if (p["folder"], p["point"]) == key]
+    return [{**p, "fewer": reductions(points, p)} for p in priced(measured, options.style, size["settings"].objective)]
 
 
 def autoattack(points: list[dict[str, Any]], options: argparse.Namespace, watcher: Printer) -> None:
@@ -303,12 +303,12 @@ def main() -> None:
     rows = [row for name in names for row in rows_of(name, prune(name, options), options)]
     found = [compared(name, options) for name in names]
     versus, paired = ([row for pair in found for row in pair[n]] for n in range(2))
-    print(table(rows), comparison_table(versus), comparison_table(paired), sep="\n\n", flush=True)
+    print(table(rows), comparison_table(versus), comparison_table(paired, paired=True), sep="\n\n", flush=True)
     if options.write:
         write_section("results", table(kept(RESULTS, with_known(rows, RESULTS))), "armor.md")
         if versus:
             write_section("comparison", comparison_table(kept(COMPARED, versus)), "armor.md")
-            write_section("paired", comparison_table(kept(PAIRED, paired)), "armor.md")
+            write_section("paired", comparison_table(kept(PAIRED, paired), paired=True), "armor.md")
 
 
 if __name__ == "__main__":

@@ -59,14 +59,13 @@ def method(row: dict[str, Any]) -> str:
     return f"{row['method']}{by}{target}, {tuning}"
 
 
-def comparison_table(rows: list[dict[str, Any]]) -> str:
-    """Markdown of what ``comparisons`` finds at equal robust accuracy, or point by point."""
+def comparison_table(rows: list[dict[str, Any]], *, paired: bool = False) -> str:
+    """Markdown of what ``comparisons`` finds at equal robust accuracy, or (``paired``) point by point."""
     def cell(point: dict[str, Any] | None) -> str:
         return "none | | " if point is None else (
             f"{point['cycles']:,} / {point['steady_cycles']:,} | {100 * point['robust_accuracy']:.1f} % | "
             f"{point['parameters']:,}")
 
-    paired = not all("level" in r for r in rows)
     first = "after so many points" if paired else "at least so robust"
     lines = [f"| network | board, style | against | {first} | guided: cycles, cold / following | robust | parameters "
              "| plain: cycles | robust | parameters | guided: fewer cycles (mean) |", "|" + "---|" * 11]

@@ -45,7 +45,7 @@ def test_at_equal_robust_accuracy_and_after_as_many_points(
         1 - 700 / 850), None]
     assert [(r["guided"]["cycles"], r["plain"]["cycles"]) for r in paired] == [(700, 900), (500, 800), (400, 850)]
     assert [r["fewer"] for r in paired] == pytest.approx([1 - 700 / 900, 1 - 500 / 800, 1 - 400 / 850])
-    assert "| 3 | 400 / 200 | 88.0 % |" in armor_tables.comparison_table(paired)
+    assert "| 3 | 400 / 200 | 88.0 % |" in armor_tables.comparison_table(paired, paired=True)
     text = armor_tables.comparison_table(rows)
     assert "500 / 250" in text and "37.5 %" in text and "none | | " in text
     assert text.count("| l1, medium, stride 0.2, BatchNorm folded, seed 0 |") == 4
